@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+# plumb: see inside running services.   make | make demo | make check | make install
+#
+#   BUILD=dir      where everything is built (default: build)
+#   SANITIZE=1     AddressSanitizer and UndefinedBehaviorSanitizer (make asan uses it)
+
+BUILD   ?= build
+PREFIX  ?= /usr/local
+BINDIR  ?= $(PREFIX)/bin
+SBINDIR ?= $(PREFIX)/sbin
+MANDIR  ?= $(PREFIX)/share/man
+COMPDIR ?= $(PREFIX)/share/bash-completion/completions
+CC      ?= gcc
+BPF_CLANG ?= clang-19
+BPFTOOL ?= $(shell command -v bpftool 2>/dev/null || echo /usr/sbin/bpftool)
+VERSION := 0.1.0
+
+# make demo, make check and friends install what the build needs, before anything is compiled.
+ifneq ($(filter-out clean install,$(or $(MAKECMDGOALS),all)),)
+ifndef PLUMB_DEPS_DONE
+DEPS := $(shell scripts/deps.sh >&2 && echo ok)
+ifneq ($(DEPS),ok)
+$(error the build's dependencies are missing, see above)
+endif
+export PLUMB_DEPS_DONE = 1
+endif
+endif
+
+PKGS     := libbpf libelf libdw zlib msgpack zydis libevent jansson
+WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter
+CPPFLAGS += -D_GNU_SOURCE -DPLUMB_VERSION='"$(VERSION)"' -DPLUMB_SBINDIR='"$(SBINDIR)"' \
+            -Iinclude -Icommon -Iagent -I$(BUILD)
+CFLAGS   ?= -O2 -g
+CFLAGS   += -std=gnu11 -fno-strict-aliasing -fstack-protector-strong $(WARN)
+ifeq ($(SANITIZE),1)
+CFLAGS   += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+LDFLAGS  += -fsanitize=address,undefined
+endif
+LDFLAGS  += -Wl,--as-needed -Wl,-z,relro,-z,now
+AGENT_LIBS = -lbpf -lelf -ldw -lz -liberty -lZydis -levent -lmsgpackc
+CLI_LIBS   = -lmsgpackc -ljansson -lm
+
+src = $(wildcard $(1)/*.c)
+obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
+COMMON_OBJ := $(call obj,$(call src,common))
+AGENT_OBJ  := $(call obj,$(call src,agent))
+CLI_OBJ    := $(call obj,$(call src,cli))
+AGENT_LIB  := $(BUILD)/libagent.a
+CLI_LIB    := $(BUILD)/libcli.a
+COMMON_LIB := $(BUILD)/libcommon.a
+SKEL       := $(BUILD)/probe.skel.h
+
+.PHONY: all check demo bench asan fuzz lint install clean deps test-targets
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(BUILD)/plumbd $(BUILD)/plumb
+
+deps: ;
+
+# ---- programs ----
+$(BUILD)/plumbd: $(BUILD)/agent/main.o $(AGENT_LIB) $(COMMON_LIB)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(AGENT_LIBS)
+$(BUILD)/plumb: $(BUILD)/cli/main.o $(CLI_LIB) $(COMMON_LIB)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CLI_LIBS)
+
+$(AGENT_LIB): $(filter-out $(BUILD)/agent/main.o,$(AGENT_OBJ))
+$(CLI_LIB): $(filter-out $(BUILD)/cli/main.o,$(CLI_OBJ))
+$(COMMON_LIB): $(COMMON_OBJ)
+%.a:
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BUILD)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# ---- the BPF object: one source, loaded once per probe with its own plan ----
+BPF_ARCH_INCLUDE := -I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
+$(BUILD)/probe.bpf.o: bpf/probe.bpf.c $(wildcard bpf/*.h) include/plumb/event.h
+	@mkdir -p $(@D)
+	$(BPF_CLANG) -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -Iinclude -Ibpf $(BPF_ARCH_INCLUDE) -c -o $@ $<
+$(SKEL): $(BUILD)/probe.bpf.o
+	$(BPFTOOL) gen skeleton $< name probe_bpf > $@
+$(BUILD)/agent/loader.o: $(SKEL)
+
+# ---- tests ----
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+UNIT_BIN := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
+$(BUILD)/unit/%: tests/unit/%.c $(AGENT_LIB) $(CLI_LIB) $(COMMON_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -Icli -Itests/unit -DTEST_BUILD='"$(BUILD)"' $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(AGENT_LIB) $(CLI_LIB) $(COMMON_LIB) -lcmocka $(AGENT_LIBS) $(CLI_LIBS)
+
+-include tests/targets/targets.mk
+-include tests/tests.mk
+-include bench/bench.mk
+
+FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SRC))
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(filter-out agent/main.c agent/loader.c,$(wildcard agent/*.c)) $(wildcard common/*.c)
+	@mkdir -p $(@D)
+	clang-19 $(CPPFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-strict-aliasing -o $@ $< \
+		$(shell sed -n 's/^ \* fuzz-sources: //p' tests/fuzz/$*.c) $(AGENT_LIBS)
+
+# ---- installation ----
+install: all
+	install -D -m 755 $(BUILD)/plumb $(DESTDIR)$(BINDIR)/plumb
+	install -D -m 755 $(BUILD)/plumbd $(DESTDIR)$(SBINDIR)/plumbd
+	for m in docs/man/*.1; do install -D -m 644 $$m $(DESTDIR)$(MANDIR)/man1/$${m##*/}; done
+	for m in docs/man/*.8; do install -D -m 644 $$m $(DESTDIR)$(MANDIR)/man8/$${m##*/}; done
+	install -D -m 644 scripts/plumb.bash-completion $(DESTDIR)$(COMPDIR)/plumb
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * DWARF 4/5 as plumb needs it: functions by name, their parameters and where those are at the function's
+ * first instruction, and types.  Only the units that a question touches are read.  The file is hostile input:
+ * recursion, counts and chains are bounded; a broken part makes a value unreadable, never the program fail.
+ */
+#ifndef PLUMB_DEBUGINFO_H
+#define PLUMB_DEBUGINFO_H
+
+#include "image.h"
+
+enum type_kind {
+	TYPE_VOID, TYPE_SIGNED, TYPE_UNSIGNED, TYPE_CHAR, TYPE_BOOL, TYPE_FLOAT, TYPE_ENUM,
+	TYPE_POINTER,         /* also references */
+	TYPE_STRUCT,          /* also C++ classes */
+	TYPE_UNION, TYPE_ARRAY, TYPE_FUNCTION,
+	TYPE_INCOMPLETE,      /* declared only, even after looking in the other units */
+	TYPE_OTHER,           /* nothing plumb can show: reason in name */
+};
+
+struct type;
+
+struct member {
+	const char *name;      /* "" = anonymous struct or union: its members count as the parent's */
+	struct type *type;
+	uint64_t offset;       /* bytes from the start of the struct */
+	uint8_t bit_offset, bit_size;  /* bit-field: bits from the least significant bit of the byte at `offset`
+	                                  (little-endian); bit_size 0: none */
+};
+
+struct enumerator { const char *name; int64_t value; };
+
+/* Types belong to their debuginfo and live as long as it. Typedefs and qualifiers are resolved away, but the
+ * name is the one that the source uses ("size_t", "robj *"). */
+struct type {
+	enum type_kind kind;
+	const char *name;
+	uint64_t size;         /* bytes; 0: unknown or flexible */
+	struct type *target;   /* pointer: pointee (kind TYPE_VOID for void *); array: element. Complete it before use. */
+	uint64_t count;        /* array: elements, 0: unknown */
+	struct member *members;
+	uint32_t n_members;
+	struct enumerator *enumerators;
+	uint32_t n_enumerators;
+	bool complete;         /* members, enumerators are filled in */
+	bool is_signed;        /* of the enum's or char's underlying integer */
+};
+
+enum location_kind {
+	LOCATION_NONE,         /* cannot be read; `reason` says why */
+	LOCATION_REGISTERS,    /* the value itself: piece 0 is the low bytes, at most 2 pieces */
+	LOCATION_MEMORY,       /* the value is at address reg + offset */
+	LOCATION_INDIRECT,     /* the value is at the address stored at reg + offset */
+	LOCATION_CONST,        /* the value is `offset` */
+};
+
+struct location {
+	enum location_kind kind;
+	struct { uint8_t reg; uint8_t size; } piece[2];  /* reg: enum plan_reg */
+	uint8_t pieces;
+	uint8_t reg;
+	int64_t offset;
+	char reason[96];       /* LOCATION_NONE: "in an SSE register", "optimised out", ... */
+};
+
+struct param {
+	const char *name;      /* "" if unnamed */
+	struct type *type;
+	struct location where; /* at the first instruction of the function, before it runs */
+};
+
+struct function {          /* belongs to its debuginfo */
+	const char *name;      /* qualified: "ns::Class::method", "order::parse" */
+	const char *linkage;   /* symbol name, "" if the same as name */
+	uint64_t addr, size;   /* entry pc and extent of the part that holds it; addr 0: has no code of its own */
+	const char *file;      /* as the compiler saw it; "" if unknown */
+	uint32_t line;
+	struct type *ret;      /* NULL: void */
+	struct location ret_where; /* at the return: registers ax, dx, or memory at ax, or LOCATION_NONE with the reason */
+	struct param *params;
+	uint32_t n_params;
+	bool variadic;
+	uint32_t inlined;      /* how many inlined copies were seen in the units that were read */
+	enum language lang;
+};
+
+struct debuginfo;          /* borrows the image, owns all types and functions it returns */
+
+/* Debug info in the image itself or in its separate file (build-id or debuglink, with .gnu_debugaltlink).
+ * -ENOENT: none; err says where it was looked for. */
+int debuginfo_open(struct image *img, const char *root, struct debuginfo **out, struct error *err);
+void debuginfo_close(struct debuginfo *di);
+const char *debuginfo_path(const struct debuginfo *di);
+
+/* All functions of that name (two static functions may share one), qualified or only the last part, with an
+ * address or inlined only.  *out is an array of borrowed pointers that the caller frees.  Returns the count;
+ * 0 with err's hint filled with the nearest names if there is none. */
+int debuginfo_find(struct debuginfo *di, const char *name, const struct function ***out, struct error *err);
+/* The function whose first instruction is at addr, e.g. from a symbol. -ENOENT if none. */
+int debuginfo_at(struct debuginfo *di, uint64_t addr, const struct function **out);
+/* Every function with code, for `plumb funcs`; name matches `glob` (NULL: all). Stops on non-zero. */
+int debuginfo_each(struct debuginfo *di, const char *glob, int (*visit)(const struct function *fn, void *arg), void *arg);
+
+/* Fills in members / enumerators of a struct, union or enum (and looks for the definition of a declared one).
+ * Does nothing for others. Never fails: what cannot be resolved becomes TYPE_INCOMPLETE or TYPE_OTHER. */
+void type_complete(struct debuginfo *di, struct type *t);
+/* A member by name, looking into anonymous members; *offset gets its byte offset from t. NULL if none. */
+const struct member *type_member(struct debuginfo *di, struct type *t, const char *name, uint64_t *offset);
+
+/* "int parse_order(struct order *o, int n)". Appends to out. */
+struct buf;
+void function_signature(const struct function *fn, struct buf *out);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which processes are there, what are they, and which files do they map.  All from /proc; a process may go away
+ * between any two reads, and what it says (comm, paths, maps) is hostile input.
+ */
+#ifndef PLUMB_SERVICE_H
+#define PLUMB_SERVICE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "plumb/error.h"
+
+enum target_kind { TARGET_PID, TARGET_NAME, TARGET_PATH };
+
+struct target {
+	enum target_kind kind;
+	pid_t pid;                 /* TARGET_PID */
+	char text[PATH_MAX];       /* TARGET_NAME: executable's base name, systemd unit ("x" or "x.service") or container id
+	                              (full, or a prefix of >= 8 digits); TARGET_PATH: absolute path */
+	uint64_t dev, ino;         /* TARGET_PATH: the file's identity, set by target_check */
+};
+
+struct process {
+	pid_t pid;
+	uid_t uid;                 /* effective */
+	uint64_t start_ticks;      /* field 22 of stat: tells a reused pid */
+	char comm[32];
+	char exe[PATH_MAX];        /* as the link says, without " (deleted)" */
+	bool exe_deleted;
+	uint64_t exe_dev, exe_ino;
+	char unit[256];            /* "redis-server.service", "" */
+	char container[65];        /* 64 hex digits, "" */
+};
+
+/* One file that a process maps executable. */
+struct module {
+	char path[PATH_MAX];       /* as in maps, for messages; without " (deleted)" */
+	uint64_t dev, ino;
+	uint64_t start, end;       /* the executable mapping: names its /proc/PID/map_files link */
+	uint64_t offset;           /* file offset of that mapping */
+	bool deleted;
+};
+
+/* Checks a target's form and, for TARGET_PATH, that the file is there (fills dev, ino). */
+int target_check(struct target *t, struct error *err);
+
+/* -ESRCH: no such process (or a kernel thread, or a zombie). */
+int process_read(pid_t pid, struct process *out, struct error *err);
+/* All user processes that can be read, by pid; the caller frees *out. */
+int process_list(struct process **out, size_t *count);
+/* True if the process belongs to the target. TARGET_PATH: maps the file executable. Never the calling process. */
+bool process_matches(const struct process *p, const struct target *t);
+/* Matching processes, by pid; the caller frees *out. -ESRCH with the nearest names as hint if there is none
+ * and the target is not a TARGET_PATH (there none is fine: it may come later). */
+int target_processes(const struct target *t, struct process **out, size_t *count, struct error *err);
+
+/* The module of that name ("libssl.so.3", "libssl", or a path; NULL: the executable) in a process. */
+int module_find(pid_t pid, const char *name, struct module *out, struct error *err);
+/* All executable file mappings, one per file; the caller frees *out. */
+int module_list(pid_t pid, struct module **out, size_t *count);
+/* Opens the mapped inode itself: through map_files (or /proc/PID/exe), else through /proc/PID/root + path with
+ * dev and inode compared. Returns an fd, O_RDONLY | O_CLOEXEC, or -errno. */
+int module_open(pid_t pid, const struct module *m, struct error *err);
+
+#endif

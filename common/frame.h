@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Frames over a byte stream (wire.h): packing into a buffer, cutting out of one.  Receiving is bounded: a length of 0 or
+ * above WIRE_FRAME_MAX, a msgpack body that is not one array, is nested deeper than FRAME_DEPTH_MAX or ends early is an
+ * error after which the stream must be closed.
+ */
+#ifndef PLUMB_FRAME_H
+#define PLUMB_FRAME_H
+
+#include <msgpack.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "plumb/error.h"
+#include "plumb/wire.h"
+
+enum { FRAME_DEPTH_MAX = 32 };
+
+/* A frame that is being packed: fill it through `pk`, then frame_end. */
+struct frame {
+	struct buf *out;
+	size_t start;
+	msgpack_packer pk;
+};
+
+/* Starts a frame of `n` array elements (the type counts as one) at the end of out. */
+void frame_begin(struct frame *f, struct buf *out, enum wire_type type, unsigned n);
+/* Writes the length. -EMSGSIZE: larger than WIRE_FRAME_MAX, nothing is left in out; -ENOMEM. */
+int frame_end(struct frame *f);
+
+/* Packs straight into a buffer, for values outside frames. */
+void pack_into(msgpack_packer *pk, struct buf *out);
+void pack_text(msgpack_packer *pk, const char *text);          /* NULL: nil */
+void pack_key(msgpack_packer *pk, const char *key);
+void pack_key_u64(msgpack_packer *pk, const char *key, uint64_t value);
+void pack_key_text(msgpack_packer *pk, const char *key, const char *value);
+
+/* One received frame; owns its memory. */
+struct frame_in {
+	enum wire_type type;
+	const msgpack_object *items;   /* items[0] is the type */
+	uint32_t count;
+	msgpack_unpacked unpacked;
+};
+
+/* Takes one frame from data[0..len). Returns bytes used, 0: not complete yet, -EPROTO with err: close the stream.
+ * On > 0 the caller ends with frame_in_free. */
+int frame_take(const void *data, size_t len, struct frame_in *in, struct error *err);
+void frame_in_free(struct frame_in *in);
+
+/* Reading values from hostile objects: return false if the type does not fit; map_get returns NULL if there is no such key. */
+bool object_u64(const msgpack_object *o, uint64_t *out);
+bool object_i64(const msgpack_object *o, int64_t *out);
+bool object_bool(const msgpack_object *o, bool *out);
+/* A malloc'ed NUL-terminated copy without embedded NULs, at most `max` bytes; NULL otherwise. */
+char *object_text(const msgpack_object *o, size_t max);
+const msgpack_object *map_get(const msgpack_object *map, const char *key);
+
+#endif

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The contract between the BPF program (bpf/) and the agent: the plan that goes in, the events and
+ * counters that come out.  Included by both sides; every size that crosses is asserted below.
+ */
+#ifndef PLUMB_EVENT_H
+#define PLUMB_EVENT_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+
+/* ---- the plan: what one probe does on entry and on return ---- */
+
+enum {
+	PLAN_ENTRY_OPS = 64,     /* operations run at entry */
+	PLAN_RETURN_OPS = 32,    /* operations run at return */
+	PLAN_REGS = 8,           /* scratch registers of the plan machine */
+	PLAN_LITERALS = 4,       /* string literals that may be compared with */
+	PLAN_LITERAL_WORDS = 8,  /* 8-byte words of one literal: 63 characters and the NUL */
+	PLAN_DATA_MAX = 8192,    /* bytes of captured data in one event */
+	PLAN_READ_BITS = 64,     /* user-memory reads of one event whose failure is told apart */
+	FRAMES_MAX = 64,         /* open calls of one probe in one thread; deeper ones are missed */
+};
+
+enum plan_code {
+	OP_END = 0,    /* end of the plan */
+	OP_REG,        /* r[dst] = user register b (enum plan_reg), cut to `size` bytes, sign as `sign` */
+	OP_IMM,        /* r[dst] = imm */
+	OP_LOAD,       /* r[dst] = *(size *)(r[a] + imm) in user memory, sign as `sign`; failure: r[dst] bad, bit */
+	OP_DATA,       /* r[dst] = *(size *)(data + off), sign as `sign`; bad if read bit `bit` is set (0xff: none) */
+	OP_SPECIAL,    /* r[dst] = special b (enum plan_special) */
+	OP_BITS,       /* r[dst] = `size` bits of r[a] from bit b on, sign as `sign` */
+	OP_BINARY,     /* r[dst] = r[a] sub r[b] (enum plan_binary) */
+	OP_UNARY,      /* r[dst] = sub r[a] (enum plan_unary) */
+	OP_STREQ,      /* r[dst] = the string captured at data + off equals literal b; bad if `bit` is set */
+	OP_STORE,      /* *(__u64 *)(data + off) = r[a]; if r[a] is bad: read bit `bit` */
+	OP_READ,       /* copy `size` bytes of user memory at r[a] + imm to data + off; failure: read bit `bit` */
+	OP_STRING,     /* struct event_string at data + off: at most `size` bytes from r[a] + imm; failure: `bit` */
+	OP_REQUIRE,    /* the call matches only if r[a] is true; bad: counted as undecided, no match */
+	OP_ERROR,      /* the call is an error if r[a] is true; bad: counted as undecided */
+};
+
+enum plan_reg { /* DWARF's x86-64 numbering for the general registers, 0..15 */
+	REG_AX, REG_DX, REG_CX, REG_BX, REG_SI, REG_DI, REG_BP, REG_SP,
+	REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
+	REG_COUNT
+};
+
+enum plan_special { SPECIAL_RET, SPECIAL_DURATION, SPECIAL_PID, SPECIAL_TID, SPECIAL_CPU, SPECIAL_TS };
+
+enum plan_binary {
+	BIN_ADD, BIN_SUB, BIN_MUL, BIN_DIV_U, BIN_DIV_S, BIN_MOD_U, BIN_MOD_S,
+	BIN_AND, BIN_OR, BIN_XOR, BIN_SHL, BIN_SHR_U, BIN_SHR_S,
+	BIN_EQ, BIN_NE, BIN_LT_U, BIN_LT_S, BIN_LE_U, BIN_LE_S,
+	BIN_LAND, BIN_LOR, /* three-valued: a false side decides && even if the other is bad */
+};
+
+enum plan_unary { UN_NEG, UN_NOT, UN_LNOT };
+
+struct plan_op {
+	__u8 code, dst, a, b;
+	__u8 sub, sign;      /* sign: 1 = sign-extend */
+	__u8 bit;            /* read bit, 0xff = none */
+	__u8 pad;
+	__u32 size;
+	__u32 off;           /* in the event's data */
+	__s64 imm;
+};
+
+enum plan_flags {
+	PLAN_CALL = 1,        /* entry and return are one call: duration, $ret */
+	PLAN_SHIP = 2,        /* ship events; without it only counters are kept */
+	PLAN_ERRORS_ONLY = 4, /* ship failing calls only */
+	PLAN_OPEN = 8,        /* any process: an unknown tgid gets the next slot */
+	PLAN_SLEEPABLE = 16,  /* a page that is not in memory may be faulted in */
+	PLAN_SKIP_RETURN = 32,/* an entry condition that fails: do not trace this call's return */
+};
+
+struct plan {
+	__u32 probe;         /* id, copied into each event */
+	__u32 flags;         /* enum plan_flags */
+	__u32 data_bytes;    /* captured data of one event, multiple of 8 */
+	__u32 event_bytes;   /* sizeof(struct event) + data_bytes */
+	__u32 frames;        /* frames kept in the task's own storage (1..FRAMES_MAX) */
+	__u32 slots;         /* process slots, slot 0 = no process */
+	__u32 rings;         /* number of ring buffers, a power of two */
+	__u32 wake_bytes;    /* unread bytes in a ring at which the agent is woken */
+	__u32 sample;        /* ship one in `sample` matching calls; 0 and 1 = all */
+	__u32 rate;          /* events per RATE_WINDOW_NS over all CPUs; 0 = no limit */
+	__u32 n_entry, n_return;
+	__u64 literal[PLAN_LITERALS][PLAN_LITERAL_WORDS];
+	__u64 literal_mask[PLAN_LITERALS][PLAN_LITERAL_WORDS]; /* covers the text and its NUL */
+	struct plan_op entry[PLAN_ENTRY_OPS];
+	struct plan_op ret[PLAN_RETURN_OPS];
+};
+
+#define RATE_WINDOW_NS 100000000ULL
+
+/* ---- events ---- */
+
+enum event_flags {
+	EVENT_RETURN = 1,    /* ret and duration_ns are valid */
+	EVENT_ERROR = 2,     /* the error predicate was true */
+};
+
+struct event {
+	__u32 probe;
+	__u32 flags;         /* enum event_flags */
+	__u32 pid, tid;      /* in the agent's pid namespace: tgid, thread id */
+	__u64 ts_ns;         /* CLOCK_MONOTONIC at entry */
+	__u64 duration_ns;
+	__u64 ret[2];        /* rax, rdx at return */
+	__u64 unread;        /* bit n: the read with bit n failed */
+	__u8 data[];
+};
+
+struct event_string {
+	__u32 len;           /* bytes that follow, without the NUL; == max: cut */
+	__u32 max;           /* bytes asked for */
+	char text[];
+};
+
+/* ---- counters: exact, one struct per CPU and process slot ---- */
+
+enum {
+	HIST_SUB_BITS = 4,                       /* 16 linear steps per power of two: a bucket is <= 1/16 wide */
+	HIST_SUB = 1 << HIST_SUB_BITS,
+	HIST_MAX_BITS = 40,                      /* values from 2^40 ns (18 min) on share the last bucket */
+	HIST_BUCKETS = (HIST_MAX_BITS - HIST_SUB_BITS + 1) * HIST_SUB,
+};
+
+enum drop_reason { DROP_RING, DROP_RATE, DROP_NOMEM, DROP_REASONS };
+
+struct counts {
+	__u64 calls;         /* hits of the entry site */
+	__u64 returns;       /* calls whose return was paired with its entry */
+	__u64 errors;        /* calls for which the error predicate was true */
+	__u64 matched;       /* calls for which the condition was true */
+	__u64 undecided;     /* calls whose condition or error predicate needed an unreadable value */
+	__u64 shipped;       /* events put into a ring */
+	__u64 sampled;       /* events left out by sampling */
+	__u64 dropped[DROP_REASONS];
+	__u64 unread;        /* values that could not be read in shipped events */
+	__u64 too_deep;      /* entries beyond FRAMES_MAX open calls: not paired */
+	__u64 unwound;       /* open calls that never returned: longjmp, exception, kernel nesting limit */
+	__u64 stray;         /* returns without an entry: the call began before the probe */
+	__u64 sum_ns;        /* of the durations */
+	__u64 max_ns;        /* per CPU, merged by max */
+	__u64 hist[HIST_BUCKETS];
+};
+
+/*
+ * The bucket of a duration: values below HIST_SUB have one each, above that HIST_SUB per power of two
+ * (the log-linear histogram of HdrHistogram, http://hdrhistogram.org).
+ */
+static inline __attribute__((always_inline)) __u32 hist_log2(__u64 v)
+{
+	__u32 r = 0;
+
+	/* Binary search: BPF has no count-leading-zeros. */
+	if (v >> 32) { v >>= 32; r += 32; }
+	if (v >> 16) { v >>= 16; r += 16; }
+	if (v >> 8) { v >>= 8; r += 8; }
+	if (v >> 4) { v >>= 4; r += 4; }
+	if (v >> 2) { v >>= 2; r += 2; }
+	return r + (v >> 1 ? 1 : 0);
+}
+
+static inline __attribute__((always_inline)) __u32 hist_bucket(__u64 ns)
+{
+	__u32 log;
+
+	if (ns < HIST_SUB)
+		return ns;
+	if (ns >> HIST_MAX_BITS)
+		return HIST_BUCKETS - 1;
+	log = hist_log2(ns);
+	return (log - HIST_SUB_BITS + 1) * HIST_SUB + ((ns >> (log - HIST_SUB_BITS)) & (HIST_SUB - 1));
+}
+
+/* Smallest duration of a bucket. */
+static inline __u64 hist_floor(__u32 bucket)
+{
+	__u32 octave = bucket / HIST_SUB, step = bucket % HIST_SUB;
+
+	if (octave == 0)
+		return step;
+	return (__u64)(HIST_SUB + step) << (octave - 1);
+}
+
+/* ---- state that both sides write ---- */
+
+/* One for all probes of an agent, in a map that the agent has mapped. */
+struct ring_shared {
+	__u32 want_wakeup;   /* set by the agent before it sleeps: the next event wakes it and clears this */
+	__u32 pad;
+};
+
+/* One per probe, in the BPF object's .bss. */
+struct probe_shared {
+	__u32 next_slot;     /* PLAN_OPEN: next free process slot */
+	__u32 pad;
+	__u64 rate_window;   /* the window that rate_used belongs to */
+	__u64 rate_used;
+};
+
+_Static_assert(sizeof(struct plan_op) == 24, "plan_op crosses user space / BPF");
+_Static_assert(sizeof(struct event) == 56, "event crosses user space / BPF");
+_Static_assert(sizeof(struct event_string) == 8, "event_string crosses user space / BPF");
+_Static_assert(PLAN_ENTRY_OPS + PLAN_RETURN_OPS <= 128, "the unrolled program must stay loadable");
+
+#endif
