@@ -9,6 +9,7 @@
 
 #include <msgpack.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "buf.h"
 #include "plumb/error.h"
@@ -34,6 +35,10 @@ void pack_text(msgpack_packer *pk, const char *text);          /* NULL: nil */
 void pack_key(msgpack_packer *pk, const char *key);
 void pack_key_u64(msgpack_packer *pk, const char *key, uint64_t value);
 void pack_key_text(msgpack_packer *pk, const char *key, const char *value);
+
+/* Bytes of the first msgpack object in data[0..len), found without allocating: 0 if it is not complete, -EPROTO if it is
+ * not msgpack or deeper than FRAME_DEPTH_MAX containers.  To be called before msgpack_unpack on anything received. */
+ssize_t pack_measure(const void *data, size_t len);
 
 /* One received frame; owns its memory. */
 struct frame_in {

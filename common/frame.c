@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Why received bytes are measured before msgpack-c sees them: it allocates an array or a map by the count in its header,
+ * before it has seen one element, so that five bytes can ask for 100 GB.  pack_measure walks the headers with no memory
+ * but a small stack.  When it is satisfied every element that a header promises is there, takes at least one byte, and
+ * the tree that msgpack-c builds is at most 24 times as large as the frame.
+ */
+#include "frame.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- packing ---- */
+
+static int packer_write(void *data, const char *bytes, size_t len)
+{
+	struct buf *out = data;
+
+	buf_add(out, bytes, len);
+	return out->failed ? -1 : 0;
+}
+
+void pack_into(msgpack_packer *pk, struct buf *out)
+{
+	msgpack_packer_init(pk, out, packer_write);
+}
+
+void pack_text(msgpack_packer *pk, const char *text)
+{
+	size_t len = text ? strlen(text) : 0;
+
+	if (!text) {
+		msgpack_pack_nil(pk);
+		return;
+	}
+	msgpack_pack_str(pk, len);
+	msgpack_pack_str_body(pk, text, len);
+}
+
+void pack_key(msgpack_packer *pk, const char *key)
+{
+	pack_text(pk, key);
+}
+
+void pack_key_u64(msgpack_packer *pk, const char *key, uint64_t value)
+{
+	pack_text(pk, key);
+	msgpack_pack_uint64(pk, value);
+}
+
+void pack_key_text(msgpack_packer *pk, const char *key, const char *value)
+{
+	pack_text(pk, key);
+	pack_text(pk, value);
+}
+
+void frame_begin(struct frame *f, struct buf *out, enum wire_type type, unsigned n)
+{
+	f->out = out;
+	f->start = out->len;
+	buf_add(out, "\0\0\0\0", 4);
+	pack_into(&f->pk, out);
+	msgpack_pack_array(&f->pk, n);
+	msgpack_pack_unsigned_int(&f->pk, type);
+}
+
+static void frame_undo(struct frame *f)
+{
+	f->out->len = f->start;
+	if (f->out->data)
+		f->out->data[f->start] = '\0';
+}
+
+int frame_end(struct frame *f)
+{
+	size_t len = f->out->len - f->start;
+	uint32_t be;
+
+	if (f->out->failed)
+		return -ENOMEM;
+	if (len - 4 > WIRE_FRAME_MAX) {
+		frame_undo(f);
+		return -EMSGSIZE;
+	}
+	be = htonl((uint32_t)(len - 4));
+	memcpy(f->out->data + f->start, &be, 4);
+	return 0;
+}
+
+/* ---- measuring ---- */
+
+enum head_kind { HEAD_VALUE, HEAD_BYTES, HEAD_ARRAY, HEAD_MAP, HEAD_BAD };
+
+/* What follows the first byte: `count_bytes` of a length or count, then `fixed` bytes, then what the count says. */
+struct head {
+	enum head_kind kind;
+	uint8_t count_bytes, fixed;
+};
+
+static const struct head heads[0x20] = { /* 0xc0 .. 0xdf */
+	[0x00] = { HEAD_VALUE, 0, 0 }, [0x01] = { HEAD_BAD, 0, 0 },
+	[0x02] = { HEAD_VALUE, 0, 0 }, [0x03] = { HEAD_VALUE, 0, 0 },
+	[0x04] = { HEAD_BYTES, 1, 0 }, [0x05] = { HEAD_BYTES, 2, 0 }, [0x06] = { HEAD_BYTES, 4, 0 },  /* bin */
+	[0x07] = { HEAD_BYTES, 1, 1 }, [0x08] = { HEAD_BYTES, 2, 1 }, [0x09] = { HEAD_BYTES, 4, 1 },  /* ext */
+	[0x0a] = { HEAD_VALUE, 0, 4 }, [0x0b] = { HEAD_VALUE, 0, 8 },                                 /* float */
+	[0x0c] = { HEAD_VALUE, 0, 1 }, [0x0d] = { HEAD_VALUE, 0, 2 },
+	[0x0e] = { HEAD_VALUE, 0, 4 }, [0x0f] = { HEAD_VALUE, 0, 8 },                                 /* unsigned */
+	[0x10] = { HEAD_VALUE, 0, 1 }, [0x11] = { HEAD_VALUE, 0, 2 },
+	[0x12] = { HEAD_VALUE, 0, 4 }, [0x13] = { HEAD_VALUE, 0, 8 },                                 /* signed */
+	[0x14] = { HEAD_VALUE, 0, 2 }, [0x15] = { HEAD_VALUE, 0, 3 }, [0x16] = { HEAD_VALUE, 0, 5 },
+	[0x17] = { HEAD_VALUE, 0, 9 }, [0x18] = { HEAD_VALUE, 0, 17 },                                /* fixext */
+	[0x19] = { HEAD_BYTES, 1, 0 }, [0x1a] = { HEAD_BYTES, 2, 0 }, [0x1b] = { HEAD_BYTES, 4, 0 },  /* str */
+	[0x1c] = { HEAD_ARRAY, 2, 0 }, [0x1d] = { HEAD_ARRAY, 4, 0 },
+	[0x1e] = { HEAD_MAP, 2, 0 }, [0x1f] = { HEAD_MAP, 4, 0 },
+};
+
+/* Reads the header at p[0..len): its bytes with the scalar or text it owns, and the number of objects inside.
+ * 0: incomplete, -EPROTO: not msgpack. */
+static ssize_t head_read(const uint8_t *p, size_t len, bool *container, uint64_t *objects)
+{
+	const struct head *h;
+	uint64_t count = 0, need;
+
+	*container = false;
+	*objects = 0;
+	if (p[0] < 0x80 || p[0] >= 0xe0)
+		return 1;
+	if (p[0] < 0xa0) {
+		*container = true;
+		*objects = p[0] < 0x90 ? 2U * (p[0] & 15U) : p[0] & 15U;
+		return 1;
+	}
+	if (p[0] < 0xc0)
+		return len > (p[0] & 31U) ? 1 + (p[0] & 31) : 0;
+	h = &heads[p[0] - 0xc0];
+	if (h->kind == HEAD_BAD)
+		return -EPROTO;
+	if (len < 1U + h->count_bytes)
+		return 0;
+	for (unsigned i = 0; i < h->count_bytes; i++)
+		count = count << 8 | p[1 + i];
+	need = 1U + h->count_bytes + h->fixed + (h->kind == HEAD_BYTES ? count : 0);
+	*container = h->kind == HEAD_ARRAY || h->kind == HEAD_MAP;
+	*objects = !*container ? 0 : h->kind == HEAD_MAP ? 2 * count : count;
+	return need <= len ? (ssize_t)need : 0;
+}
+
+ssize_t pack_measure(const void *data, size_t len)
+{
+	uint64_t left[FRAME_DEPTH_MAX];   /* objects still to come, per open container */
+	const uint8_t *p = data;
+	unsigned depth = 0;
+	size_t at = 0;
+
+	do {
+		uint64_t objects;
+		bool container;
+		ssize_t n;
+
+		if (at == len)
+			return 0;
+		n = head_read(p + at, len - at, &container, &objects);
+		if (n <= 0)
+			return n;
+		at += (size_t)n;
+		if (depth)
+			left[depth - 1]--;
+		if (container && depth == FRAME_DEPTH_MAX)
+			return -EPROTO;
+		if (container)
+			left[depth++] = objects;
+		while (depth && left[depth - 1] == 0)
+			depth--;
+	} while (depth);
+	return (ssize_t)at;
+}
+
+/* ---- receiving ---- */
+
+/* Unpacks from a copy inside the zone, so that the frame outlives the receive buffer. */
+static int unpack_body(const void *body, size_t len, struct frame_in *in)
+{
+	msgpack_zone *zone = msgpack_zone_new(MSGPACK_ZONE_CHUNK_SIZE);
+	char *copy = zone ? msgpack_zone_malloc_no_align(zone, len) : NULL;
+	size_t off = 0;
+	int rc;
+
+	msgpack_unpacked_init(&in->unpacked);
+	in->unpacked.zone = zone;
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, body, len);
+	rc = msgpack_unpack(copy, len, &off, zone, &in->unpacked.data);
+	if (rc == MSGPACK_UNPACK_NOMEM_ERROR)
+		return -ENOMEM;
+	return rc == MSGPACK_UNPACK_SUCCESS ? 0 : -EPROTO;
+}
+
+static int frame_open(struct frame_in *in)
+{
+	const msgpack_object *o = &in->unpacked.data;
+	uint64_t type;
+
+	if (o->type != MSGPACK_OBJECT_ARRAY || o->via.array.size == 0)
+		return -EPROTO;
+	if (!object_u64(&o->via.array.ptr[0], &type) || type >= WIRE_TYPES)
+		return -EPROTO;
+	in->type = (enum wire_type)type;
+	in->items = o->via.array.ptr;
+	in->count = o->via.array.size;
+	return 0;
+}
+
+int frame_take(const void *data, size_t len, struct frame_in *in, struct error *err)
+{
+	const uint8_t *body = (const uint8_t *)data + 4;
+	uint32_t be;
+	int rc;
+
+	memset(in, 0, sizeof(*in));
+	if (len < 4)
+		return 0;
+	memcpy(&be, data, 4);
+	be = ntohl(be);
+	if (be == 0 || be > WIRE_FRAME_MAX)
+		return error_set(err, EPROTO, "the peer sent a frame of %u bytes (allowed: 1 to %d)", be, WIRE_FRAME_MAX);
+	if (len - 4 < be)
+		return 0;
+	if (pack_measure(body, be) != (ssize_t)be)
+		return error_set(err, EPROTO, "the peer sent a frame that is not one msgpack object");
+	rc = unpack_body(body, be, in);
+	if (!rc)
+		rc = frame_open(in);
+	if (!rc)
+		return (int)be + 4;
+	frame_in_free(in);
+	if (rc == -ENOMEM)
+		return error_set(err, ENOMEM, "no memory for a frame of %u bytes", be);
+	return error_set(err, EPROTO, "the peer sent a frame of no known type");
+}
+
+void frame_in_free(struct frame_in *in)
+{
+	msgpack_unpacked_destroy(&in->unpacked);
+	in->items = NULL;
+	in->count = 0;
+}
+
+/* ---- reading ---- */
+
+bool object_u64(const msgpack_object *o, uint64_t *out)
+{
+	if (!o || o->type != MSGPACK_OBJECT_POSITIVE_INTEGER)
+		return false;
+	*out = o->via.u64;
+	return true;
+}
+
+bool object_i64(const msgpack_object *o, int64_t *out)
+{
+	if (!o)
+		return false;
+	if (o->type == MSGPACK_OBJECT_NEGATIVE_INTEGER) {
+		*out = o->via.i64;
+		return true;
+	}
+	if (o->type != MSGPACK_OBJECT_POSITIVE_INTEGER || o->via.u64 > INT64_MAX)
+		return false;
+	*out = (int64_t)o->via.u64;
+	return true;
+}
+
+bool object_bool(const msgpack_object *o, bool *out)
+{
+	if (!o || o->type != MSGPACK_OBJECT_BOOLEAN)
+		return false;
+	*out = o->via.boolean;
+	return true;
+}
+
+char *object_text(const msgpack_object *o, size_t max)
+{
+	if (!o || o->type != MSGPACK_OBJECT_STR || o->via.str.size > max)
+		return NULL;
+	if (memchr(o->via.str.ptr, '\0', o->via.str.size))
+		return NULL;
+	return strndup(o->via.str.ptr, o->via.str.size);
+}
+
+const msgpack_object *map_get(const msgpack_object *map, const char *key)
+{
+	size_t len = strlen(key);
+
+	if (!map || map->type != MSGPACK_OBJECT_MAP)
+		return NULL;
+	for (uint32_t i = 0; i < map->via.map.size; i++) {
+		const msgpack_object_kv *kv = &map->via.map.ptr[i];
+
+		if (kv->key.type == MSGPACK_OBJECT_STR && kv->key.via.str.size == len &&
+		    memcmp(kv->key.via.str.ptr, key, len) == 0)
+			return &kv->val;
+	}
+	return NULL;
+}
