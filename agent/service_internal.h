@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the service module share: reading one process through a directory fd on /proc/PID, which goes stale
+ * (-ESRCH) when the process ends and never shows a later process of the same pid. */
+#ifndef PLUMB_SERVICE_INTERNAL_H
+#define PLUMB_SERVICE_INTERNAL_H
+
+#include "service.h"
+
+struct file_id {
+	uint64_t dev, ino;
+	bool regular;
+};
+
+/* /proc/PID as a directory fd, or -errno (-ESRCH: no such process). */
+int proc_open(pid_t pid);
+/* The whole file, NUL-terminated, at most max bytes (-E2BIG beyond). The caller frees *text. */
+int proc_read(int dir, const char *name, size_t max, char **text, size_t *len);
+/* Identity of a file below dir (links are followed), without waiting for a network or FUSE file system. */
+int file_identity(int dir, const char *path, struct file_id *out);
+/* Reads the rest of a process through its directory. */
+int process_read_at(int dir, pid_t pid, struct process *out, struct error *err);
+/* `path` as the kernel printed it: cuts " (deleted)" unless a file of that very name and identity is there. */
+bool path_deleted(int dir, char *path, const struct file_id *id);
+/* True if the process maps this file executable. */
+bool module_mapped(pid_t pid, uint64_t dev, uint64_t ino);
+
+const char *path_base(const char *path);
+
+#endif

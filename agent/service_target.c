@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which processes belong to a target: by pid, by a service's name, by a file that they map. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "service_internal.h"
+#include "service_parse.h"
+
+static const char UNIT_SUFFIX[] = ".service";
+
+/* ---- form ---- */
+
+static int check_text(const struct target *t, const char *what, struct error *err)
+{
+	if (!memchr(t->text, '\0', sizeof(t->text)))
+		return error_set(err, ENAMETOOLONG, "the %s is longer than %d bytes", what, PATH_MAX - 1);
+	if (!t->text[0])
+		return error_set(err, EINVAL, "the %s is empty", what);
+	return 0;
+}
+
+static int check_name(const struct target *t, struct error *err)
+{
+	int rc = check_text(t, "service name", err);
+
+	if (rc)
+		return rc;
+	if (!strchr(t->text, '/'))
+		return 0;
+	rc = error_set(err, EINVAL, "'%.255s' is a path, not a service name", t->text);
+	error_hint(err, "use -x for every process that maps a file");
+	return rc;
+}
+
+static int check_path(struct target *t, struct error *err)
+{
+	int rc = check_text(t, "path", err);
+	struct file_id id;
+
+	if (rc)
+		return rc;
+	if (t->text[0] != '/')
+		return error_set(err, EINVAL, "'%s' is not an absolute path", t->text);
+	rc = file_identity(AT_FDCWD, t->text, &id);
+	if (rc)
+		return error_set(err, -rc, "cannot use '%s': %s", t->text, strerror(-rc));
+	if (!id.regular)
+		return error_set(err, EINVAL, "'%s' is not a regular file", t->text);
+	t->dev = id.dev;
+	t->ino = id.ino;
+	return 0;
+}
+
+int target_check(struct target *t, struct error *err)
+{
+	switch (t->kind) {
+	case TARGET_PID:
+		if (t->pid <= 0)
+			return error_set(err, EINVAL, "%d is not a pid", (int)t->pid);
+		return 0;
+	case TARGET_NAME:
+		return check_name(t, err);
+	case TARGET_PATH:
+		return check_path(t, err);
+	}
+	return error_set(err, EINVAL, "unknown kind of target");
+}
+
+/* ---- match ---- */
+
+static bool unit_matches(const char *unit, const char *name)
+{
+	size_t len = strlen(name);
+
+	return unit[0] && strncmp(unit, name, len) == 0 && (unit[len] == '\0' || strcmp(unit + len, UNIT_SUFFIX) == 0);
+}
+
+static bool container_matches(const char *container, const char *name)
+{
+	size_t len = strlen(name);
+
+	return is_container_id(name, len, false) && strncmp(container, name, len) == 0;
+}
+
+static bool name_matches(const struct process *p, const char *name)
+{
+	return strcmp(path_base(p->exe), name) == 0 || unit_matches(p->unit, name) ||
+	       container_matches(p->container, name);
+}
+
+bool process_matches(const struct process *p, const struct target *t)
+{
+	if (p->pid == getpid())
+		return false;
+	switch (t->kind) {
+	case TARGET_PID:
+		return p->pid == t->pid;
+	case TARGET_NAME:
+		return name_matches(p, t->text);
+	case TARGET_PATH:
+		return (p->exe_dev == t->dev && p->exe_ino == t->ino) || module_mapped(p->pid, t->dev, t->ino);
+	}
+	return false;
+}
+
+/* ---- all matches ---- */
+
+static int single_process(const struct target *t, struct process **out, size_t *count, struct error *err)
+{
+	struct process *p;
+	int rc;
+
+	if (t->pid == getpid())
+		return error_set(err, EINVAL, "%d is plumb's own process", (int)t->pid);
+	p = malloc(sizeof(*p));
+	if (!p)
+		return error_set(err, ENOMEM, "out of memory");
+	rc = process_read(t->pid, p, err);
+	if (rc) {
+		free(p);
+		return rc;
+	}
+	*out = p;
+	*count = 1;
+	return 0;
+}
+
+static void offer_unit(struct nearest *n, const char *unit)
+{
+	char name[sizeof(((struct process *)0)->unit)];
+	size_t len = strlen(unit), suffix = sizeof(UNIT_SUFFIX) - 1;
+
+	if (len <= suffix || strcmp(unit + len - suffix, UNIT_SUFFIX))
+		return;
+	memcpy(name, unit, len - suffix);
+	name[len - suffix] = '\0';
+	nearest_offer(n, name);
+}
+
+/* People know a process by what top shows, its comm; a thread's or a script's comm is not its executable. */
+static int no_match(const struct target *t, const struct process *all, size_t count, struct error *err)
+{
+	struct nearest near;
+	size_t i;
+	int rc = error_set(err, ESRCH, "no process, unit or container is called '%.255s'", t->text);
+
+	nearest_init(&near, t->text);
+	for (i = 0; i < count; i++) {
+		const struct process *p = &all[i];
+
+		if (strcmp(p->comm, t->text) == 0) {
+			error_hint(err, "process %d calls itself so, but its executable is '%.200s': "
+				   "use -p %d or -s '%.200s'", (int)p->pid, path_base(p->exe), (int)p->pid,
+				   path_base(p->exe));
+			return rc;
+		}
+		nearest_offer(&near, path_base(p->exe));
+		offer_unit(&near, p->unit);
+	}
+	nearest_hint(&near, err);
+	return rc;
+}
+
+int target_processes(const struct target *t, struct process **out, size_t *count, struct error *err)
+{
+	struct process *all;
+	size_t total, kept = 0, i;
+	int rc;
+
+	*out = NULL;
+	*count = 0;
+	if (t->kind == TARGET_PID)
+		return single_process(t, out, count, err);
+	rc = process_list(&all, &total);
+	if (rc)
+		return error_set(err, -rc, "cannot list the processes: %s", strerror(-rc));
+	for (i = 0; i < total; i++)
+		if (process_matches(&all[i], t))
+			all[kept++] = all[i];
+	if (kept == 0) {   /* so nothing was moved */
+		rc = t->kind == TARGET_NAME ? no_match(t, all, total, err) : 0;
+		free(all);
+		return rc;
+	}
+	*out = all;
+	*count = kept;
+	return 0;
+}
