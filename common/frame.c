@@ -284,6 +284,8 @@ char *object_text(const msgpack_object *o, size_t max)
 {
 	if (!o || o->type != MSGPACK_OBJECT_STR || o->via.str.size > max)
 		return NULL;
+	if (o->via.str.size == 0)
+		return strdup("");
 	if (memchr(o->via.str.ptr, '\0', o->via.str.size))
 		return NULL;
 	return strndup(o->via.str.ptr, o->via.str.size);
