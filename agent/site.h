@@ -26,6 +26,16 @@ enum site_kind {
 
 const char *site_kind_name(enum site_kind kind);
 
+/* What the running kernel does without single-stepping, each step including the ones before it. */
+enum site_kernel {
+	SITE_KERNEL_BRANCHES,   /* push, jmp, jcc, call and the one-byte nop; refuses a 66-prefixed nop */
+	SITE_KERNEL_NOPS,       /* every kind of nop */
+	SITE_KERNEL_NOP5,       /* a 5-byte nop is patched into a call: 6.18 */
+};
+
+/* Tells site_choose which kernel it chooses for; the default is SITE_KERNEL_NOP5. Once, before the first choice. */
+void site_kernel_set(enum site_kernel kernel);
+
 struct site {
 	uint64_t addr;        /* virtual address in the file */
 	enum site_kind kind;
