@@ -228,7 +228,7 @@ enum site_stop insn_stop(const struct insn *insn, uint32_t keep_regs, unsigned *
 		*lost = (unsigned)__builtin_ctz(spoilt);
 		return STOP_REGISTER;
 	}
-	return writes_memory(insn) ? STOP_STORE : STOP_NOT;
+	return keep_regs && writes_memory(insn) ? STOP_STORE : STOP_NOT;
 }
 
 void insn_text(const struct insn *insn, uint64_t addr, char *out, size_t out_len)
