@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/bpf.h>
 #include <linux/perf_event.h>
@@ -252,6 +253,7 @@ static void run_child(void (*work)(void *shared), void *shared, pid_t parent)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	alarm(CHILD_SECONDS);
+	libbpf_set_print(NULL); /* failures are findings here, not messages */
 	work(shared);
 	_exit(0);
 }
