@@ -36,7 +36,7 @@ enum plan_code {
 	OP_STREQ,      /* r[dst] = the string captured at data + off equals literal b; bad if `bit` is set */
 	OP_STORE,      /* *(__u64 *)(data + off) = r[a]; if r[a] is bad: read bit `bit` */
 	OP_READ,       /* copy `size` bytes of user memory at r[a] + imm to data + off; failure: read bit `bit` */
-	OP_STRING,     /* struct event_string at data + off: at most `size` bytes from r[a] + imm; failure: `bit` */
+	OP_STRING,     /* struct event_string at data + off, `size` bytes of room for text and NUL, from r[a] + imm; failure: `bit` */
 	OP_REQUIRE,    /* the call matches only if r[a] is true; bad: counted as undecided, no match */
 	OP_ERROR,      /* the call is an error if r[a] is true; bad: counted as undecided */
 };
@@ -74,7 +74,7 @@ enum plan_flags {
 	PLAN_ERRORS_ONLY = 4, /* ship failing calls only */
 	PLAN_OPEN = 8,        /* any process: an unknown tgid gets the next slot */
 	PLAN_SLEEPABLE = 16,  /* a page that is not in memory may be faulted in */
-	PLAN_SKIP_RETURN = 32,/* an entry condition that fails: do not trace this call's return */
+	PLAN_SESSION = 32,    /* attached as a session: entry may tell the kernel to skip the return */
 };
 
 struct plan {
@@ -89,6 +89,7 @@ struct plan {
 	__u32 sample;        /* ship one in `sample` matching calls; 0 and 1 = all */
 	__u32 rate;          /* events per RATE_WINDOW_NS over all CPUs; 0 = no limit */
 	__u32 n_entry, n_return;
+	__u64 pidns_dev, pidns_ino; /* the agent's pid namespace; 0: the initial one */
 	__u64 literal[PLAN_LITERALS][PLAN_LITERAL_WORDS];
 	__u64 literal_mask[PLAN_LITERALS][PLAN_LITERAL_WORDS]; /* covers the text and its NUL */
 	struct plan_op entry[PLAN_ENTRY_OPS];
@@ -116,8 +117,8 @@ struct event {
 };
 
 struct event_string {
-	__u32 len;           /* bytes that follow, without the NUL; == max: cut */
-	__u32 max;           /* bytes asked for */
+	__u32 len;           /* bytes that follow, without the NUL */
+	__u32 cut;           /* 1: the string goes on in the target's memory */
 	char text[];
 };
 
@@ -141,7 +142,6 @@ struct counts {
 	__u64 shipped;       /* events put into a ring */
 	__u64 sampled;       /* events left out by sampling */
 	__u64 dropped[DROP_REASONS];
-	__u64 unread;        /* values that could not be read in shipped events */
 	__u64 too_deep;      /* entries beyond FRAMES_MAX open calls: not paired */
 	__u64 unwound;       /* open calls that never returned: longjmp, exception, kernel nesting limit */
 	__u64 stray;         /* returns without an entry: the call began before the probe */
@@ -188,6 +188,18 @@ static inline __u64 hist_floor(__u32 bucket)
 		return step;
 	return (__u64)(HIST_SUB + step) << (octave - 1);
 }
+
+/* ---- state of one thread and one probe, in task storage ---- */
+
+struct task_state {
+	__u32 slot;          /* of its process in the counters; 0: not looked up yet */
+	__u32 depth;         /* open calls, the innermost last */
+	__u64 sp[FRAMES_MAX];/* stack pointer at the entry of each open call */
+	__u8 frames[];       /* plan.frames events being built, one per open call */
+};
+
+/* Open calls beyond plan.frames keep their event in a hash map instead. */
+struct deep_key { __u32 tid, depth; };
 
 /* ---- state that both sides write ---- */
 

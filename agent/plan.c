@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plan_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct type plan_type_long = { .kind = TYPE_SIGNED, .name = "long", .size = 8, .complete = true, .is_signed = true };
+struct type plan_type_ulong = { .kind = TYPE_UNSIGNED, .name = "unsigned long", .size = 8, .complete = true };
+static struct type type_void = { .kind = TYPE_VOID, .name = "void", .complete = true };
+/* A register without a type: shown in hex, usable as a number or as an address. */
+struct type plan_type_raw = { .kind = TYPE_POINTER, .name = "", .size = 8, .target = &type_void, .complete = true };
+
+enum { STRING_CELL = sizeof(struct event_string) + PLAN_LITERAL_WORDS * 8 };
+
+uint32_t plan_ops_left(const struct builder *b)
+{
+	return b->at_return ? PLAN_RETURN_OPS - b->out->plan.n_return : PLAN_ENTRY_OPS - b->out->plan.n_entry;
+}
+
+int plan_emit(struct builder *b, struct plan_op op)
+{
+	struct plan *plan = &b->out->plan;
+
+	if (!plan_ops_left(b))
+		return error_set(b->err, E2BIG, "the probe needs more than %d operations at %s; capture fewer values",
+				 b->at_return ? PLAN_RETURN_OPS : PLAN_ENTRY_OPS, b->at_return ? "return" : "entry");
+	if (op.code == OP_REG)
+		b->keep_regs |= 1U << op.b;
+	if (b->at_return)
+		plan->ret[plan->n_return++] = op;
+	else
+		plan->entry[plan->n_entry++] = op;
+	return 0;
+}
+
+int64_t plan_reserve(struct builder *b, uint32_t bytes)
+{
+	uint32_t at = b->data;
+
+	/* A string comparison reads whole words of a literal: it may look this far beyond any cell. */
+	if (bytes > PLAN_DATA_MAX || b->data + bytes > PLAN_DATA_MAX - STRING_CELL)
+		return -ENOSPC;
+	b->data = (at + bytes + 7) & ~7U;
+	return at;
+}
+
+uint32_t plan_bits_left(const struct builder *b)
+{
+	return PLAN_READ_BITS - b->next_bit;
+}
+
+uint8_t plan_bit(struct builder *b)
+{
+	return b->next_bit < PLAN_READ_BITS ? b->next_bit++ : LAYOUT_BIT_NONE;
+}
+
+/* Emits `expr` as a truth value and ends with OP_REQUIRE or OP_ERROR. */
+static int emit_test(struct builder *b, const struct expr *e, enum plan_code code)
+{
+	struct operand o = { 0 };
+	int err;
+
+	b->next_reg = 0;
+	b->hoist = HOIST_WHOLE;
+	err = plan_eval(b, e, &o);
+	if (!err && o.kind == OPERAND_TEXT)
+		err = error_set(b->err, EINVAL, "a string is not a condition"), error_at(b->err, e->col, e->len);
+	if (!err && o.kind == OPERAND_NONE)
+		err = error_set(b->err, EINVAL, "the condition cannot be decided: %s", o.reason),
+		error_at(b->err, e->col, e->len);
+	if (!err)
+		err = plan_load(b, &o);
+	if (!err)
+		err = plan_emit(b, (struct plan_op){ .code = code, .a = o.reg, .bit = LAYOUT_BIT_NONE });
+	return err;
+}
+
+static struct type *return_type(const struct builder *b)
+{
+	return b->rq->fn ? b->rq->fn->ret : &plan_type_raw;
+}
+
+/* Calls fail, by default, with NULL for a pointer and a negative number for a signed integer. */
+static int emit_default_error(struct builder *b)
+{
+	struct type *t = return_type(b);
+	struct plan_op get = { .code = OP_SPECIAL, .b = SPECIAL_RET, .size = 8, .bit = LAYOUT_BIT_NONE };
+	struct plan_op zero = { .code = OP_IMM, .dst = 1, .bit = LAYOUT_BIT_NONE };
+	struct plan_op test = { .code = OP_BINARY, .a = 0, .b = 1, .bit = LAYOUT_BIT_NONE };
+	struct plan_op set = { .code = OP_ERROR, .bit = LAYOUT_BIT_NONE };
+	int err;
+
+	if (!t || !b->rq->fn || b->rq->fn->ret_where.kind != LOCATION_REGISTERS)
+		return 0;
+	if (t->kind == TYPE_POINTER)
+		test.sub = BIN_EQ;
+	else if (t->kind == TYPE_SIGNED)
+		test.sub = BIN_LT_S;
+	else
+		return 0;
+	get.size = t->size >= 1 && t->size <= 8 ? t->size : 8;
+	get.sign = t->kind == TYPE_SIGNED;
+	b->out->has_error = true;
+	err = plan_emit(b, get);
+	if (!err)
+		err = plan_emit(b, zero);
+	if (!err)
+		err = plan_emit(b, test);
+	return err ? err : plan_emit(b, set);
+}
+
+static int emit_error(struct builder *b)
+{
+	int err;
+
+	b->at_return = true;
+	if (b->rq->error) {
+		b->out->has_error = true;
+		err = emit_test(b, b->rq->error, OP_ERROR);
+	} else {
+		err = emit_default_error(b);
+	}
+	if (err)
+		return err;
+	if (b->rq->errors_only && !b->out->has_error)
+		return error_set(b->err, EINVAL, "%s has no default for what an error is", !b->rq->fn ?
+				 "a function without debug info" : return_type(b) ? "this return type" : "a void function"),
+		       error_hint(b->err, "say it with --error EXPR, e.g. --error '$ret != 0'");
+	return 0;
+}
+
+static int emit_condition(struct builder *b)
+{
+	const struct expr *cond = b->rq->spec->condition;
+
+	if (!cond)
+		return 0;
+	b->out->has_condition = true;
+	b->at_return = expr_uses_return(cond);
+	return emit_test(b, cond, OP_REQUIRE);
+}
+
+static int capture_params(struct builder *b)
+{
+	for (uint32_t i = 0; i < b->rq->fn->n_params; i++) {
+		const struct param *p = &b->rq->fn->params[i];
+		struct operand o = { 0 };
+		int err;
+
+		b->next_reg = 0;
+		err = plan_eval_param(b, p, &o);
+		if (!err)
+			err = plan_capture(b, *p->name ? p->name : "-", ROLE_ENTRY, &o);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* Without debug info: the six registers that integer arguments come in. */
+static int capture_registers(struct builder *b)
+{
+	static const uint8_t regs[] = { REG_DI, REG_SI, REG_DX, REG_CX, REG_R8, REG_R9 };
+
+	for (unsigned i = 0; i < sizeof(regs); i++) {
+		struct operand o = { .kind = OPERAND_REG, .type = &plan_type_raw, .bit = LAYOUT_BIT_NONE };
+		const char name[] = { '$', 'a', 'r', 'g', (char)('0' + i), '\0' };
+		int err = plan_emit(b, (struct plan_op){ .code = OP_REG, .b = regs[i], .size = 8, .bit = LAYOUT_BIT_NONE });
+
+		b->next_reg = 1;
+		if (!err)
+			err = plan_capture(b, name, ROLE_ENTRY, &o);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int capture_list(struct builder *b, const struct capture *list, size_t n, uint8_t role)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct operand o = { 0 };
+		int err;
+
+		if (role == ROLE_ENTRY && expr_uses_return(list[i].expr))
+			return error_set(b->err, EINVAL, "'%s' is known at return only", list[i].label),
+			       error_at(b->err, list[i].expr->col, list[i].expr->len),
+			       error_hint(b->err, "capture it after '->'");
+		b->next_reg = 0;
+		b->hoist = HOIST_PARAMS;
+		err = plan_eval(b, list[i].expr, &o);
+		if (!err && o.kind == OPERAND_TEXT)
+			err = error_set(b->err, EINVAL, "a literal is not worth a capture"),
+			      error_at(b->err, list[i].expr->col, list[i].expr->len);
+		if (!err)
+			err = plan_capture(b, list[i].label, role, &o);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int capture_entry(struct builder *b)
+{
+	const struct spec *s = b->rq->spec;
+
+	b->at_return = false;
+	if (!b->rq->ship)
+		return 0;
+	if (s->has_entry)
+		return capture_list(b, s->entry, s->n_entry, ROLE_ENTRY);
+	return b->rq->fn ? capture_params(b) : capture_registers(b);
+}
+
+static int capture_return(struct builder *b)
+{
+	const struct spec *s = b->rq->spec;
+	struct operand o = { .kind = OPERAND_RET, .type = return_type(b), .bit = LAYOUT_BIT_NONE };
+
+	b->at_return = true;
+	if (!b->rq->ship || !(b->out->plan.flags & PLAN_CALL))
+		return 0;
+	if (s->has_return)
+		return capture_list(b, s->ret, s->n_return, ROLE_RETURN);
+	b->next_reg = 0;
+	return o.type ? plan_capture(b, "$ret", ROLE_RETURN, &o) : 0;
+}
+
+/* Entry and return belong together unless only the entry was asked about. */
+static bool wants_call(const struct plan_request *rq)
+{
+	const struct spec *s = rq->spec;
+
+	return rq->force_call || !s->has_entry || s->has_return || rq->errors_only || rq->error ||
+	       (s->condition && expr_uses_return(s->condition));
+}
+
+int plan_build(const struct plan_request *rq, struct resolved *out, uint32_t *keep_regs, struct error *err)
+{
+	struct builder b = { .rq = rq, .out = out, .err = err, .limits = rq->limits };
+	int rc = 0;
+
+	if (!b.limits.depth)
+		b.limits.depth = 1;
+	if (!b.limits.bytes)
+		b.limits.bytes = 256;
+	if (!b.limits.string)
+		b.limits.string = 64;
+	out->plan.flags = (rq->ship ? PLAN_SHIP : 0) | (rq->errors_only ? PLAN_ERRORS_ONLY : 0);
+	if (wants_call(rq))
+		out->plan.flags |= PLAN_CALL;
+	out->has_duration = !!(out->plan.flags & PLAN_CALL);
+	out->returns_void = rq->fn && !rq->fn->ret;
+	/* The condition first: a call that fails it at entry costs no captures. */
+	rc = emit_condition(&b);
+	if (!rc && out->has_duration)
+		rc = emit_error(&b);
+	if (!rc)
+		rc = capture_entry(&b);
+	if (!rc)
+		rc = capture_return(&b);
+	if (rc)
+		return rc;
+	out->plan.data_bytes = b.data + (b.next_literal ? STRING_CELL : 0);
+	out->plan.event_bytes = sizeof(struct event) + out->plan.data_bytes;
+	*keep_regs = b.keep_regs;
+	return 0;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Compiles a probe (spec + what DWARF knows of the function) to the kernel's plan and the layout of its events.
+ *
+ * What is asked about the entry runs at entry.  What is asked about the return runs at return, when the registers that
+ * held the arguments are gone: so every part of it that does not need $ret or $duration is computed at entry and kept in
+ * the event as a hidden cell.
+ */
+#ifndef PLUMB_PLAN_H
+#define PLUMB_PLAN_H
+
+#include "debuginfo.h"
+#include "resolved.h"
+#include "spec.h"
+
+/* How much of a value is captured. 0 takes the default. */
+struct capture_limits {
+	uint32_t depth;        /* pointers to structs that are followed, default 1, at most 4 */
+	uint32_t bytes;        /* of one struct or array, default 256, at most 4096 */
+	uint32_t string;       /* of one text, default 64, at most 4096 */
+};
+
+struct plan_request {
+	const struct spec *spec;
+	const struct expr *error;      /* NULL: the default by return type */
+	bool errors_only;
+	bool ship;                     /* events; false: counters only */
+	bool force_call;               /* duration wanted although only entry captures are asked for (stat) */
+	struct capture_limits limits;
+	struct debuginfo *di;          /* NULL: no debug info */
+	const struct function *fn;     /* NULL: no debug info */
+};
+
+/* Fills plan (operations, flags, sizes), layout, has_*. keep_regs: registers that the site must not have changed. */
+int plan_build(const struct plan_request *rq, struct resolved *out, uint32_t *keep_regs, struct error *err);
+
+/* One line per operation; a stage print. */
+void plan_dump(const struct plan *plan, struct buf *out);
+
+#endif

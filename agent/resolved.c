@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "resolved.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "buf.h"
+#include "frame.h"
+#include "shape.h"
+
+/* Parent and child are one program: the struct travels as it is, with its arrays behind it. */
+void resolved_write(const struct resolved *r, struct buf *out)
+{
+	const struct layout *l = &r->layout;
+
+	buf_add(out, r, sizeof(*r));
+	buf_add(out, l->node, l->n_nodes * sizeof(*l->node));
+	buf_add(out, l->enums, l->n_enums * sizeof(*l->enums));
+	buf_add(out, l->strings, l->n_strings);
+}
+
+static int take(const uint8_t **data, size_t *len, void *to_pointer, uint32_t count, size_t size)
+{
+	void *copy;
+
+	if (!count) {
+		*(void **)to_pointer = NULL;
+		return 0;
+	}
+	if ((uint64_t)count * size > *len)
+		return -EPROTO;
+	copy = malloc(count * size);
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, *data, count * size);
+	*(void **)to_pointer = copy;
+	*data += count * size;
+	*len -= count * size;
+	return 0;
+}
+
+static bool check_text(char *text, size_t size)
+{
+	return memchr(text, '\0', size) != NULL;
+}
+
+static bool check_plan(const struct plan *p)
+{
+	return p->n_entry <= PLAN_ENTRY_OPS && p->n_return <= PLAN_RETURN_OPS && p->data_bytes <= PLAN_DATA_MAX &&
+	       p->event_bytes == sizeof(struct event) + p->data_bytes;
+}
+
+int resolved_read(const void *data, size_t len, struct resolved *out, struct error *err)
+{
+	const uint8_t *at = data;
+	size_t left = len - sizeof(*out);
+	struct layout *l = &out->layout;
+	int rc;
+
+	if (len < sizeof(*out))
+		return error_set(err, EPROTO, "the resolver's answer is too short");
+	memcpy(out, data, sizeof(*out));
+	at += sizeof(*out);
+	l->node = NULL;
+	l->enums = NULL;
+	l->strings = NULL;
+	if (l->n_nodes > LAYOUT_NODES_MAX || l->n_enums > LAYOUT_ENUMS_MAX || l->n_strings > LAYOUT_STRINGS_MAX)
+		return error_set(err, EPROTO, "the resolver's answer is malformed");
+	rc = take(&at, &left, &l->node, l->n_nodes, sizeof(*l->node));
+	if (!rc)
+		rc = take(&at, &left, &l->enums, l->n_enums, sizeof(*l->enums));
+	if (!rc)
+		rc = take(&at, &left, &l->strings, l->n_strings, 1);
+	if (!rc && (!check_plan(&out->plan) || !check_text(out->function, sizeof(out->function)) ||
+	    !check_text(out->signature, sizeof(out->signature)) || !check_text(out->file, sizeof(out->file)) ||
+	    !check_text(out->module, sizeof(out->module)) || !check_text(out->build_id, sizeof(out->build_id)) ||
+	    !check_text(out->site.text, sizeof(out->site.text)) || out->site.kind >= SITE_KINDS ||
+	    layout_check(l, out->plan.data_bytes, NULL)))
+		rc = -EPROTO;
+	if (rc) {
+		layout_free(l);
+		return error_set(err, -rc, "the resolver's answer is malformed");
+	}
+	return (int)(len - left);
+}
+
+void resolved_free(struct resolved *r)
+{
+	layout_free(&r->layout);
+}
+
+/* ---- shapes for the receiver (shape.h) ---- */
+
+static void pack_shape(const struct layout *l, uint32_t i, msgpack_packer *pk);
+
+static uint32_t children_of(const struct layout *l, uint32_t i)
+{
+	uint32_t n = 0;
+
+	for (uint32_t c = i + 1; c < l->node[i].next; c = l->node[c].next)
+		n++;
+	return n;
+}
+
+static void pack_members(const struct layout *l, uint32_t i, msgpack_packer *pk)
+{
+	msgpack_pack_array(pk, children_of(l, i));
+	for (uint32_t c = i + 1; c < l->node[i].next; c = l->node[c].next) {
+		msgpack_pack_array(pk, 2);
+		pack_text(pk, layout_text(l, l->node[c].name));
+		pack_shape(l, c, pk);
+	}
+}
+
+static void pack_enums(const struct layout *l, const struct layout_node *n, msgpack_packer *pk)
+{
+	msgpack_pack_array(pk, n->n_enums);
+	for (uint32_t e = n->first_enum; e < n->first_enum + n->n_enums; e++) {
+		msgpack_pack_array(pk, 2);
+		msgpack_pack_int64(pk, l->enums[e].value);
+		pack_text(pk, layout_text(l, l->enums[e].name));
+	}
+}
+
+static void pack_shape(const struct layout *l, uint32_t i, msgpack_packer *pk)
+{
+	const struct layout_node *n = &l->node[i];
+	bool has_child = n->next > i + 1;
+
+	msgpack_pack_array(pk, 3);
+	msgpack_pack_int(pk, n->kind);
+	pack_text(pk, layout_text(l, n->type));
+	switch (n->kind) {
+	case SHAPE_STRUCT: case SHAPE_UNION:
+		pack_members(l, i, pk);
+		break;
+	case SHAPE_ARRAY:
+		msgpack_pack_array(pk, 2);
+		msgpack_pack_uint32(pk, n->count);
+		pack_shape(l, i + 1, pk);
+		break;
+	case SHAPE_ENUM:
+		pack_enums(l, n, pk);
+		break;
+	case SHAPE_UNREADABLE:
+		pack_text(pk, layout_text(l, n->reason));
+		break;
+	default:
+		if (n->kind == SHAPE_POINTER && has_child)
+			pack_shape(l, i + 1, pk);
+		else
+			msgpack_pack_nil(pk);
+		break;
+	}
+}
+
+void layout_pack_fields(const struct layout *l, struct buf *out)
+{
+	msgpack_packer pk;
+	uint32_t n = 0;
+
+	pack_into(&pk, out);
+	for (uint32_t i = 0; i < l->n_nodes; i = l->node[i].next)
+		n++;
+	msgpack_pack_array(&pk, n);
+	for (uint32_t i = 0; i < l->n_nodes; i = l->node[i].next) {
+		msgpack_pack_array(&pk, 3);
+		pack_text(&pk, layout_text(l, l->node[i].name));
+		msgpack_pack_int(&pk, l->node[i].role);
+		pack_shape(l, i, &pk);
+	}
+}

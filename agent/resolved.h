@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A probe that is ready to be attached: the plan for the kernel, the layout for decode, the site for the breakpoint.
+ * The resolver child writes it to a pipe, the agent reads and checks it.
+ */
+#ifndef PLUMB_RESOLVED_H
+#define PLUMB_RESOLVED_H
+
+#include "layout.h"
+#include "site.h"
+
+enum { RESOLVED_MAX = 16 }; /* functions that one probe text may mean in one file */
+
+/* Owns the layout. */
+struct resolved {
+	struct plan plan;           /* operations, flags and sizes; the loader adds what depends on the host */
+	struct site site;
+	uint64_t offset;            /* file offset of the site */
+	uint32_t probe_index;       /* which of the request's probe texts */
+	uint32_t line;
+	uint8_t has_error;          /* there is a predicate for failed calls */
+	uint8_t has_condition;
+	uint8_t has_duration;       /* calls, not entries only */
+	uint8_t returns_void;
+	char function[256];
+	char signature[512];
+	char file[256];
+	char module[256];           /* base name of the file that holds it */
+	char build_id[132];
+	struct layout layout;
+};
+
+struct buf;
+void resolved_write(const struct resolved *r, struct buf *out);
+/* Takes one from data; the caller ends with resolved_free. Returns bytes used or -EPROTO. */
+int resolved_read(const void *data, size_t len, struct resolved *out, struct error *err);
+void resolved_free(struct resolved *r);
+
+/* Appends PROBE's fields: [[name, role, shape], ...] (wire.h) from the layout. */
+void layout_pack_fields(const struct layout *l, struct buf *out);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Pairing a return with its entry.  Each thread has a stack of open calls per probe, keyed by the stack pointer at
+ * entry: x86-64's `ret` leaves it 8 bytes higher, so a return finds its own call by value, whatever happened to
+ * the calls above it.  Calls that were left by longjmp, an exception or a tail call, or for which the kernel made no
+ * return probe (it keeps at most 64 per thread over all probes), are found dead when an older call returns
+ * or a new one starts at or above their stack pointer, and are counted as unwound.
+ *
+ * Stacks that a program switches itself (ucontext, coroutines) break the order, not the pairing: a call whose frame
+ * was dropped by mistake finds no entry with its stack pointer and is counted as stray.
+ */
+#ifndef PLUMB_CALL_BPF_H
+#define PLUMB_CALL_BPF_H
+
+/* The event of the open call number `depth` (0 = outermost). */
+static __always_inline struct event *frame_at(struct task_state *ts, __u32 tid, __u32 depth, bool create)
+{
+	struct deep_key key = { .tid = tid, .depth = depth };
+	struct event *ev;
+
+	/* The plan's constants bound the offset, so that the verifier accepts it. */
+	if (depth < plan.frames) {
+		__u32 offset = depth * plan.event_bytes;
+
+		if (offset > (plan.frames - 1) * plan.event_bytes)
+			return NULL;
+		return (void *)(ts->frames + offset);
+	}
+	if (plan.frames >= FRAMES_MAX)
+		return NULL;
+	ev = bpf_map_lookup_elem(&deep, &key);
+	if (ev || !create)
+		return ev;
+	bpf_map_update_elem(&deep, &key, ts->frames, BPF_ANY);
+	return bpf_map_lookup_elem(&deep, &key);
+}
+
+/* Drops open calls that are dead: their stack pointer is not above the one of a call that starts now. */
+static __noinline __u32 drop_dead(struct task_state *ts, __u32 depth, __u64 sp)
+{
+	if (!ts)
+		return 0;
+	for (int i = 0; i < FRAMES_MAX; i++) {
+		if (!depth || ts->sp[(depth - 1) & (FRAMES_MAX - 1)] > sp)
+			break;
+		depth--;
+	}
+	return depth;
+}
+
+/* The number of the new open call, or -1 if there are too many. */
+static __always_inline int call_open(struct task_state *ts, __u64 sp, struct counts *c)
+{
+	__u32 depth = ts->depth, live = depth;
+
+	if (depth && ts->sp[(depth - 1) & (FRAMES_MAX - 1)] <= sp) {
+		live = drop_dead(ts, depth, sp);
+		count(&c->unwound, depth - live);
+	}
+	if (live >= FRAMES_MAX) {
+		ts->depth = live;
+		count(&c->too_deep, 1);
+		return -1;
+	}
+	ts->sp[live & (FRAMES_MAX - 1)] = sp;
+	ts->depth = live + 1;
+	return live;
+}
+
+/* Finds the call that started at sp. Returns its number, or -1. */
+static __noinline int find_open(struct task_state *ts, __u32 depth, __u64 sp)
+{
+	if (!ts)
+		return -1;
+	for (int i = 0; i < FRAMES_MAX; i++) {
+		if (!depth)
+			break;
+		depth--;
+		if (ts->sp[depth & (FRAMES_MAX - 1)] == sp)
+			return depth;
+	}
+	return -1;
+}
+
+static __always_inline int call_close(struct task_state *ts, __u64 sp, struct counts *c)
+{
+	__u32 depth = ts->depth;
+	int found;
+
+	if (depth && ts->sp[(depth - 1) & (FRAMES_MAX - 1)] == sp) {
+		ts->depth = depth - 1;
+		return depth - 1;
+	}
+	found = find_open(ts, depth, sp);
+	if (found < 0) {
+		count(&c->stray, 1);
+		return -1;
+	}
+	count(&c->unwound, depth - found - 1);
+	ts->depth = found;
+	return found;
+}
+
+#endif

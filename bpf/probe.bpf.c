@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
+/*
+ * The program behind every probe.  One source; each probe is its own load of the same object with its own frozen
+ * plan (event.h), see machine.bpf.h for why that is as fast as code generated for the probe.
+ *
+ * Three programs, of which a probe loads one or two:
+ *   plumb_session  entry and return through one session link (kernel >= 6.13)
+ *   plumb_entry    entry, for probes without a return and for older kernels
+ *   plumb_return   return, for older kernels
+ *
+ * A call's event is built in the thread's own task storage (a per-CPU buffer would be overwritten when this task is
+ * preempted inside the handler), from where the return ships it, in one piece, if the call matches.
+ */
+#include <linux/bpf.h>
+#include <linux/ptrace.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <bpf/bpf_helpers.h>
+
+#include "plumb/event.h"
+
+#ifndef bpf_ksym_exists
+#define bpf_ksym_exists(sym) (!!(sym))
+#endif
+#ifndef NULL
+#define NULL ((void *)0)
+#endif
+
+#include "maps.bpf.h"
+#include "stats.bpf.h"
+#include "machine.bpf.h"
+#include "call.bpf.h"
+#include "ship.bpf.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* A call that does not match, kept open only because the kernel will report its return anyway. */
+enum { EVENT_IGNORED = 1 << 30 };
+
+extern bool bpf_session_is_return(void) __weak __ksym;
+
+static __always_inline __u64 pid_tgid(void)
+{
+	struct bpf_pidns_info ns = {};
+
+	if (!plan.pidns_ino)
+		return bpf_get_current_pid_tgid();
+	if (bpf_get_ns_current_pid_tgid(plan.pidns_dev, plan.pidns_ino, &ns, sizeof(ns)))
+		return 0;
+	return (__u64)ns.tgid << 32 | ns.pid;
+}
+
+static __always_inline struct event *frame_begin(struct task_state *ts, __u64 ids, int depth)
+{
+	struct event *ev = frame_at(ts, (__u32)ids, depth, true);
+
+	if (!ev)
+		return NULL;
+	ev->probe = plan.probe;
+	ev->flags = 0;
+	ev->pid = ids >> 32;
+	ev->tid = (__u32)ids;
+	ev->duration_ns = 0;
+	ev->ts_ns = bpf_ktime_get_ns();
+	return ev;
+}
+
+/* A thread without storage cannot be attributed: its hits are counted in slot 0. */
+static __always_inline void count_nomem(void)
+{
+	__u32 none = 0;
+	struct counts *c = bpf_map_lookup_elem(&counters, &none);
+
+	if (c) {
+		count(&c->calls, 1);
+		count(&c->dropped[DROP_NOMEM], 1);
+	}
+}
+
+/* Returns 1 if the call's return need not be traced (sessions act on it). */
+static __always_inline int on_entry(struct pt_regs *ctx)
+{
+	struct task_state *ts = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	struct machine m = { .ctx = ctx };
+	__u64 ids = pid_tgid();
+	struct counts *c;
+	int depth = 0;
+
+	if (!ts) {
+		count_nomem();
+		return 1;
+	}
+	c = counts_of(ts, ids >> 32);
+	if (!c)
+		return 1;
+	count(&c->calls, 1);
+	if (plan.flags & PLAN_CALL) {
+		depth = call_open(ts, ctx->rsp, c);
+		if (depth < 0)
+			return 1;
+	}
+	m.ev = frame_begin(ts, ids, depth);
+	if (!m.ev) {
+		ts->depth = depth;
+		count(&c->too_deep, 1);
+		return 1;
+	}
+	if (run_entry(&m)) {
+		m.ev->unread = m.unread;
+		if (plan.flags & PLAN_CALL)
+			return 0;
+		count(&c->matched, 1);
+		consider(m.ev, c, m.ev->ts_ns);
+		return 0;
+	}
+	count(&c->undecided, m.undecided);
+	if (plan.flags & PLAN_SESSION)
+		ts->depth = depth;
+	m.ev->flags = EVENT_IGNORED;
+	return 1;
+}
+
+static __always_inline int on_return(struct pt_regs *ctx)
+{
+	struct task_state *ts = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
+	struct machine m = { .ctx = ctx };
+	__u64 now = bpf_ktime_get_ns(), ids = pid_tgid();
+	struct counts *c;
+	bool matched;
+	int depth;
+
+	/* No entry was seen in this thread: the call began before the probe, in a process without counters yet. */
+	if (!ts)
+		return 0;
+	c = counts_of(ts, ids >> 32);
+	if (!c)
+		return 0;
+	depth = call_close(ts, ctx->rsp - 8, c);
+	if (depth < 0)
+		return 0;
+	m.ev = frame_at(ts, (__u32)ids, depth, false);
+	if (!m.ev) {
+		count(&c->unwound, 1);
+		return 0;
+	}
+	if (m.ev->flags & EVENT_IGNORED)
+		return 0;
+	m.ev->duration_ns = now - m.ev->ts_ns;
+	m.ev->ret[0] = ctx->rax;
+	m.ev->ret[1] = ctx->rdx;
+	m.unread = m.ev->unread;
+	count(&c->returns, 1);
+	matched = run_return(&m);
+	count(&c->undecided, m.undecided);
+	if (!matched)
+		return 0;
+	count(&c->matched, 1);
+	count_duration(c, m.ev->duration_ns);
+	m.ev->unread = m.unread;
+	m.ev->flags = EVENT_RETURN | (m.error ? EVENT_ERROR : 0);
+	count(&c->errors, m.error);
+	consider(m.ev, c, now);
+	return 0;
+}
+
+SEC("uprobe")
+int plumb_entry(struct pt_regs *ctx)
+{
+	on_entry(ctx);
+	return 0;
+}
+
+SEC("uretprobe")
+int plumb_return(struct pt_regs *ctx)
+{
+	return on_return(ctx);
+}
+
+SEC("uprobe")
+int plumb_session(struct pt_regs *ctx)
+{
+	if (bpf_session_is_return())
+		return on_return(ctx);
+	return on_entry(ctx);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0-only OR BSD-2-Clause) */
+/* From a finished event to the agent: sampling, rate limit, ring. Whatever is left out is counted. */
+#ifndef PLUMB_SHIP_BPF_H
+#define PLUMB_SHIP_BPF_H
+
+static __always_inline bool sampled_out(void)
+{
+	if (plan.sample <= 1)
+		return false;
+	return bpf_get_prandom_u32() % plan.sample != 0;
+}
+
+/* At most plan.rate events in each window, over all CPUs. */
+static __always_inline bool over_rate(__u64 now)
+{
+	__u64 window;
+
+	if (!plan.rate)
+		return false;
+	window = now / RATE_WINDOW_NS;
+	if (*(volatile __u64 *)&shared.rate_window != window) {
+		shared.rate_window = window;
+		shared.rate_used = 0;
+	}
+	return __sync_fetch_and_add(&shared.rate_used, 1) >= plan.rate;
+}
+
+/*
+ * Without a wake-up as a rule: the agent polls while there is traffic.  It is woken when it asked for it before it
+ * went to sleep, and when a ring fills faster than it polls (looked at once in 64 events, it costs a helper call).
+ */
+static __always_inline __u64 wakeup(void *ring, __u64 shipped)
+{
+	__u32 zero = 0;
+	struct ring_shared *state = bpf_map_lookup_elem(&ring_state, &zero);
+
+	if (state && *(volatile __u32 *)&state->want_wakeup) {
+		state->want_wakeup = 0;
+		return BPF_RB_FORCE_WAKEUP;
+	}
+	if ((shipped & 63) == 63 && bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) > plan.wake_bytes)
+		return BPF_RB_FORCE_WAKEUP;
+	return BPF_RB_NO_WAKEUP;
+}
+
+static __always_inline void ship(struct event *ev, struct counts *c)
+{
+	__u32 which = bpf_get_smp_processor_id() & (plan.rings - 1);
+	void *ring = bpf_map_lookup_elem(&rings, &which);
+	__u64 shipped;
+
+	if (!ring)
+		return;
+	shipped = __sync_fetch_and_add(&c->shipped, 1);
+	if (bpf_ringbuf_output(ring, ev, plan.event_bytes, wakeup(ring, shipped))) {
+		count(&c->shipped, -1);
+		count(&c->dropped[DROP_RING], 1);
+	}
+}
+
+static __always_inline void consider(struct event *ev, struct counts *c, __u64 now)
+{
+	if (!(plan.flags & PLAN_SHIP))
+		return;
+	if (plan.flags & PLAN_ERRORS_ONLY && !(ev->flags & EVENT_ERROR))
+		return;
+	if (sampled_out())
+		count(&c->sampled, 1);
+	else if (over_rate(now))
+		count(&c->dropped[DROP_RATE], 1);
+	else
+		ship(ev, c);
+}
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: (Apache-2.0 OR GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Exact counters.  A uprobe handler may be preempted, so two tasks can be inside this program on one CPU at
+ * the same time: a plain ++ on per-CPU memory would lose hits.  The atomic add stays on the CPU's own cache line.
+ */
+#ifndef PLUMB_STATS_BPF_H
+#define PLUMB_STATS_BPF_H
+
+static __always_inline void count(__u64 *counter, __u64 by)
+{
+	__sync_fetch_and_add(counter, by);
+}
+
+static __always_inline void count_max(__u64 *max, __u64 value)
+{
+	__u64 old = *(volatile __u64 *)max;
+
+	for (int i = 0; i < 4 && value > old; i++)
+		old = __sync_val_compare_and_swap(max, old, value);
+}
+
+/* The process's slot; 0: this process is not a target. Slots beyond the last are shared by the last. */
+static __always_inline __u32 slot_find(__u32 tgid)
+{
+	__u32 *known = bpf_map_lookup_elem(&slots, &tgid), slot;
+
+	if (known)
+		return *known;
+	if (!(plan.flags & PLAN_OPEN))
+		return 0;
+	slot = __sync_fetch_and_add(&shared.next_slot, 1);
+	if (slot >= plan.slots)
+		slot = plan.slots - 1;
+	/* Two threads of one process may race here: the first one's slot counts, the other one stays empty. */
+	if (bpf_map_update_elem(&slots, &tgid, &slot, BPF_NOEXIST)) {
+		known = bpf_map_lookup_elem(&slots, &tgid);
+		return known ? *known : plan.slots - 1;
+	}
+	return slot;
+}
+
+static __always_inline struct counts *counts_of(struct task_state *ts, __u32 tgid)
+{
+	__u32 slot = ts->slot;
+
+	if (!slot) {
+		slot = slot_find(tgid);
+		if (!slot)
+			return NULL;
+		ts->slot = slot;
+	}
+	return bpf_map_lookup_elem(&counters, &slot);
+}
+
+static __always_inline void count_duration(struct counts *c, __u64 ns)
+{
+	__u32 bucket = hist_bucket(ns);
+
+	if (bucket >= HIST_BUCKETS) /* for the verifier */
+		return;
+	count(&c->hist[bucket], 1);
+	count(&c->sum_ns, ns);
+	count_max(&c->max_ns, ns);
+}
+
+#endif
