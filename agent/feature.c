@@ -72,6 +72,7 @@ void finding_set(struct finding *f, enum feature_state state, const char *fmt, .
 	va_list ap;
 
 	f->state = state;
+	f->denied = false;
 	f->done = true;
 	va_start(ap, fmt);
 	vsnprintf(f->detail, sizeof(f->detail), fmt, ap);
@@ -80,14 +81,13 @@ void finding_set(struct finding *f, enum feature_state state, const char *fmt, .
 
 void finding_failed(struct finding *f, int rc, const char *what)
 {
-	f->denied = rc == -EPERM || rc == -EACCES;
-	if (f->denied)
-		finding_set(f, FEATURE_MISSING, "%s: not permitted for this user", what);
-	else
-		finding_set(f, FEATURE_MISSING, "%s: %s", what, strerror(-rc));
+	bool denied = rc == -EPERM || rc == -EACCES;
+
+	finding_set(f, FEATURE_MISSING, "%s: %s", what, denied ? "not permitted for this user" : strerror(-rc));
+	f->denied = denied;
 }
 
-/* The probe that runs in the child: fork copies it. */
+/* The probe that the next child runs: fork copies it. */
 static void (*child_probe)(struct finding *f);
 
 static void probe_in_child(void *shared)
@@ -95,55 +95,80 @@ static void probe_in_child(void *shared)
 	child_probe(shared);
 }
 
-static void run_probe(const struct entry *e, struct finding *f)
-{
-	int signal, rc;
+/* One feature that is being tried. */
+struct attempt {
+	bool pending;            /* in a child */
+	int failed;              /* or why there is no child */
+	struct trial trial;
+};
 
-	if (!e->in_child) {
-		e->probe(f);
-		return;
-	}
-	child_probe = e->probe;
-	rc = trial_in_child(probe_in_child, f, sizeof(*f), &signal);
-	if (f->done)
-		return;
-	if (signal)
-		finding_set(f, FEATURE_MISSING, "the process that tried it was ended by a signal: %s", strsignal(signal));
-	else
-		finding_failed(f, rc ? rc : -ECHILD, "could not be tried");
-}
-
-static void try_feature(enum feature_id id)
+static void keep(enum feature_id id, struct finding *f)
 {
-	const struct entry *e = &table[id];
 	struct feature *out = &found[id];
-	struct finding f = { .state = FEATURE_MISSING };
 
-	if (tried[id])
-		return;
-	run_probe(e, &f);
-	out->name = e->name;
-	out->gives = e->gives;
-	out->state = f.state;
-	f.detail[sizeof(f.detail) - 1] = '\0';
-	memcpy(out->detail, f.detail, sizeof(out->detail));
-	out->advice = f.state == FEATURE_OK ? NULL : f.denied ? advice_denied : e->advice;
+	f->detail[sizeof(f->detail) - 1] = '\0';
+	out->name = table[id].name;
+	out->gives = table[id].gives;
+	out->state = f->state;
+	memcpy(out->detail, f->detail, sizeof(out->detail));
+	out->advice = f->state == FEATURE_OK ? NULL : f->denied ? advice_denied : table[id].advice;
 	tried[id] = true;
 }
 
+static void attempt_start(enum feature_id id, struct attempt *a)
+{
+	struct finding f = { .state = FEATURE_MISSING };
+
+	memset(a, 0, sizeof(*a));
+	if (tried[id])
+		return;
+	if (!table[id].in_child) {
+		table[id].probe(&f);
+		keep(id, &f);
+		return;
+	}
+	child_probe = table[id].probe;
+	a->failed = trial_start(&a->trial, probe_in_child, sizeof(struct finding));
+	a->pending = true;
+}
+
+static void attempt_finish(enum feature_id id, struct attempt *a)
+{
+	struct finding f = { .state = FEATURE_MISSING };
+	int rc = a->failed, signal = 0;
+
+	if (!a->pending)
+		return;
+	if (rc == 0)
+		rc = trial_finish(&a->trial, &f, &signal);
+	if (!f.done && signal)
+		finding_set(&f, FEATURE_MISSING, "the process that tried it was ended by a signal: %s", strsignal(signal));
+	else if (!f.done)
+		finding_failed(&f, rc ? rc : -ECHILD, "it could not be tried");
+	keep(id, &f);
+}
+
+/* All at once: a child spends its time waiting for the kernel to detach. */
 const struct feature *features(size_t *count)
 {
+	struct attempt attempts[FEATURES];
+
 	for (int id = 0; id < FEATURES; id++)
-		try_feature((enum feature_id)id);
+		attempt_start((enum feature_id)id, &attempts[id]);
+	for (int id = 0; id < FEATURES; id++)
+		attempt_finish((enum feature_id)id, &attempts[id]);
 	*count = FEATURES;
 	return found;
 }
 
 bool feature_has(enum feature_id id)
 {
+	struct attempt attempt;
+
 	if ((unsigned)id >= FEATURES)
 		return false;
-	try_feature(id);
+	attempt_start(id, &attempt);
+	attempt_finish(id, &attempt);
 	return found[id].state == FEATURE_OK;
 }
 

@@ -46,7 +46,7 @@ struct feature {
 
 const char *feature_state_name(enum feature_state state); /* "ok", "missing", "limited" */
 
-/* All of them, in the order of enum feature_id. What was not tried yet is tried now (up to half a second), in child
+/* All of them, in the order of enum feature_id. What was not tried yet is tried now (a fifth of a second), in child
  * processes; the result is kept for the life of the process. Not thread-safe. Never fails. */
 const struct feature *features(size_t *count);
 /* Tries that one if need be. True if its state is FEATURE_OK. */

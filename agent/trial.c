@@ -272,20 +272,33 @@ static int wait_child(pid_t child, int *signal)
 	return -ECHILD;
 }
 
-int trial_in_child(void (*work)(void *shared), void *out, size_t size, int *signal)
+int trial_start(struct trial *t, void (*work)(void *shared), size_t size)
 {
-	void *shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	pid_t parent = getpid(), child;
+	pid_t parent = getpid();
+
+	t->size = size;
+	t->shared = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (t->shared == MAP_FAILED)
+		return -errno;
+	t->child = fork();
+	if (t->child == 0)
+		run_child(work, t->shared, parent);
+	if (t->child < 0) {
+		int rc = -errno;
+
+		munmap(t->shared, size);
+		return rc;
+	}
+	return 0;
+}
+
+int trial_finish(struct trial *t, void *out, int *signal)
+{
 	int rc;
 
 	*signal = 0;
-	if (shared == MAP_FAILED)
-		return -errno;
-	child = fork();
-	if (child == 0)
-		run_child(work, shared, parent);
-	rc = child < 0 ? -errno : wait_child(child, signal);
-	memcpy(out, shared, size);
-	munmap(shared, size);
+	rc = wait_child(t->child, signal);
+	memcpy(out, t->shared, t->size);
+	munmap(t->shared, t->size);
 	return rc;
 }

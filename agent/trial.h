@@ -46,8 +46,17 @@ bool trial_is_patched(void (*function)(void));
 /* This process has the page that the kernel single-steps on. */
 bool trial_was_stepped(void);
 
-/* Runs `work` in a child process on memory that both share (zeroed, `size` bytes, copied to out afterwards).
- * 0, or -errno: -ECHILD: the child died or took longer than 10 s, *signal tells by what. */
-int trial_in_child(void (*work)(void *shared), void *out, size_t size, int *signal);
+/* A child process at work on memory that it shares with this one. */
+struct trial {
+	pid_t child;
+	void *shared;
+	size_t size;
+};
+
+/* Starts `work` in a child, on `size` zeroed bytes. 0 or -errno. */
+int trial_start(struct trial *t, void (*work)(void *shared), size_t size);
+/* Waits for it, copies what it left in the shared memory to out, frees all. 0, or -errno: -ECHILD: it died (or was
+ * killed after 10 s), *signal tells by what; what it left is in out nevertheless. */
+int trial_finish(struct trial *t, void *out, int *signal);
 
 #endif
