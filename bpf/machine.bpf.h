@@ -325,8 +325,8 @@ static __always_inline int step(struct machine *m, const volatile struct plan_op
 	return 0;
 }
 
-/* Both return true if the call matches so far. */
-static __always_inline bool run_entry(struct machine *m)
+/* Both return true if the call matches so far. Functions of their own: a jump in BPF reaches 32,767 instructions. */
+static __noinline bool run_entry(struct machine *m)
 {
 #pragma unroll
 	for (__u32 i = 0; i < PLAN_ENTRY_OPS; i++) {
@@ -338,7 +338,7 @@ static __always_inline bool run_entry(struct machine *m)
 	return true;
 }
 
-static __always_inline bool run_return(struct machine *m)
+static __noinline bool run_return(struct machine *m)
 {
 #pragma unroll
 	for (__u32 i = 0; i < PLAN_RETURN_OPS; i++) {

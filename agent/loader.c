@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "loader.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "feature.h"
+#include "multi.h"
+#include "probe.skel.h"
+
+#ifndef BPF_F_SLEEPABLE
+#define BPF_F_SLEEPABLE (1U << 4)
+#endif
+
+enum {
+	TASK_STATE_BYTES = 8192,    /* task storage per thread and probe, about */
+	DEEP_ENTRIES = 4096,
+	LINKS_MAX = 4096,
+	INITIAL_PIDNS_INO = 0xEFFFFFFC, /* PROC_PID_INIT_INO */
+};
+
+struct attached {
+	pid_t pid;
+	int fd[2];                  /* multi links */
+	struct bpf_link *perf[2];
+};
+
+struct loaded {
+	struct probe_bpf *skel;
+	int tasks_fd;
+	enum attach_method method;
+	bool call;
+	uint32_t slots, next_slot, cpus;
+	struct counts *per_cpu;     /* scratch for loader_counts */
+	struct attached *link;
+	size_t n_links, cap_links;
+};
+
+static const char *const method_names[] = {
+	[ATTACH_AUTO] = "auto", [ATTACH_SESSION] = "session", [ATTACH_MULTI] = "multi", [ATTACH_PERF] = "perf",
+};
+
+int attach_method_parse(const char *name, enum attach_method *out)
+{
+	for (unsigned i = 0; i < sizeof(method_names) / sizeof(method_names[0]); i++) {
+		if (!strcmp(method_names[i], name)) {
+			*out = i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+const char *attach_method_name(enum attach_method m)
+{
+	return method_names[m];
+}
+
+/* The last warning of libbpf: the verifier's word for why a load failed. */
+static char libbpf_said[400];
+
+static int keep_warning(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	if (level == LIBBPF_WARN && !libbpf_said[0])
+		vsnprintf(libbpf_said, sizeof(libbpf_said), fmt, ap);
+	if (getenv("PLUMB_LIBBPF_DEBUG") && level <= LIBBPF_INFO)
+		return vfprintf(stderr, fmt, ap);
+	return 0;
+}
+
+static enum attach_method best_method(enum attach_method wanted, bool call)
+{
+	if (wanted != ATTACH_AUTO)
+		return wanted == ATTACH_SESSION && !call ? ATTACH_MULTI : wanted;
+	if (call && feature_has(FEATURE_SESSION))
+		return ATTACH_SESSION;
+	return feature_has(FEATURE_MULTI) ? ATTACH_MULTI : ATTACH_PERF;
+}
+
+/* As many frames in the thread's own storage as fit; deeper calls go to the hash map. */
+static uint32_t frames_for(const struct plan *plan)
+{
+	uint32_t room = TASK_STATE_BYTES - sizeof(struct task_state), n = room / plan->event_bytes;
+
+	if (!(plan->flags & PLAN_CALL) || !n)
+		return 1;
+	return n > FRAMES_MAX ? FRAMES_MAX : n;
+}
+
+/*
+ * Task storage insists on BTF whose value type has the map's value size, and that size is the plan's: so the type is made
+ * here, an array of bytes.
+ */
+static int create_tasks(uint32_t value_size)
+{
+	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
+	struct btf *btf = btf__new_empty();
+	int key, byte, value, fd, err = -ENOMEM;
+
+	if (!btf)
+		return err;
+	key = btf__add_int(btf, "int", 4, BTF_INT_SIGNED);
+	byte = btf__add_int(btf, "unsigned char", 1, 0);
+	value = btf__add_array(btf, key, byte, (int)value_size);
+	if (key > 0 && byte > 0 && value > 0 && !btf__load_into_kernel(btf)) {
+		opts.btf_fd = (uint32_t)btf__fd(btf);
+		opts.btf_key_type_id = (uint32_t)key;
+		opts.btf_value_type_id = (uint32_t)value;
+		fd = bpf_map_create(BPF_MAP_TYPE_TASK_STORAGE, "plumb_tasks", 4, value_size, 0, &opts);
+		err = fd >= 0 ? fd : -errno;
+	}
+	btf__free(btf);
+	return err;
+}
+
+/* The namespace whose pids the events carry must be ours. */
+static void set_pid_namespace(struct plan *plan)
+{
+	struct stat st;
+
+	if (stat("/proc/self/ns/pid", &st) || st.st_ino == INITIAL_PIDNS_INO)
+		return;
+	plan->pidns_dev = st.st_dev;
+	plan->pidns_ino = st.st_ino;
+}
+
+static void fill_plan(struct loaded *l, const struct resolved *r, const struct rings *rings,
+		      const struct load_options *o)
+{
+	struct plan *plan = (struct plan *)&l->skel->rodata->plan;
+
+	*plan = r->plan;
+	plan->probe = o->probe;
+	plan->frames = frames_for(plan);
+	plan->slots = l->slots;
+	plan->rings = rings_count(rings);
+	plan->wake_bytes = rings_bytes(rings) / 4;
+	plan->sample = o->sample;
+	/* Windows of 100 ms; a rate below ten a second still lets one through in each. */
+	plan->rate = o->rate_per_s ? (o->rate_per_s + 9) / 10 : 0;
+	plan->flags |= (o->open ? PLAN_OPEN : 0) | (l->method == ATTACH_SESSION ? PLAN_SESSION : 0);
+	if (l->method != ATTACH_PERF && feature_has(FEATURE_SLEEPABLE))
+		plan->flags |= PLAN_SLEEPABLE;
+	set_pid_namespace(plan);
+	l->skel->bss->shared.next_slot = 1;
+}
+
+static int size_maps(struct loaded *l, const struct rings *rings)
+{
+	const struct plan *plan = (const struct plan *)&l->skel->rodata->plan;
+	bool deep = plan->flags & PLAN_CALL && plan->frames < FRAMES_MAX;
+	int err;
+
+	l->tasks_fd = create_tasks(sizeof(struct task_state) + plan->frames * plan->event_bytes);
+	if (l->tasks_fd < 0)
+		return l->tasks_fd;
+	err = bpf_map__reuse_fd(l->skel->maps.tasks, l->tasks_fd);
+	if (!err)
+		err = bpf_map__reuse_fd(l->skel->maps.rings, rings_map_fd(rings));
+	if (!err)
+		err = bpf_map__reuse_fd(l->skel->maps.ring_state, rings_state_fd(rings));
+	if (!err)
+		err = bpf_map__set_value_size(l->skel->maps.deep, plan->event_bytes);
+	if (!err)
+		err = bpf_map__set_max_entries(l->skel->maps.deep, deep ? DEEP_ENTRIES : 1);
+	if (!err)
+		err = bpf_map__set_max_entries(l->skel->maps.slots, l->slots * 2);
+	if (!err)
+		err = bpf_map__set_max_entries(l->skel->maps.counters, l->slots);
+	return err;
+}
+
+static void use_program(struct bpf_program *p, bool wanted, const struct plan *plan, int attach_type)
+{
+	bpf_program__set_autoload(p, wanted);
+	if (!wanted)
+		return;
+	if (attach_type)
+		bpf_program__set_expected_attach_type(p, attach_type);
+	if (plan->flags & PLAN_SLEEPABLE)
+		bpf_program__set_flags(p, bpf_program__flags(p) | BPF_F_SLEEPABLE);
+}
+
+static void choose_programs(struct loaded *l)
+{
+	const struct plan *plan = (const struct plan *)&l->skel->rodata->plan;
+	bool session = l->method == ATTACH_SESSION;
+	int type = l->method == ATTACH_MULTI ? ATTACH_UPROBE_MULTI : 0;
+
+	use_program(l->skel->progs.plumb_session, session, plan, ATTACH_UPROBE_SESSION);
+	use_program(l->skel->progs.plumb_entry, !session, plan, type);
+	use_program(l->skel->progs.plumb_return, !session && l->call, plan, type);
+}
+
+static int load_refused(struct error *err, int rc)
+{
+	char *end = strchr(libbpf_said, '\n');
+
+	if (end)
+		*end = '\0';
+	error_set(err, -rc, rc == -EPERM ? "the kernel does not let this user load BPF programs" :
+		  "the kernel refused the probe's program: %s", libbpf_said[0] ? libbpf_said : strerror(-rc));
+	if (err)
+		error_hint(err, "see plumb doctor");
+	return rc;
+}
+
+int loader_load(const struct resolved *r, const struct rings *rings, const struct load_options *opts,
+		struct loaded **out, struct error *err)
+{
+	struct loaded *l = calloc(1, sizeof(*l));
+	int rc = -ENOMEM;
+
+	if (!l)
+		return error_set(err, ENOMEM, "out of memory");
+	libbpf_said[0] = '\0';
+	libbpf_set_print(keep_warning);
+	l->tasks_fd = -1;
+	l->call = r->plan.flags & PLAN_CALL;
+	l->method = best_method(opts->method, l->call);
+	l->slots = opts->slots < 2 ? 2 : opts->slots;
+	l->next_slot = 1;
+	l->cpus = (uint32_t)libbpf_num_possible_cpus();
+	l->per_cpu = calloc(l->cpus, sizeof(*l->per_cpu));
+	l->skel = l->per_cpu ? probe_bpf__open() : NULL;
+	if (l->skel) {
+		fill_plan(l, r, rings, opts);
+		rc = size_maps(l, rings);
+	}
+	if (!rc) {
+		choose_programs(l);
+		rc = probe_bpf__load(l->skel);
+	}
+	if (rc) {
+		load_refused(err, rc);
+		loader_free(l);
+		return rc;
+	}
+	*out = l;
+	return 0;
+}
+
+/* ---- breakpoints ---- */
+
+static int attach_multi(struct loaded *l, const char *path, uint64_t offset, pid_t pid, struct attached *a)
+{
+	bool session = l->method == ATTACH_SESSION;
+	struct bpf_program *entry = session ? l->skel->progs.plumb_session : l->skel->progs.plumb_entry;
+	int fd;
+
+	/* Before 6.10 the filter missed threads: there the program itself tells processes apart. */
+	if (!feature_has(FEATURE_MULTI_PID))
+		pid = 0;
+	/* The return first: an entry that is seen must have its return probed. */
+	if (l->call && !session) {
+		fd = multi_link_create(bpf_program__fd(l->skel->progs.plumb_return), false, true, path, &offset, NULL, 1, pid);
+		if (fd < 0)
+			return fd;
+		a->fd[1] = fd;
+	}
+	fd = multi_link_create(bpf_program__fd(entry), session, false, path, &offset, NULL, 1, pid);
+	if (fd < 0)
+		return fd;
+	a->fd[0] = fd;
+	return 0;
+}
+
+static int attach_perf(struct loaded *l, const char *path, uint64_t offset, pid_t pid, struct attached *a)
+{
+	LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = true);
+
+	if (l->call) {
+		a->perf[1] = bpf_program__attach_uprobe_opts(l->skel->progs.plumb_return, pid ? pid : -1, path, offset, &opts);
+		if (!a->perf[1])
+			return -errno;
+	}
+	opts.retprobe = false;
+	a->perf[0] = bpf_program__attach_uprobe_opts(l->skel->progs.plumb_entry, pid ? pid : -1, path, offset, &opts);
+	return a->perf[0] ? 0 : -errno;
+}
+
+static void attached_close(struct attached *a)
+{
+	for (int i = 0; i < 2; i++) {
+		if (a->fd[i] >= 0)
+			close(a->fd[i]);
+		bpf_link__destroy(a->perf[i]);
+	}
+}
+
+static int attach_failed(struct error *err, int rc)
+{
+	switch (-rc) {
+	case ESRCH:
+		return error_set(err, ESRCH, "the process is gone");
+	case EPERM: case EACCES:
+		return error_set(err, -rc, "the kernel does not let this user attach uprobes"), error_hint(err, "see plumb doctor");
+	case ENOTSUP: case EINVAL:
+		return error_set(err, -rc, "the kernel refused to put a breakpoint on this instruction: %s", strerror(-rc));
+	default:
+		return error_set(err, -rc, "cannot attach the uprobe: %s", strerror(-rc));
+	}
+}
+
+int loader_attach(struct loaded *l, int file_fd, uint64_t offset, pid_t pid, struct error *err)
+{
+	struct attached a = { .pid = pid, .fd = { -1, -1 } };
+	char path[32];
+	int rc;
+
+	if (l->n_links == l->cap_links) {
+		size_t cap = l->cap_links ? l->cap_links * 2 : 8;
+		struct attached *link = cap <= LINKS_MAX ? reallocarray(l->link, cap, sizeof(*link)) : NULL;
+
+		if (!link)
+			return error_set(err, ENOMEM, "a probe is attached to at most %d processes", LINKS_MAX);
+		l->link = link;
+		l->cap_links = cap;
+	}
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file_fd);
+	rc = l->method == ATTACH_PERF ? attach_perf(l, path, offset, pid, &a) : attach_multi(l, path, offset, pid, &a);
+	if (rc) {
+		attached_close(&a);
+		return attach_failed(err, rc);
+	}
+	l->link[l->n_links++] = a;
+	return 0;
+}
+
+void loader_detach(struct loaded *l, pid_t pid)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < l->n_links; i++) {
+		if (pid && l->link[i].pid != pid)
+			l->link[kept++] = l->link[i];
+		else
+			attached_close(&l->link[i]);
+	}
+	l->n_links = kept;
+}
+
+void loader_free(struct loaded *l)
+{
+	if (!l)
+		return;
+	loader_detach(l, 0);
+	probe_bpf__destroy(l->skel);
+	if (l->tasks_fd >= 0)
+		close(l->tasks_fd);
+	free(l->per_cpu);
+	free(l->link);
+	free(l);
+}
+
+/* ---- processes and counters ---- */
+
+int loader_add_process(struct loaded *l, pid_t pid)
+{
+	uint32_t key = (uint32_t)pid, slot;
+
+	/* Beyond the last slot processes share it: totals stay exact, attribution is lost. */
+	slot = __atomic_fetch_add(&l->skel->bss->shared.next_slot, 1, __ATOMIC_RELAXED);
+	if (slot >= l->slots)
+		slot = l->slots - 1;
+	if (bpf_map_update_elem(bpf_map__fd(l->skel->maps.slots), &key, &slot, BPF_NOEXIST) && errno != EEXIST)
+		return -errno;
+	return (int)slot;
+}
+
+enum attach_method loader_method(const struct loaded *l)
+{
+	return l->method;
+}
+
+uint32_t loader_slots(const struct loaded *l)
+{
+	return l->slots;
+}
+
+static const struct bpf_program *main_program(const struct loaded *l)
+{
+	return l->method == ATTACH_SESSION ? l->skel->progs.plumb_session : l->skel->progs.plumb_entry;
+}
+
+uint32_t loader_instructions(const struct loaded *l)
+{
+	struct bpf_prog_info info = { 0 };
+	uint32_t len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(bpf_program__fd(main_program(l)), &info, &len))
+		return 0;
+	return info.xlated_prog_len / 8;
+}
+
+static void counts_add(struct counts *to, const struct counts *from)
+{
+	const __u64 *f = (const __u64 *)from;
+	__u64 *t = (__u64 *)to, max = to->max_ns > from->max_ns ? to->max_ns : from->max_ns;
+
+	for (size_t i = 0; i < sizeof(*to) / sizeof(__u64); i++)
+		t[i] += f[i];
+	to->max_ns = max;
+}
+
+int loader_counts(const struct loaded *l, uint32_t slot, struct counts *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (bpf_map_lookup_elem(bpf_map__fd(l->skel->maps.counters), &slot, l->per_cpu))
+		return -errno;
+	for (uint32_t i = 0; i < l->cpus; i++)
+		counts_add(out, &l->per_cpu[i]);
+	return 0;
+}
+
+void loader_each_process(const struct loaded *l, void (*visit)(pid_t pid, uint32_t slot, void *arg), void *arg)
+{
+	int fd = bpf_map__fd(l->skel->maps.slots);
+	uint32_t key, *at = NULL, slot;
+
+	while (!bpf_map_get_next_key(fd, at, &key)) {
+		if (!bpf_map_lookup_elem(fd, &key, &slot))
+			visit((pid_t)key, slot, arg);
+		at = &key;
+	}
+}
+
+int loader_run_time(const struct loaded *l, uint64_t *runs, uint64_t *ns)
+{
+	const struct bpf_program *all[] = { main_program(l), l->skel->progs.plumb_return };
+
+	*runs = *ns = 0;
+	for (int i = 0; i < (l->call && l->method != ATTACH_SESSION ? 2 : 1); i++) {
+		struct bpf_prog_info info = { 0 };
+		uint32_t len = sizeof(info);
+
+		if (bpf_obj_get_info_by_fd(bpf_program__fd(all[i]), &info, &len))
+			return -errno;
+		*runs += info.run_cnt;
+		*ns += info.run_time_ns;
+	}
+	return 0;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A plan in the kernel: the BPF programs and maps of one probe, and its breakpoints.
+ *
+ * The ladder of how entry and return are attached, best first; each rung works by itself:
+ *   ATTACH_SESSION  one session link                      (kernel >= 6.13)
+ *   ATTACH_MULTI    two uprobe_multi links                (kernel >= 6.6)
+ *   ATTACH_PERF     two perf-event uprobes                (kernel >= 5.15)
+ */
+#ifndef PLUMB_LOADER_H
+#define PLUMB_LOADER_H
+
+#include <sys/types.h>
+
+#include "resolved.h"
+#include "ring.h"
+
+enum attach_method { ATTACH_AUTO, ATTACH_SESSION, ATTACH_MULTI, ATTACH_PERF };
+
+/* "auto", "session", "multi", "perf" <-> method; -EINVAL for another name. */
+int attach_method_parse(const char *name, enum attach_method *out);
+const char *attach_method_name(enum attach_method m);
+
+struct load_options {
+	enum attach_method method;
+	uint32_t probe;        /* id for the events */
+	uint32_t slots;        /* processes that are told apart, at least 2 */
+	bool open;             /* any process may hit it */
+	uint32_t sample, rate_per_s;
+};
+
+struct loaded;             /* owns programs, maps and links */
+
+/* Loads the plan. Nothing is attached yet. */
+int loader_load(const struct resolved *r, const struct rings *rings, const struct load_options *opts,
+		struct loaded **out, struct error *err);
+/* Puts the breakpoint into process `pid` (0: every process that maps the file). file_fd: the mapped file itself. */
+int loader_attach(struct loaded *l, int file_fd, uint64_t offset, pid_t pid, struct error *err);
+/* Gives a process a slot; events of other processes are ignored unless the plan is open. -> slot or -errno */
+int loader_add_process(struct loaded *l, pid_t pid);
+/* Removes the breakpoints of one process, or all (pid 0). May take 100 ms: not for the event loop. */
+void loader_detach(struct loaded *l, pid_t pid);
+void loader_free(struct loaded *l);
+
+enum attach_method loader_method(const struct loaded *l);
+uint32_t loader_instructions(const struct loaded *l);  /* left after the verifier removed what the plan does not need */
+/* Sums a slot's counters over all CPUs. */
+int loader_counts(const struct loaded *l, uint32_t slot, struct counts *out);
+/* Calls visit for each process with a slot. */
+void loader_each_process(const struct loaded *l, void (*visit)(pid_t pid, uint32_t slot, void *arg), void *arg);
+uint32_t loader_slots(const struct loaded *l);
+/* What the kernel measured while BPF statistics were on. */
+int loader_run_time(const struct loaded *l, uint64_t *runs, uint64_t *ns);
+
+#endif
