@@ -23,6 +23,13 @@ int process_read_at(int dir, pid_t pid, struct process *out, struct error *err);
 bool path_deleted(int dir, char *path, const struct file_id *id);
 /* True if the process maps this file executable. */
 bool module_mapped(pid_t pid, uint64_t dev, uint64_t ino);
+/* module_list of a process by its directory. The caller frees *out. */
+int module_list_at(int dir, struct module **out, size_t *count);
+/* Opens a regular file and nothing else: opening a FIFO would block, opening a device may do anything. fd or -errno. */
+int open_regular(int dir, const char *path);
+/* Paths relative to the process's directory: of a mapping's link, and of a path as the process sees it. */
+void map_files_path(uint64_t start, uint64_t end, char *out, size_t size);
+void below_root(const char *path, char *out, size_t size);
 
 const char *path_base(const char *path);
 
