@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A hostile shape followed by hostile values, printed both ways.  The JSON must parse.
- * fuzz-sources: common/shape.c common/shape_print.c common/shape_json.c common/frame.c common/text.c common/utf8.c common/buf.c common/error.c -ljansson -lm
+ * fuzz-sources: common/shape.c common/shape_print.c common/shape_json.c common/frame.c common/text.c common/buf.c common/error.c -ljansson -lm
  */
 #include <jansson.h>
 #include <stdint.h>

@@ -13,6 +13,7 @@
 
 #include "frame.h"
 #include "shape.h"
+#include "text.h"
 
 /*
  * Shapes and values are written in a small notation, packed here: 123 -5 integers, 'text' str, "text" bin (with \xNN),
@@ -231,6 +232,7 @@ static void test_hostile_text(void **state)
 	check("[6,'',n]", "[\"\\xe2\\x80\\xae\",f]", "\"\\xe2\\x80\\xae\"", "\"\\u202e\"");  /* right-to-left override */
 	check("[6,'',n]", "[\"\\xc0\\xaf\",f]", "\"\\xc0\\xaf\"", "\"\xef\xbf\xbd\xef\xbf\xbd\"");   /* overlong */
 	check("[6,'',n]", "[\"\\xed\\xa0\\x80\",f]", "\"\\xed\\xa0\\x80\"", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
+	check("[6,'',n]", "[\"\\xf3\\xa0\\x81\\x81\",f]", "\"\\xf3\\xa0\\x81\\x81\"", "\"\\udb40\\udc41\"");
 	check("[8,'s',[['a\\x1b[m\"',[0,'int',n]]]]", "[1]", "{a\\x1b[m\"=1}", "{\"a\\\\x1b[m\\\"\":1}");
 	check("[12,'int','\\x1b[m']", "n", "<\\x1b[m>", "{\"unreadable\":\"\\\\x1b[m\"}");
 }
@@ -291,6 +293,14 @@ static void test_member_count_is_bounded(void **state)
 	buf_free(&b);
 }
 
+static void test_columns(void **state)
+{
+	assert_int_equal(utf8_columns('a'), 1);
+	assert_int_equal(utf8_columns(0x301), 0);
+	assert_int_equal(utf8_columns(0x4e2d), 2);
+	assert_int_equal(utf8_columns(0x2026), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -303,6 +313,7 @@ int main(void)
 		cmocka_unit_test(test_malformed_shapes),
 		cmocka_unit_test(test_depth_is_bounded),
 		cmocka_unit_test(test_member_count_is_bounded),
+		cmocka_unit_test(test_columns),
 	};
 
 	return cmocka_run_group_tests_name("shape", tests, NULL, NULL);
