@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "utf8.h"
+#include "text.h"
 
 enum { TAB_CELLS = 4 };
 
@@ -19,18 +19,18 @@ static struct glyph glyph_at(const char *s, size_t len)
 {
 	struct glyph g = { .bytes = 1, .cells = 1, .text = "?" };
 	uint32_t cp;
-	int n = utf8_take(s, len, &cp);
+	unsigned n = utf8_decode(s, len, &cp);
 
 	if (n == 0)
 		return g;
-	g.bytes = n;
+	g.bytes = (int)n;
 	if (cp == '\t') {
 		g.cells = TAB_CELLS;
 		memset(g.text, ' ', TAB_CELLS);
-	} else if (!utf8_is_control(cp)) {
-		g.cells = utf8_width(cp);
+	} else if (utf8_is_safe(cp)) {
+		g.cells = (int)utf8_columns(cp);
 		memset(g.text, 0, sizeof(g.text));
-		memcpy(g.text, s, (size_t)n);
+		memcpy(g.text, s, n);
 	}
 	return g;
 }
@@ -134,15 +134,8 @@ static void show_position(const struct line *l, struct buf *out)
 /* Error texts quote names out of binaries and requests, so they are no cleaner than those. */
 static void show_sentence(const char *what, const char *text, struct buf *out)
 {
-	size_t len = strlen(text);
-
 	buf_str(out, what);
-	for (size_t i = 0; i < len;) {
-		struct glyph g = glyph_at(text + i, len - i);
-
-		buf_str(out, g.text);
-		i += (size_t)g.bytes;
-	}
+	text_escape(out, text, strlen(text), 0);
 	buf_char(out, '\n');
 }
 
