@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A thread that removes breakpoints.  The kernel waits for grace periods there (up to 100 ms for each perf-event
+ * uprobe), which the event loop must not.
+ */
+#ifndef PLUMB_REAPER_H
+#define PLUMB_REAPER_H
+
+#include <event2/event.h>
+
+#include "loader.h"
+
+struct reaper;
+
+int reaper_new(struct event_base *base, struct reaper **out, struct error *err);
+/* Finishes what is queued (done callbacks included), then ends the thread. */
+void reaper_free(struct reaper *r);
+/* Detaches one process (0: all) from l; then done(arg) runs in the loop. l must stay until then. */
+int reaper_detach(struct reaper *r, struct loaded *l, pid_t pid, void (*done)(void *arg), void *arg);
+
+#endif

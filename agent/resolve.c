@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "resolve.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "buf.h"
+
+enum { CODE_WINDOW = 4096 };   /* bytes looked at when a symbol has no size */
+
+/* One request at work; owns what it opened. */
+struct resolving {
+	const struct resolve_request *rq;
+	struct image *img, *exe;
+	struct debuginfo *di;
+	struct error no_debug;       /* why di is NULL */
+	struct expr *error_expr;
+	struct spec *spec;           /* of the current probe */
+	uint32_t index;              /* its number */
+	struct resolved found[RESOLVED_MAX];
+	uint32_t keep_regs[RESOLVED_MAX];
+	size_t n_found;
+};
+
+/* ---- what must be refused for the target's sake ---- */
+
+static const struct { const char *symbol, *what; } stack_switchers[] = {
+	{ "swapcontext", "swapcontext" }, { "makecontext", "makecontext" }, { "jump_fcontext", "Boost.Context" },
+};
+
+static const char *switches_stacks(const struct image *img)
+{
+	for (unsigned i = 0; img && i < sizeof(stack_switchers) / sizeof(stack_switchers[0]); i++)
+		if (image_mentions(img, stack_switchers[i].symbol))
+			return stack_switchers[i].what;
+	return NULL;
+}
+
+/* The kernel swaps the return address on the stack for its own: programs that move or switch stacks break on it. */
+static int returns_are_safe(const struct resolving *r, struct error *err)
+{
+	const char *why;
+
+	if (image_language(r->img) == LANG_GO || (r->exe && image_language(r->exe) == LANG_GO)) {
+		error_set(err, ENOTSUP, "a return probe would crash a Go program: Go moves its stacks");
+		return error_hint(err, "ask about the entry only, e.g. 'name($arg0)'");
+	}
+	why = switches_stacks(r->img);
+	if (!why)
+		why = switches_stacks(r->exe);
+	if (why) {
+		error_set(err, ENOTSUP, "a return probe could crash this program: it switches stacks itself (%s)", why);
+		return error_hint(err, "ask about the entry only, e.g. 'name(argument)'");
+	}
+	return 0;
+}
+
+/* ---- place -> functions ---- */
+
+static int place_refused(const struct resolving *r, struct error *err)
+{
+	static const char *const what[] = {
+		[PLACE_GLOB] = "a glob", [PLACE_LINE] = "a source line", [PLACE_USDT] = "a USDT mark",
+	};
+
+	error_set(err, ENOTSUP, "%s cannot be probed by this version, only a function by its name", what[r->spec->place]);
+	error_at(err, r->spec->name_col, r->spec->name_len);
+	return error_hint(err, "plumb funcs lists the functions of a target");
+}
+
+static int name_is_unknown(const struct resolving *r, struct error *err)
+{
+	struct error near = *err;
+
+	error_set(err, ENOENT, "no function '%s' in %s", r->spec->name, r->rq->path);
+	error_at(err, r->spec->name_col, r->spec->name_len);
+	if (near.hint[0])
+		return error_hint(err, "%s", near.hint);
+	if (!r->di)
+		return error_hint(err, "%s; plumb funcs lists what there is", r->no_debug.text);
+	return error_hint(err, "plumb funcs lists the functions of a target");
+}
+
+static int only_inlined(const struct resolving *r, const struct function *fn, struct error *err)
+{
+	error_set(err, ENOENT, "'%s' has no code of its own: the compiler inlined it everywhere", fn->name);
+	error_at(err, r->spec->name_col, r->spec->name_len);
+	return error_hint(err, "probe a function that calls it, or build it with __attribute__((noinline))");
+}
+
+static int offer_nearest_symbol(const struct symbol *sym, void *arg)
+{
+	nearest_offer(arg, sym->name);
+	return 0;
+}
+
+/* Adds a place with its plan; fn may be NULL (no debug info for it). */
+static int add_place(struct resolving *r, uint64_t addr, uint64_t size, const char *name, const struct function *fn,
+		     struct error *err);
+
+static int resolve_by_symbol(struct resolving *r, struct error *err)
+{
+	struct nearest near;
+	struct symbol sym;
+	const struct function *fn;
+
+	if (image_find(r->img, r->spec->name, &sym)) {
+		err->hint[0] = '\0';
+		nearest_init(&near, r->spec->name);
+		image_each(r->img, offer_nearest_symbol, &near);
+		nearest_hint(&near, err);
+		return name_is_unknown(r, err);
+	}
+	if (sym.indirect) {
+		error_set(err, ENOTSUP, "'%s' is an indirect function: its symbol is the resolver that picks one at start", sym.name);
+		error_at(err, r->spec->name_col, r->spec->name_len);
+		return error_hint(err, "probe the implementation it picked, see plumb funcs");
+	}
+	if (r->di && !debuginfo_at(r->di, sym.addr, &fn))
+		return add_place(r, fn->addr, fn->size, fn->name, fn, err);
+	return add_place(r, sym.addr, sym.size, sym.name, NULL, err);
+}
+
+static int resolve_functions(struct resolving *r, struct error *err)
+{
+	const struct function **fns = NULL;
+	const struct function *inlined = NULL;
+	int n, rc = 0, added = 0;
+
+	if (r->spec->place != PLACE_FUNCTION)
+		return place_refused(r, err);
+	if (!r->di)
+		return resolve_by_symbol(r, err);
+	n = debuginfo_find(r->di, r->spec->name, &fns, err);
+	for (int i = 0; !rc && i < n; i++) {
+		if (!fns[i]->addr) {
+			inlined = fns[i];
+			continue;
+		}
+		rc = add_place(r, fns[i]->addr, fns[i]->size, fns[i]->name, fns[i], err);
+		added++;
+	}
+	free(fns);
+	if (rc || added)
+		return rc;
+	return inlined ? only_inlined(r, inlined, err) : resolve_by_symbol(r, err);
+}
+
+/* ---- function -> plan, layout, site ---- */
+
+static int choose_site(const struct resolving *r, uint64_t addr, uint64_t size, uint32_t keep, bool call,
+		       struct resolved *out, struct error *err)
+{
+	size_t len = size ? size < SITE_CODE_MAX ? size : SITE_CODE_MAX : CODE_WINDOW;
+	uint8_t *code = malloc(len);
+	ssize_t n = code ? image_code(r->img, addr, code, len) : -ENOMEM;
+	int rc = (int)n;
+
+	if (n > 0)
+		rc = site_choose(code, (size_t)n, addr, keep, call, &out->site, err);
+	else
+		error_set(err, n < 0 ? (int)-n : ENODATA, "cannot read the code of '%s'", out->function);
+	free(code);
+	if (n <= 0)
+		return -err->code;
+	if (!rc && image_offset(r->img, out->site.addr, &out->offset))
+		rc = error_set(err, ERANGE, "'%s' does not lie in an executable segment", out->function);
+	return rc;
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+static void fill_names(const struct resolving *r, const char *name, const struct function *fn, struct resolved *out)
+{
+	struct buf sig = { 0 };
+
+	snprintf(out->function, sizeof(out->function), "%s", name);
+	snprintf(out->module, sizeof(out->module), "%s", base_name(r->rq->path));
+	snprintf(out->build_id, sizeof(out->build_id), "%s", image_build_id(r->img));
+	if (!fn)
+		return;
+	function_signature(fn, &sig);
+	snprintf(out->signature, sizeof(out->signature), "%s", buf_text(&sig));
+	snprintf(out->file, sizeof(out->file), "%s", fn->file);
+	out->line = fn->line;
+	buf_free(&sig);
+}
+
+static bool known_place(const struct resolving *r, uint64_t offset)
+{
+	for (size_t i = 0; i < r->n_found; i++)
+		if (r->found[i].offset == offset && r->found[i].probe_index == r->index)
+			return true;
+	return false;
+}
+
+static int add_place(struct resolving *r, uint64_t addr, uint64_t size, const char *name, const struct function *fn,
+		     struct error *err)
+{
+	struct plan_request rq = { .spec = r->spec, .error = r->error_expr, .errors_only = r->rq->errors_only,
+				   .ship = r->rq->ship, .force_call = r->rq->force_call, .limits = r->rq->limits,
+				   .di = r->di, .fn = fn };
+	struct resolved *out = &r->found[r->n_found];
+	char *pretty = fn ? NULL : demangle(name, false);
+	bool call;
+	int rc;
+
+	if (r->n_found == RESOLVED_MAX) {
+		free(pretty);
+		return error_set(err, E2BIG, "'%s' means more than %d functions in %s", r->spec->name, RESOLVED_MAX, r->rq->path);
+	}
+	memset(out, 0, sizeof(*out));
+	out->probe_index = r->index;
+	fill_names(r, pretty ? pretty : name, fn, out);
+	free(pretty);
+	rc = plan_build(&rq, out, &r->keep_regs[r->n_found], err);
+	call = out->plan.flags & PLAN_CALL;
+	if (!rc && call)
+		rc = returns_are_safe(r, err);
+	if (!rc)
+		rc = choose_site(r, addr, size, r->keep_regs[r->n_found], call, out, err);
+	if (rc || known_place(r, out->offset))
+		resolved_free(out);
+	else
+		r->n_found++;
+	return rc;
+}
+
+/* ---- one request ---- */
+
+static int open_files(struct resolving *r, struct error *err)
+{
+	int rc = image_open(r->rq->fd, r->rq->path, &r->img, err);
+
+	if (rc)
+		return rc;
+	if (r->rq->exe_fd >= 0 && r->rq->exe_fd != r->rq->fd && image_open(r->rq->exe_fd, "the executable", &r->exe, NULL))
+		r->exe = NULL;
+	if (debuginfo_open(r->img, r->rq->root, &r->di, &r->no_debug))
+		r->di = NULL;
+	return 0;
+}
+
+static void close_files(struct resolving *r)
+{
+	for (size_t i = 0; i < r->n_found; i++)
+		resolved_free(&r->found[i]);
+	expr_free(r->error_expr);
+	spec_free(r->spec);
+	debuginfo_close(r->di);
+	image_free(r->img);
+	image_free(r->exe);
+}
+
+/* -> 0, or an error with the probe text it belongs to. */
+static int resolve_all(struct resolving *r, uint32_t *failed, struct error *err)
+{
+	int rc;
+
+	*failed = UINT32_MAX;
+	if (r->rq->error_expr) {
+		rc = spec_parse_expr(r->rq->error_expr, &r->error_expr, err);
+		if (rc)
+			return rc;
+	}
+	*failed = r->rq->index[0];
+	rc = open_files(r, err);
+	for (uint32_t i = 0; !rc && i < r->rq->n_index; i++) {
+		*failed = r->index = r->rq->index[i];
+		spec_free(r->spec);
+		r->spec = NULL;
+		rc = spec_parse(r->rq->probes[r->index], &r->spec, err);
+		if (!rc)
+			rc = resolve_functions(r, err);
+	}
+	return rc;
+}
+
+/* ---- answers ---- */
+
+struct answer_head {
+	struct error err;
+	uint32_t probe_index, n_resolved, text_len;
+};
+
+static void answer_error(struct buf *out, const struct error *err, uint32_t probe)
+{
+	struct answer_head head = { .err = *err, .probe_index = probe };
+
+	buf_add(out, &head, sizeof(head));
+}
+
+void resolve_work(struct buf *out, void *arg)
+{
+	struct resolving r = { .rq = arg };
+	struct answer_head head = { 0 };
+	struct error err = { 0 };
+
+	if (resolve_all(&r, &head.probe_index, &err)) {
+		answer_error(out, &err, head.probe_index);
+	} else {
+		head.n_resolved = (uint32_t)r.n_found;
+		buf_add(out, &head, sizeof(head));
+		for (size_t i = 0; i < r.n_found; i++)
+			resolved_write(&r.found[i], out);
+	}
+	close_files(&r);
+}
+
+static void explain_place(const struct resolving *r, const struct resolved *f, struct buf *out)
+{
+	bool call = f->plan.flags & PLAN_CALL;
+
+	buf_printf(out, "\nplace    %s", f->function);
+	if (f->signature[0])
+		buf_printf(out, "\n         %s", f->signature);
+	if (f->file[0])
+		buf_printf(out, "\n         %s:%u", f->file, f->line);
+	buf_printf(out, "\n         in %s, build-id %s\n", f->module, f->build_id[0] ? f->build_id : "none");
+	buf_str(out, "site     ");
+	site_dump(&f->site, out);
+	buf_printf(out, "\ncost     about %u ns per %s, and the program's own time (%s)\n", r->rq->costs.ns[f->site.kind][call],
+		   call ? "call" : "hit", r->rq->costs.measured ? "measured on this machine" : "a default, not measured here");
+	buf_printf(out, "attach   %s, file offset 0x%lx\n", r->rq->method, (unsigned long)f->offset);
+	buf_printf(out, "plan     %s%s%s\n", call ? "entry and return are one call" : "entry only",
+		   f->has_error ? ", failing calls are told apart" : "", f->has_condition ? ", with a condition" : "");
+	plan_dump(&f->plan, out);
+	buf_str(out, "captures\n");
+	layout_dump(&f->layout, out);
+}
+
+static void explain_unreadable(const struct resolving *r, struct buf *out)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < r->n_found; i++) {
+		const struct layout *l = &r->found[i].layout;
+
+		for (uint32_t n = 0; n < l->n_nodes; n++) {
+			if (!*layout_text(l, l->node[n].reason))
+				continue;
+			if (!any)
+				buf_str(out, "\ncannot be read\n");
+			any = true;
+			buf_printf(out, "  %s: %s\n", layout_text(l, l->node[n].name), layout_text(l, l->node[n].reason));
+		}
+	}
+	if (!r->di)
+		buf_printf(out, "\nno types: %s\n", r->no_debug.text);
+}
+
+void explain_work(struct buf *out, void *arg)
+{
+	struct resolving r = { .rq = arg };
+	struct answer_head head = { 0 };
+	struct error err = { 0 };
+	struct buf text = { 0 };
+
+	if (resolve_all(&r, &head.probe_index, &err)) {
+		answer_error(out, &err, head.probe_index);
+	} else {
+		buf_str(&text, "spec     ");
+		spec_dump(r.spec, &text);
+		for (size_t i = 0; i < r.n_found; i++)
+			explain_place(&r, &r.found[i], &text);
+		explain_unreadable(&r, &text);
+		head.text_len = (uint32_t)text.len;
+		buf_add(out, &head, sizeof(head));
+		buf_add(out, text.data, text.len);
+	}
+	buf_free(&text);
+	close_files(&r);
+}
+
+int resolve_answer_read(const char *data, size_t len, struct resolve_answer *out, char **text)
+{
+	struct answer_head head;
+	size_t at = sizeof(head);
+
+	memset(out, 0, sizeof(*out));
+	if (len < sizeof(head))
+		return error_set(&out->err, EPROTO, "the resolver's answer is too short");
+	memcpy(&head, data, sizeof(head));
+	out->err = head.err;
+	out->err.text[sizeof(out->err.text) - 1] = out->err.hint[sizeof(out->err.hint) - 1] = '\0';
+	out->probe_index = head.probe_index;
+	if (out->err.code)
+		return 0;
+	if (text && head.text_len <= len - at)
+		*text = strndup(data + at, head.text_len);
+	if (!head.n_resolved || head.n_resolved > RESOLVED_MAX)
+		return 0;
+	out->resolved = calloc(head.n_resolved, sizeof(*out->resolved));
+	for (uint32_t i = 0; out->resolved && i < head.n_resolved; i++) {
+		int n = resolved_read(data + at, len - at, &out->resolved[i], &out->err);
+
+		if (n < 0)
+			return n;
+		out->n_resolved++;
+		at += (size_t)n;
+	}
+	return 0;
+}
+
+void resolve_answer_free(struct resolve_answer *a)
+{
+	for (size_t i = 0; i < a->n_resolved; i++)
+		resolved_free(&a->resolved[i]);
+	free(a->resolved);
+	memset(a, 0, sizeof(*a));
+}

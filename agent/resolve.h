@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Request text + ELF file -> resolved probes.  Runs in a worker (worker.h): it reads hostile files.
+ *
+ *   text --spec_parse--> spec --debuginfo_find / image_find--> function --plan_build--> plan + layout
+ *        --site_choose--> site
+ */
+#ifndef PLUMB_RESOLVE_H
+#define PLUMB_RESOLVE_H
+
+#include "calibrate.h"
+#include "plan.h"
+
+enum { PROBES_MAX = 64 };       /* probe texts of one request */
+
+/* Borrows everything. */
+struct resolve_request {
+	int fd;                      /* the file that is mapped */
+	int exe_fd;                  /* the process's executable; the same as fd, or -1 if there is no process */
+	const char *path;            /* for messages */
+	const char *root;            /* where its debug files may be: "/proc/PID/root" or "" */
+	const char *const *probes;   /* texts */
+	const uint32_t *index;       /* which of them to resolve here */
+	uint32_t n_index;
+	const char *error_expr;      /* NULL: default */
+	bool errors_only, ship, force_call;
+	struct capture_limits limits;
+	struct site_costs costs;     /* explain: expected ns per hit */
+	const char *method;          /* explain: how it would be attached */
+};
+
+/* What a worker answers: either an error or resolved probes. */
+struct resolve_answer {
+	struct error err;            /* code 0: none */
+	uint32_t probe_index;        /* which text the error's position is in; UINT32_MAX: the --error expression */
+	struct resolved *resolved;
+	size_t n_resolved;
+};
+
+/* Worker bodies: arg is a struct resolve_request. */
+void resolve_work(struct buf *out, void *arg);
+void explain_work(struct buf *out, void *arg);    /* text, or an error, in the same form */
+
+/* Reads a worker's answer; resolve_answer_free afterwards. `text`: explain's text (malloc'ed), may be NULL. */
+int resolve_answer_read(const char *data, size_t len, struct resolve_answer *out, char **text);
+void resolve_answer_free(struct resolve_answer *a);
+
+#endif

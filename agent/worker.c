@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct worker {
+	pid_t pid;
+	int fd;
+	struct event *readable, *timeout;
+	struct buf answer;
+	void (*done)(const char *data, size_t len, const struct error *failed, void *arg);
+	void *arg;
+};
+
+static void limit(int resource, rlim_t value)
+{
+	struct rlimit lim = { value, value };
+
+	setrlimit(resource, &lim);
+}
+
+static void write_all(int fd, const char *data, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, data, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			_exit(3);
+		data += n;
+		len -= (size_t)n;
+	}
+}
+
+static void __attribute__((noreturn)) child(int fd, void (*work)(struct buf *out, void *arg), void *arg)
+{
+	struct buf out = { 0 };
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	signal(SIGPIPE, SIG_DFL);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	limit(RLIMIT_CPU, WORKER_CPU_SECONDS);
+	limit(RLIMIT_CORE, 0);
+#ifndef __SANITIZE_ADDRESS__
+	limit(RLIMIT_AS, (rlim_t)4 << 30);
+#endif
+	work(&out, arg);
+	if (out.failed)
+		_exit(2);
+	write_all(fd, out.data, out.len);
+	_exit(0);
+}
+
+static void worker_free(struct worker *w)
+{
+	if (w->readable)
+		event_free(w->readable);
+	if (w->timeout)
+		event_free(w->timeout);
+	if (w->fd >= 0)
+		close(w->fd);
+	buf_free(&w->answer);
+	free(w);
+}
+
+static int reap(struct worker *w, bool force)
+{
+	int status = 0;
+
+	if (force)
+		kill(w->pid, SIGKILL);
+	while (waitpid(w->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return status;
+}
+
+static void failed_by(struct error *err, int status)
+{
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
+		error_set(err, ETIMEDOUT, "reading the debug info took more than %d s of CPU time", WORKER_CPU_SECONDS);
+	else if (WIFSIGNALED(status))
+		error_set(err, EBADMSG, "the reader of the ELF file and its debug info died of signal %d (%s)",
+			  WTERMSIG(status), strsignal(WTERMSIG(status))), error_hint(err, "the file is probably corrupt");
+	else
+		error_set(err, ENOMEM, "reading the ELF file and its debug info needs too much memory");
+}
+
+static void finish(struct worker *w, const struct error *failed)
+{
+	void (*done)(const char *, size_t, const struct error *, void *) = w->done;
+	struct buf answer = w->answer;
+	void *arg = w->arg;
+
+	memset(&w->answer, 0, sizeof(w->answer));
+	worker_free(w);
+	done(answer.data, answer.len, failed, arg);
+	buf_free(&answer);
+}
+
+static void on_timeout(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *w = arg;
+	struct error err;
+
+	reap(w, true);
+	error_set(&err, ETIMEDOUT, "reading the ELF file and its debug info took more than %d s", WORKER_SECONDS);
+	finish(w, &err);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *w = arg;
+	void *room = buf_reserve(&w->answer, 65536);
+	ssize_t n = room ? read(fd, room, 65536) : -1;
+	struct error err;
+	int status;
+
+	if (n > 0) {
+		w->answer.len += (size_t)n;
+		if (w->answer.len <= WORKER_ANSWER_MAX)
+			return;
+		n = -1;
+		errno = E2BIG;
+	}
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return;
+	status = reap(w, n < 0);
+	if (n == 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+		finish(w, NULL);
+		return;
+	}
+	failed_by(&err, status);
+	finish(w, &err);
+}
+
+int worker_start(struct event_base *base, void (*work)(struct buf *out, void *arg), void *arg,
+		 void (*done)(const char *data, size_t len, const struct error *failed, void *arg), void *done_arg,
+		 struct worker **out, struct error *err)
+{
+	struct timeval patience = { .tv_sec = WORKER_SECONDS };
+	struct worker *w = calloc(1, sizeof(*w));
+	int fds[2];
+
+	if (!w)
+		return error_set(err, ENOMEM, "out of memory");
+	w->fd = -1;
+	if (pipe2(fds, O_CLOEXEC)) {
+		free(w);
+		return error_set(err, errno, "cannot make a pipe: %s", strerror(errno));
+	}
+	w->pid = fork();
+	if (w->pid == 0)
+		child(fds[1], work, arg);
+	close(fds[1]);
+	w->fd = fds[0];
+	if (w->pid < 0) {
+		int code = errno;
+
+		worker_free(w);
+		return error_set(err, code, "cannot fork: %s", strerror(code));
+	}
+	w->done = done;
+	w->arg = done_arg;
+	w->readable = event_new(base, w->fd, EV_READ | EV_PERSIST, on_readable, w);
+	w->timeout = evtimer_new(base, on_timeout, w);
+	if (!w->readable || !w->timeout || event_add(w->readable, NULL) || event_add(w->timeout, &patience)) {
+		reap(w, true);
+		worker_free(w);
+		return error_set(err, ENOMEM, "out of memory");
+	}
+	*out = w;
+	return 0;
+}
+
+void worker_cancel(struct worker *w)
+{
+	if (!w)
+		return;
+	reap(w, true);
+	worker_free(w);
+}

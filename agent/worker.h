@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Work on hostile files in a child process of its own.  Whatever a corrupt ELF or DWARF file does to the reader (a crash
+ * in a library, endless loops, all memory), it happens to the child, which has limits, and the event loop waits for nobody.
+ */
+#ifndef PLUMB_WORKER_H
+#define PLUMB_WORKER_H
+
+#include <event2/event.h>
+
+#include "buf.h"
+#include "plumb/error.h"
+
+enum {
+	WORKER_SECONDS = 60,            /* wall clock */
+	WORKER_CPU_SECONDS = 40,
+	WORKER_ANSWER_MAX = 64 << 20,
+};
+
+struct worker;
+
+/*
+ * Forks; the child runs work(out, arg) and sends what it left in `out`.  `done` is called once, from the loop, with the
+ * answer, or with failed != NULL when the child died, ran out of time or said too much.  The worker is gone after done.
+ */
+int worker_start(struct event_base *base, void (*work)(struct buf *out, void *arg), void *arg,
+		 void (*done)(const char *data, size_t len, const struct error *failed, void *arg), void *done_arg,
+		 struct worker **out, struct error *err);
+/* Kills the child; done is not called. */
+void worker_cancel(struct worker *w);
+
+#endif
