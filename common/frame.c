@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Why received bytes are measured before msgpack-c sees them: it allocates an array or a map by the count in its header,
- * before it has seen one element, so that five bytes can ask for 100 GB.  pack_measure walks the headers with no memory
- * but a small stack.  When it is satisfied every element that a header promises is there, takes at least one byte, and
- * the tree that msgpack-c builds is at most 24 times as large as the frame.
+ * Why frames are not unpacked by msgpack-c: it allocates an array or a map by the count in its header before it has seen
+ * one element, so that five bytes can ask for 100 GB; and it stops at 32 nested containers, which a struct that holds
+ * structs reaches.  pack_measure walks the headers with no memory but a small stack.  When it is satisfied every element
+ * that a header promises is there and takes at least one byte, so the tree that pack_take builds (of msgpack-c's own
+ * objects) is at most 24 times as large as the bytes.
  */
 #include "frame.h"
 
@@ -177,6 +178,150 @@ ssize_t pack_measure(const void *data, size_t len)
 	return (ssize_t)at;
 }
 
+/* ---- unpacking: the bytes were measured, nothing is checked again ---- */
+
+static uint64_t big_endian(const uint8_t *p, unsigned n)
+{
+	uint64_t v = 0;
+
+	while (n--)
+		v = v << 8 | *p++;
+	return v;
+}
+
+static msgpack_object unsigned_object(uint64_t v)
+{
+	return (msgpack_object){ .type = MSGPACK_OBJECT_POSITIVE_INTEGER, .via.u64 = v };
+}
+
+static msgpack_object signed_object(int64_t v)
+{
+	if (v >= 0)
+		return unsigned_object((uint64_t)v);
+	return (msgpack_object){ .type = MSGPACK_OBJECT_NEGATIVE_INTEGER, .via.i64 = v };
+}
+
+static msgpack_object float_object(const uint8_t *p, unsigned n)
+{
+	uint64_t bits = big_endian(p, n);
+	uint32_t low = (uint32_t)bits;
+	msgpack_object o = { .type = n == 4 ? MSGPACK_OBJECT_FLOAT32 : MSGPACK_OBJECT_FLOAT64 };
+	float single;
+
+	if (n == 4) {
+		memcpy(&single, &low, 4);
+		o.via.f64 = single;
+	} else {
+		memcpy(&o.via.f64, &bits, 8);
+	}
+	return o;
+}
+
+/* str, bin and ext: all are a size and bytes, an ext also a type before its bytes. */
+static msgpack_object bytes_object(uint8_t lead, const uint8_t *end, uint64_t len)
+{
+	const char *bytes = (const char *)end - len;
+	msgpack_object o = { .type = MSGPACK_OBJECT_STR };
+
+	if (lead >= 0xc4 && lead <= 0xc6) {
+		o.type = MSGPACK_OBJECT_BIN;
+		o.via.bin.size = (uint32_t)len;
+		o.via.bin.ptr = bytes;
+	} else if ((lead >= 0xc7 && lead <= 0xc9) || (lead >= 0xd4 && lead <= 0xd8)) {
+		o.type = MSGPACK_OBJECT_EXT;
+		o.via.ext.type = (int8_t)bytes[-1];
+		o.via.ext.size = (uint32_t)len;
+		o.via.ext.ptr = bytes;
+	} else {
+		o.via.str.size = (uint32_t)len;
+		o.via.str.ptr = bytes;
+	}
+	return o;
+}
+
+/* Anything but a container; it takes p[0..n). */
+static msgpack_object leaf_object(const uint8_t *p, size_t n)
+{
+	unsigned width = (unsigned)n - 1;
+
+	if (p[0] < 0x80)
+		return unsigned_object(p[0]);
+	if (p[0] >= 0xe0)
+		return signed_object((int8_t)p[0]);
+	if (p[0] < 0xc0)
+		return bytes_object(p[0], p + n, p[0] & 31U);
+	if (p[0] == 0xc0)
+		return (msgpack_object){ .type = MSGPACK_OBJECT_NIL };
+	if (p[0] <= 0xc3)
+		return (msgpack_object){ .type = MSGPACK_OBJECT_BOOLEAN, .via.boolean = p[0] == 0xc3 };
+	if (p[0] == 0xca || p[0] == 0xcb)
+		return float_object(p + 1, width);
+	if (p[0] >= 0xcc && p[0] <= 0xcf)
+		return unsigned_object(big_endian(p + 1, width));
+	if (p[0] >= 0xd0 && p[0] <= 0xd3)
+		return signed_object((int64_t)(big_endian(p + 1, width) << (64 - 8 * width)) >> (64 - 8 * width));
+	if (p[0] >= 0xd4 && p[0] <= 0xd8)
+		return bytes_object(p[0], p + n, n - 2);
+	return bytes_object(p[0], p + n, big_endian(p + 1, heads[p[0] - 0xc0].count_bytes));
+}
+
+/* A map's pairs lie in memory as its keys and values would in an array. */
+_Static_assert(sizeof(msgpack_object_kv) == 2 * sizeof(msgpack_object), "a pair is two objects");
+
+static msgpack_object container_object(uint8_t lead, uint64_t objects, msgpack_zone *zone, msgpack_object **inside)
+{
+	bool map = lead < 0x90 || lead >= 0xde;
+	msgpack_object o = { .type = map ? MSGPACK_OBJECT_MAP : MSGPACK_OBJECT_ARRAY };
+
+	*inside = objects ? msgpack_zone_malloc(zone, objects * sizeof(**inside)) : NULL;
+	if (map) {
+		o.via.map.size = (uint32_t)(objects / 2);
+		o.via.map.ptr = (msgpack_object_kv *)*inside;
+	} else {
+		o.via.array.size = (uint32_t)objects;
+		o.via.array.ptr = *inside;
+	}
+	return o;
+}
+
+static int build(const uint8_t *p, size_t len, msgpack_zone *zone, msgpack_object *out)
+{
+	struct { msgpack_object *next; uint64_t left; } open[FRAME_DEPTH_MAX + 1] = { { out, 1 } };
+	unsigned depth = 1;
+
+	while (depth) {
+		msgpack_object *o = open[depth - 1].next++, *inside;
+		uint64_t objects;
+		bool container;
+		size_t n = (size_t)head_read(p, len, &container, &objects);
+
+		open[depth - 1].left--;
+		if (container) {
+			*o = container_object(p[0], objects, zone, &inside);
+			if (objects && !inside)
+				return -ENOMEM;
+			open[depth].next = inside;
+			open[depth++].left = objects;
+		} else {
+			*o = leaf_object(p, n);
+		}
+		p += n;
+		len -= n;
+		while (depth && open[depth - 1].left == 0)
+			depth--;
+	}
+	return 0;
+}
+
+ssize_t pack_take(const void *data, size_t len, msgpack_zone *zone, msgpack_object *out)
+{
+	ssize_t n = pack_measure(data, len);
+
+	if (n > 0 && build(data, (size_t)n, zone, out) < 0)
+		return -ENOMEM;
+	return n;
+}
+
 /* ---- receiving ---- */
 
 /* Unpacks from a copy inside the zone, so that the frame outlives the receive buffer. */
@@ -184,18 +329,17 @@ static int unpack_body(const void *body, size_t len, struct frame_in *in)
 {
 	msgpack_zone *zone = msgpack_zone_new(MSGPACK_ZONE_CHUNK_SIZE);
 	char *copy = zone ? msgpack_zone_malloc_no_align(zone, len) : NULL;
-	size_t off = 0;
-	int rc;
+	ssize_t n;
 
 	msgpack_unpacked_init(&in->unpacked);
 	in->unpacked.zone = zone;
 	if (!copy)
 		return -ENOMEM;
 	memcpy(copy, body, len);
-	rc = msgpack_unpack(copy, len, &off, zone, &in->unpacked.data);
-	if (rc == MSGPACK_UNPACK_NOMEM_ERROR)
+	n = pack_take(copy, len, zone, &in->unpacked.data);
+	if (n == -ENOMEM)
 		return -ENOMEM;
-	return rc == MSGPACK_UNPACK_SUCCESS ? 0 : -EPROTO;
+	return n == (ssize_t)len ? 0 : -EPROTO;
 }
 
 static int frame_open(struct frame_in *in)
@@ -228,8 +372,6 @@ int frame_take(const void *data, size_t len, struct frame_in *in, struct error *
 		return error_set(err, EPROTO, "the peer sent a frame of %u bytes (allowed: 1 to %d)", be, WIRE_FRAME_MAX);
 	if (len - 4 < be)
 		return 0;
-	if (pack_measure(body, be) != (ssize_t)be)
-		return error_set(err, EPROTO, "the peer sent a frame that is not one msgpack object");
 	rc = unpack_body(body, be, in);
 	if (!rc)
 		rc = frame_open(in);
@@ -238,7 +380,7 @@ int frame_take(const void *data, size_t len, struct frame_in *in, struct error *
 	frame_in_free(in);
 	if (rc == -ENOMEM)
 		return error_set(err, ENOMEM, "no memory for a frame of %u bytes", be);
-	return error_set(err, EPROTO, "the peer sent a frame of no known type");
+	return error_set(err, EPROTO, "the peer sent a frame that is not [type, ...] in msgpack");
 }
 
 void frame_in_free(struct frame_in *in)

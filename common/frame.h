@@ -15,7 +15,7 @@
 #include "plumb/error.h"
 #include "plumb/wire.h"
 
-enum { FRAME_DEPTH_MAX = 32 };
+enum { FRAME_DEPTH_MAX = 64 };
 
 /* A frame that is being packed: fill it through `pk`, then frame_end. */
 struct frame {
@@ -39,6 +39,9 @@ void pack_key_text(msgpack_packer *pk, const char *key, const char *value);
 /* Bytes of the first msgpack object in data[0..len), found without allocating: 0 if it is not complete, -EPROTO if it is
  * not msgpack or deeper than FRAME_DEPTH_MAX containers.  To be called before msgpack_unpack on anything received. */
 ssize_t pack_measure(const void *data, size_t len);
+/* pack_measure, then the object itself: its containers lie in `zone`, its texts and bytes in `data`. Returns as pack_measure
+ * does, or -ENOMEM. A caller with many small objects clears the zone and uses it again: then nothing is allocated. */
+ssize_t pack_take(const void *data, size_t len, msgpack_zone *zone, msgpack_object *out);
 
 /* One received frame; owns its memory. */
 struct frame_in {

@@ -36,7 +36,7 @@ enum shape_kind {
 };
 
 enum {
-	SHAPE_DEPTH_MAX = 8,      /* a struct takes 3 levels of a PROBE frame, which msgpack-c cuts at 32 (FRAME_DEPTH_MAX) */
+	SHAPE_DEPTH_MAX = 16,
 	SHAPE_CHILDREN_MAX = 4096,
 	SHAPE_NAME_MAX = 1024,
 };

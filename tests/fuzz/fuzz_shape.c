@@ -15,15 +15,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static size_t unpack(const uint8_t *data, size_t size, msgpack_unpacked *u)
 {
-	ssize_t n = size ? pack_measure(data, size) : 0;
-	size_t off = 0;
+	ssize_t n;
 
 	msgpack_unpacked_init(u);
-	if (n <= 0)
-		return 0;
-	if (msgpack_unpack_next(u, (const char *)data, (size_t)n, &off) < 0)
-		abort();
-	return (size_t)n;
+	u->zone = msgpack_zone_new(1024);
+	n = u->zone && size ? pack_take(data, size, u->zone, &u->data) : 0;
+	return n > 0 ? (size_t)n : 0;
 }
 
 static void print(const struct shape *s, const msgpack_object *value)
