@@ -133,10 +133,6 @@ static void add_segment(struct image *img, const GElf_Phdr *ph)
 	struct segment *s = &img->segment[img->n_segments];
 	uint64_t in_file;
 
-	if (ph->p_type != PT_LOAD || !(ph->p_flags & PF_X) || ph->p_memsz == 0)
-		return;
-	if (ph->p_vaddr + ph->p_memsz < ph->p_vaddr)
-		return;
 	in_file = ph->p_offset < img->file_len ? img->file_len - ph->p_offset : 0;
 	s->addr = ph->p_vaddr;
 	s->mem_size = ph->p_memsz;
@@ -147,6 +143,12 @@ static void add_segment(struct image *img, const GElf_Phdr *ph)
 	img->n_segments++;
 }
 
+static bool is_code(const GElf_Phdr *ph)
+{
+	return ph->p_type == PT_LOAD && (ph->p_flags & PF_X) && ph->p_memsz > 0 &&
+	       ph->p_vaddr + ph->p_memsz >= ph->p_vaddr;
+}
+
 static int read_segments(struct image *img, struct error *err)
 {
 	size_t n, i;
@@ -154,12 +156,16 @@ static int read_segments(struct image *img, struct error *err)
 
 	if (elf_getphdrnum(img->elf, &n) != 0 || n > IMAGE_SEGMENTS_MAX)
 		return refuse(img, err, "has broken program headers");
-	img->segment = calloc(n ? n : 1, sizeof(*img->segment));
+	img->segment = calloc(IMAGE_CODE_SEGMENTS_MAX, sizeof(*img->segment));
 	if (!img->segment)
 		return error_set(err, ENOMEM, "out of memory");
 	for (i = 0; i < n; i++) {
 		if (!gelf_getphdr(img->elf, (int)i, &ph))
 			return refuse(img, err, "has broken program headers");
+		if (!is_code(&ph))
+			continue;
+		if (img->n_segments == IMAGE_CODE_SEGMENTS_MAX)
+			return refuse(img, err, "has too many executable segments");
 		add_segment(img, &ph);
 	}
 	return 0;

@@ -27,7 +27,7 @@ struct symbol {
 	bool indirect;        /* STT_GNU_IFUNC: the address is a resolver, not the function */
 };
 
-struct image;             /* owns a duplicate of fd, the Elf handle and the symbol index */
+struct image;             /* owns a duplicate of fd, the Elf handle and the symbol index; for one thread at a time */
 
 /* `path` is for messages only. -ENOEXEC: not an x86-64 ELF file, or a corrupt one (err says what). */
 int image_open(int fd, const char *path, struct image **out, struct error *err);
@@ -43,7 +43,9 @@ bool image_has_debug_info(const struct image *img);    /* .debug_info (or .zdebu
 bool image_mentions(const struct image *img, const char *name);
 
 /* The function symbol of that name: exact first (.symtab before .dynsym, global before local), else
- * without a version suffix "@...", else the demangled name without parameters.  -ENOENT if none. */
+ * without a version suffix "@...", else the demangled name without parameters: in full, then its last components
+ * ("Class::method"), then without template arguments.  -ENOENT if none; -ENOEXEC, -EIO, -ENOMEM: the tables cannot be
+ * used; -ETIMEDOUT: a hostile table whose names take seconds to demangle. */
 int image_find(const struct image *img, const char *name, struct symbol *out);
 /* The function symbol that covers an address. -ENOENT if none. */
 int image_symbol_at(const struct image *img, uint64_t addr, struct symbol *out);

@@ -27,8 +27,8 @@
 
 #define DEBUG_DIR "/usr/lib/debug"
 
-/* Debug files of 400 MB are real; the CRC of this many bytes takes some seconds. */
-#define CRC_BYTES_MAX ((uint64_t)4 << 30)
+/* Debug files of 400 MB are real; the CRC of this many bytes takes a second or two. */
+#define CRC_BYTES_MAX ((uint64_t)2 << 30)
 
 /* One look for one image. Borrows all; `tried` belongs to image_open_debug. */
 struct lookup {

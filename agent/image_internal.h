@@ -14,12 +14,14 @@
 #include "image.h"
 
 /* What a file may ask for.  Above the largest real programs (a browser has 2 million symbols), below what hurts a host. */
-#define IMAGE_SYMTAB_BYTES_MAX ((size_t)256 << 20)
+#define IMAGE_SYMTAB_BYTES_MAX ((size_t)96 << 20)    /* 4 million symbols */
 #define IMAGE_STRTAB_BYTES_MAX ((size_t)512 << 20)
 enum {
 	IMAGE_SECTIONS_MAX = 65536,
 	IMAGE_SEGMENTS_MAX = 4096,
+	IMAGE_CODE_SEGMENTS_MAX = 16,         /* every symbol is looked up in them; linkers make one or two */
 	IMAGE_SHSTRTAB_BYTES_MAX = 16 << 20,
+	IMAGE_NOTES_MAX = 64,
 	IMAGE_NOTES_BYTES_MAX = 64 << 10,
 	IMAGE_SMALL_BYTES_MAX = 64 << 10,     /* .comment, .gnu_debuglink */
 };
@@ -48,6 +50,7 @@ struct segment {                              /* an executable PT_LOAD */
 
 struct sections {                             /* section numbers, 0 = none */
 	size_t symtab, dynsym, versym, verdef, debuglink, comment;
+	unsigned notes;                       /* how many were read */
 	bool debug_info, go;
 };
 

@@ -11,12 +11,16 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "image_internal.h"
 
 enum { MATCH_FULL, MATCH_TAIL, MATCH_FULL_BARE, MATCH_TAIL_BARE, MATCH_NONE };
 
 enum { WANTED_MAX = 1024 };
+
+/* A whole table of real names takes 0.3 s when the substring rejects none; hostile ones could take hours. */
+enum { SEARCH_TIME_MS = 3000 };
 
 static bool is_ident(char c)
 {
@@ -127,27 +131,64 @@ static void needle_of(const char *wanted, char *needle, size_t cap)
 	needle[len] = '\0';
 }
 
-static unsigned match_symbol(const char *name, const char *wanted, const char *needle)
+static bool may_match(const char *name, const char *needle)
+{
+	return name_is_mangled(name) && strstr(name, needle) && !is_split_off(name);
+}
+
+static unsigned match_symbol(const char *name, const char *wanted)
 {
 	unsigned match = MATCH_NONE;
-	char *text;
+	char *text = demangle(name, false);
 
-	if (!name_is_mangled(name) || !strstr(name, needle) || is_split_off(name))
-		return MATCH_NONE;
-	text = demangle(name, false);
 	if (text)
 		match = match_text(text, wanted);
 	free(text);
 	return match;
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* One search. `name` and `needle` are borrowed. */
+struct search {
+	const char *name, *needle;
+	unsigned best;
+	uint64_t deadline_ms;
+};
+
+static int search_table(const struct image *img, const struct symtab *tab, struct search *s, struct symbol *out)
+{
+	struct symbol sym;
+	unsigned match;
+	size_t i;
+
+	for (i = 1; i < tab->n && s->best != MATCH_FULL; i++) {
+		const char *name = strings_at(&tab->names, tab->syms[i].st_name);
+
+		if (!name || !may_match(name, s->needle) || !symtab_function(img, tab, i, &sym))
+			continue;
+		if (now_ms() > s->deadline_ms)
+			return -ETIMEDOUT;
+		match = match_symbol(name, s->name);
+		if (match < s->best) {
+			s->best = match;
+			*out = sym;
+		}
+	}
+	return 0;
+}
+
 int image_find_demangled(const struct image *img, const char *name, struct symbol *out)
 {
 	const struct symtab *tab;
-	unsigned best = MATCH_NONE, match;
-	struct symbol sym;
 	char needle[WANTED_MAX];
-	size_t t, i;
+	struct search s = { .name = name, .needle = needle, .best = MATCH_NONE };
 	int rc = image_tables(img, &tab);
 
 	if (rc != 0)
@@ -155,18 +196,11 @@ int image_find_demangled(const struct image *img, const char *name, struct symbo
 	if (strlen(name) >= WANTED_MAX)
 		return -ENOENT;
 	needle_of(name, needle, sizeof(needle));
-	for (t = 0; t < 2; t++) {
-		for (i = 1; i < tab[t].n && best != MATCH_FULL; i++) {
-			const char *s = strings_at(&tab[t].names, tab[t].syms[i].st_name);
-
-			if (!s || !name_is_mangled(s) || !symtab_function(img, &tab[t], i, &sym))
-				continue;
-			match = match_symbol(s, name, needle);
-			if (match < best) {
-				best = match;
-				*out = sym;
-			}
-		}
-	}
-	return best < MATCH_NONE ? 0 : -ENOENT;
+	s.deadline_ms = now_ms() + SEARCH_TIME_MS;
+	rc = search_table(img, &tab[0], &s, out);
+	if (rc == 0)
+		rc = search_table(img, &tab[1], &s, out);
+	if (rc != 0)
+		return rc;
+	return s.best < MATCH_NONE ? 0 : -ENOENT;
 }

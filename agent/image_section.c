@@ -93,7 +93,7 @@ static bool read_notes(struct image *img, uint64_t offset, uint64_t len, uint64_
 
 	if (len > IMAGE_NOTES_BYTES_MAX)
 		len = IMAGE_NOTES_BYTES_MAX;
-	if (len == 0 || offset > img->file_len || len > img->file_len - offset)
+	if (img->sec.notes++ >= IMAGE_NOTES_MAX || len == 0 || offset > img->file_len || len > img->file_len - offset)
 		return false;
 	data = malloc(len);
 	if (data && pread(img->fd, data, len, (off_t)offset) == (ssize_t)len)

@@ -22,6 +22,24 @@ enum { RANK_DYNAMIC = 1, RANK_SUFFIX = 2, RANK_LOCAL = 4, RANK_HIDDEN = 8, RANK_
 
 enum { VERSION_HIDDEN = 0x8000, VERDEF_MAX = 32768 };
 
+/*
+ * Strings in the table may share bytes: a hostile one gives every symbol the same name of 500 MB.  With the sum of all
+ * names bounded here once, every later pass over names is bounded too.  Linkers share tails and equal names of short
+ * local symbols; four times the table plus 64 bytes for each symbol is far more than that needs.
+ */
+static int check_names(const struct symtab *tab)
+{
+	uint64_t sum = 0, most = 4 * (uint64_t)tab->names.len + 64 * (uint64_t)tab->n;
+	size_t i;
+
+	for (i = 0; i < tab->n && sum <= most; i++) {
+		const char *name = strings_at(&tab->names, tab->syms[i].st_name);
+
+		sum += name ? strlen(name) : 0;
+	}
+	return sum <= most ? 0 : -ENOEXEC;
+}
+
 static int load_table(const struct image *img, size_t number, struct symtab *tab)
 {
 	const void *data;
@@ -40,7 +58,7 @@ static int load_table(const struct image *img, size_t number, struct symtab *tab
 		return rc;
 	tab->syms = data;
 	tab->n = len / sizeof(Elf64_Sym);
-	return 0;
+	return check_names(tab);
 }
 
 /* Without usable version sections every symbol counts as its default version. */
