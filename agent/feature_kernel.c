@@ -233,7 +233,7 @@ void try_nops(struct finding *f)
 	if (trial_was_stepped())
 		finding_set(f, FEATURE_MISSING, "a nop longer than one byte is single-stepped");
 	else
-		finding_set(f, FEATURE_OK, "nops of any length are emulated");
+		finding_set(f, FEATURE_OK, "the usual nops of several bytes are emulated");
 }
 
 void try_nop5(struct finding *f)

@@ -24,8 +24,6 @@
 
 enum {
 	LINE_MAX_INSNS = 48,   /* further from the entry than this no prologue reaches */
-	NOP5_LENGTH = 5,
-	PAGE_BYTES = 4096,
 };
 
 static enum site_kernel running_kernel = SITE_KERNEL_NOP5;
@@ -42,7 +40,7 @@ const char *site_kind_name(enum site_kind kind)
 	return (unsigned)kind < SITE_KINDS ? names[kind] : "?";
 }
 
-static const char *const register_names[REG_COUNT] = {
+static const char *const register_names[GPR_COUNT] = {
 	"rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp",
 	"r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
 };
@@ -74,13 +72,8 @@ struct walk {
 /* The entry alone may be a 5-byte nop: elsewhere the patched-in call could write over a red zone that is in use. */
 static bool is_candidate(const struct walk *w, const struct insn *insn, size_t at, struct treatment *t)
 {
-	insn_treatment(insn, running_kernel, t);
-	if (t->refused || (t->patched && at != 0))
-		return false;
-	/* The kernel does not patch across a page boundary. */
-	if (t->kind == SITE_NOP5 && w->entry % PAGE_BYTES + NOP5_LENGTH > PAGE_BYTES)
-		t->kind = SITE_EMULATED;
-	return true;
+	insn_treatment(insn, w->entry + at, running_kernel, t);
+	return !t->refused && !(t->patched && at != 0);
 }
 
 static void consider(struct walk *w, const struct insn *insn, size_t at, uint32_t distance)
@@ -161,7 +154,7 @@ static void describe(const struct walk *w, struct site *out)
 			 w->want_return ? "first cheap instruction, return address still on top" :
 			 "first cheap instruction of every call", note);
 	} else if (w->at != 0) {
-		snprintf(out->reason, sizeof(out->reason), "the kernel refuses a breakpoint on what comes before%s", note);
+		snprintf(out->reason, sizeof(out->reason), "the kernel takes no breakpoint on what comes before%s", note);
 	} else {
 		describe_end(w, end, sizeof(end));
 		snprintf(out->reason, sizeof(out->reason), "%.*s%s", (int)(sizeof(out->reason) - sizeof(loop_note)), end, note);

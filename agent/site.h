@@ -29,7 +29,7 @@ const char *site_kind_name(enum site_kind kind);
 /* What the running kernel does without single-stepping, each step including the ones before it. */
 enum site_kernel {
 	SITE_KERNEL_BRANCHES,   /* push, jmp, jcc, call and the one-byte nop; refuses a 66-prefixed nop */
-	SITE_KERNEL_NOPS,       /* every kind of nop */
+	SITE_KERNEL_NOPS,       /* the usual nops of up to 8 bytes: 6.17 */
 	SITE_KERNEL_NOP5,       /* a 5-byte nop is patched into a call: 6.18 */
 };
 
@@ -50,10 +50,10 @@ struct site {
  * `code` holds the function from `entry` on, `len` bytes.  keep_regs: bit n = DWARF register n (enum plan_reg)
  * must still hold its entry value at the site; the stack pointer always must.  With any bit set, no store to memory
  * may come before the site either, for a capture might follow a pointer to it (0: nothing is captured at the entry; a
- * capture that starts from no register sets the bit of REG_SP).  want_return: the site must allow
+ * capture that starts from no register sets the bit of GPR_SP).  want_return: the site must allow
  * a return probe (return address on top of the stack).  Never fails for a decodable entry: falls back to it.
  * -EILSEQ: the first instruction cannot be decoded; -EOPNOTSUPP: no breakpoint may be put there (e.g. int3,
- * a lock prefix or another instruction that the kernel refuses), nor on a later one, with the reason in err.
+ * a lock prefix or another instruction that the kernel refuses or executes wrongly), nor on a later one, with the reason in err.
  */
 int site_choose(const uint8_t *code, size_t len, uint64_t entry, uint32_t keep_regs, bool want_return,
 		struct site *out, struct error *err);

@@ -7,13 +7,17 @@
  * those of arch/x86/kernel/uprobes.c, from 5.15 on, and bench/site_costs measures that they hold:
  *
  *  - refused: the prefixes lock, cs, ds, es and ss (also on a `cs nopw` or a `notrack jmp`); a direct branch with an
- *    operand-size prefix; `mov ss`; and some one-byte opcodes.  The kernel looks a VEX or EVEX instruction's opcode
- *    up in that same table of one-byte opcodes, so vpxor (ef) or vmovdqa (6f) are refused by accident.  The
- *    0f maps are never refused: 0f itself is a good one-byte opcode.
+ *    operand-size prefix; `mov ss`; and some one-byte opcodes.  The 0f maps are never refused: 0f itself is a good
+ *    one-byte opcode.
  *  - emulated: jmp, jcc and call with a relative target, push of a general register with no prefix but REX 41,
- *    the one-byte nop; since 6.17 every other nop as well.
- *  - patched: since 6.18, whatever the kernel takes for a nop and is 5 bytes long: not only the nops, also
- *    `lea 0(%reg), %reg` and `jmp +0`.  It becomes a call, which writes below the stack pointer.
+ *    the one-byte nop; since 6.17 the usual nops of up to 8 bytes.
+ *  - patched: since 6.18, whatever the kernel takes for a nop and is 5 bytes long; newer kernels count
+ *    `lea 0(%reg), %reg` and `jmp +0` among them.  It becomes a call, which writes below the stack pointer.
+ *
+ * And the kernel errs.  It looks a VEX or EVEX instruction's opcode up among the one-byte opcodes of old: vpxor (ef)
+ * and vmovdqa (6f) are refused for `out` and `outs`, which is only a pity; but vpcmpeqd (76) is taken for a `jbe` and
+ * never executed, and after vcmpps (c2, a `ret`) the program goes on in the wrong place and dies.  It also takes `xchg
+ * r8, rax` (41 90) for a nop.  All of these are treated as refused here.
  */
 #include "site_internal.h"
 
@@ -21,6 +25,8 @@
 #include <string.h>
 
 #include "plumb/event.h"
+
+enum { PAGE_BYTES = 4096 };
 
 /* One-byte opcodes (and VEX opcodes) that the kernel does not single-step, beside those that 64-bit mode does not have. */
 static const uint8_t refused_opcodes[] = {
@@ -31,6 +37,12 @@ static const uint8_t refused_opcodes[] = {
 	0xd4, 0xd5, 0xd6,
 	0xe4, 0xe5, 0xe6, 0xe7, 0xea, 0xec, 0xed, 0xee, 0xef, /* in, out */
 	0xf1, 0xf4, 0xfa, 0xfb,         /* int1, hlt, cli, sti */
+};
+
+/* Opcodes of VEX and EVEX instructions that the kernel takes for a branch, a nop, a popf, a ret or a group 5. */
+static const uint8_t mistaken_opcodes[] = {
+	0x70, 0x71, 0x72, 0x73, 0x74, 0x75, 0x76, 0x77, 0x78, 0x79, 0x7a, 0x7b, 0x7c, 0x7d, 0x7e, 0x7f,
+	0x90, 0x9d, 0xc2, 0xc3, 0xca, 0xcb, 0xe8, 0xe9, 0xeb, 0xff,
 };
 
 static bool is_legacy(const struct insn *insn)
@@ -97,6 +109,23 @@ static bool is_nop(const struct insn *insn)
 	return insn->zydis.opcode_map == ZYDIS_OPCODE_MAP_0F && insn->opcode == 0x1f && insn->zydis.raw.modrm.reg == 0;
 }
 
+/* The form that compilers and assemblers write, with a displacement of zero; 6.17 and 6.18 emulate no other. */
+static bool is_usual_nop(const struct insn *insn)
+{
+	const ZydisDecodedInstructionRaw *raw = &insn->zydis.raw;
+
+	if (!is_nop(insn) || insn->length > 8)
+		return false;
+	if (insn->one_byte)
+		return true;
+	/* Only the one of 6 bytes has a prefix, 66. */
+	if (raw->disp.value != 0 || raw->modrm.mod == 3 || raw->prefix_count != (insn->length == 6) ||
+	    insn->operand_size != (insn->length == 6))
+		return false;
+	/* [rax] or [rax+rax] */
+	return raw->modrm.rm == 0 || (raw->modrm.rm == 4 && raw->sib.scale == 0 && raw->sib.index == 0 && raw->sib.base == 0);
+}
+
 static bool is_patched(const struct insn *insn)
 {
 	if (insn->length != 5 || !is_legacy(insn))
@@ -106,9 +135,19 @@ static bool is_patched(const struct insn *insn)
 	return insn->one_byte && insn->opcode == 0xe9 && insn->zydis.raw.imm[0].value.s == 0;
 }
 
+/* The kernel would allow the breakpoint and not execute the instruction, or execute it wrongly. */
+static bool is_mistaken(const struct insn *insn)
+{
+	if (is_legacy(insn))
+		return insn->one_byte && insn->opcode == 0x90 && insn->zydis.mnemonic == ZYDIS_MNEMONIC_XCHG;
+	if (insn->zydis.encoding == ZYDIS_INSTRUCTION_ENCODING_XOP)
+		return true; /* the kernel's decoder does not know them */
+	return memchr(mistaken_opcodes, insn->opcode, sizeof(mistaken_opcodes));
+}
+
 static bool is_refused(const struct insn *insn, enum site_kernel kernel)
 {
-	if (insn->bad_prefix)
+	if (insn->bad_prefix || is_mistaken(insn))
 		return true;
 	if (is_relative_branch(insn) && insn->operand_size)
 		return true;
@@ -119,26 +158,29 @@ static bool is_refused(const struct insn *insn, enum site_kernel kernel)
 	return insn->one_byte && memchr(refused_opcodes, insn->opcode, sizeof(refused_opcodes));
 }
 
-void insn_treatment(const struct insn *insn, enum site_kernel kernel, struct treatment *out)
+static bool is_emulated(const struct insn *insn, enum site_kernel kernel)
 {
-	bool nop = is_nop(insn);
-	bool plain_nop = nop && insn->one_byte && !insn->operand_size;
+	bool nop = kernel < SITE_KERNEL_NOPS ? is_nop(insn) && insn->length == 1 : is_usual_nop(insn);
 
+	return nop || is_relative_branch(insn) || is_plain_push(insn);
+}
+
+void insn_treatment(const struct insn *insn, uint64_t addr, enum site_kernel kernel, struct treatment *out)
+{
 	memset(out, 0, sizeof(*out));
 	out->refused = is_refused(insn, kernel);
-	out->patched = is_patched(insn) && kernel >= SITE_KERNEL_NOP5;
-	if (nop && out->patched)
+	/* Not across a page boundary. */
+	out->patched = kernel >= SITE_KERNEL_NOP5 && is_patched(insn) && addr % PAGE_BYTES + insn->length <= PAGE_BYTES;
+	if (is_nop(insn) && out->patched)
 		out->kind = SITE_NOP5;
-	else if (is_relative_branch(insn) || is_plain_push(insn) || plain_nop || (nop && kernel >= SITE_KERNEL_NOPS))
-		out->kind = SITE_EMULATED;
 	else
-		out->kind = SITE_STEPPED;
+		out->kind = is_emulated(insn, kernel) ? SITE_EMULATED : SITE_STEPPED;
 }
 
 /* DWARF number of a general register, by its number in an instruction's encoding. */
-static const uint8_t dwarf_of[REG_COUNT] = {
-	REG_AX, REG_CX, REG_DX, REG_BX, REG_SP, REG_BP, REG_SI, REG_DI,
-	REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
+static const uint8_t dwarf_of[GPR_COUNT] = {
+	GPR_AX, GPR_CX, GPR_DX, GPR_BX, GPR_SP, GPR_BP, GPR_SI, GPR_DI,
+	GPR_R8, GPR_R9, GPR_R10, GPR_R11, GPR_R12, GPR_R13, GPR_R14, GPR_R15,
 };
 
 static int dwarf_register(ZydisRegister reg)
@@ -218,11 +260,11 @@ static enum site_stop control_stop(const struct insn *insn)
 enum site_stop insn_stop(const struct insn *insn, uint32_t keep_regs, unsigned *lost)
 {
 	enum site_stop stop = control_stop(insn);
-	uint32_t written = written_registers(insn), spoilt = written & keep_regs & ~(1u << REG_SP);
+	uint32_t written = written_registers(insn), spoilt = written & keep_regs & ~(1u << GPR_SP);
 
 	if (stop != STOP_NOT)
 		return stop;
-	if (written & (1u << REG_SP))
+	if (written & (1u << GPR_SP))
 		return STOP_STACK;
 	if (spoilt) {
 		*lost = (unsigned)__builtin_ctz(spoilt);

@@ -31,14 +31,14 @@ struct insn {
 
 /* How a kernel treats a breakpoint on the instruction. */
 struct treatment {
-	bool refused;
+	bool refused;           /* by the kernel, or by us because the kernel would execute it wrongly */
 	enum site_kind kind;    /* only if not refused */
-	bool patched;           /* kernels >= 6.18 replace all 5 bytes */
+	bool patched;           /* all 5 bytes are replaced */
 };
 
 /* Decodes one instruction of at most 15 bytes. False: not an instruction. */
 bool insn_decode(const ZydisDecoder *decoder, const uint8_t *code, size_t len, struct insn *out);
-void insn_treatment(const struct insn *insn, enum site_kernel kernel, struct treatment *out);
+void insn_treatment(const struct insn *insn, uint64_t addr, enum site_kernel kernel, struct treatment *out);
 /* May the straight line go on after this instruction? keep_regs as in site_choose; *lost: the DWARF register of STOP_REGISTER. */
 enum site_stop insn_stop(const struct insn *insn, uint32_t keep_regs, unsigned *lost);
 /* Intel syntax, branch targets as addresses in the file. */

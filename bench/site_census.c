@@ -19,7 +19,7 @@
 #include "plumb/event.h"
 #include "site.h"
 
-#define ARG_REGS (1u << REG_DI | 1u << REG_SI | 1u << REG_DX | 1u << REG_CX | 1u << REG_R8 | 1u << REG_R9)
+#define ARG_REGS (1u << GPR_DI | 1u << GPR_SI | 1u << GPR_DX | 1u << GPR_CX | 1u << GPR_R8 | 1u << GPR_R9)
 
 struct census {
 	const struct image *img;

@@ -14,7 +14,7 @@
 
 #define CODE(...) .code = (const uint8_t[]){ __VA_ARGS__ }, .len = sizeof((const uint8_t[]){ __VA_ARGS__ })
 #define ENTRY 0x401000u
-#define ARGS (1u << REG_DI | 1u << REG_SI | 1u << REG_DX)
+#define ARGS (1u << GPR_DI | 1u << GPR_SI | 1u << GPR_DX)
 #define ENDBR64 0xf3, 0x0f, 0x1e, 0xfa
 #define NOP5 0x0f, 0x1f, 0x44, 0x00, 0x00
 #define PUSH_RBX 0x53
@@ -44,6 +44,9 @@ static const struct example examples[] = {
 	{ "nop", CODE(0x90, RET), .kind = SITE_EMULATED },
 	{ "xchg ax, ax", CODE(0x66, 0x90, RET), .kind = SITE_EMULATED },
 	{ "3-byte nop", CODE(0x0f, 0x1f, 0x00, RET), .kind = SITE_EMULATED },
+	{ "4-byte nop", CODE(0x0f, 0x1f, 0x40, 0x00, RET), .kind = SITE_EMULATED },
+	{ "7-byte nop", CODE(0x0f, 0x1f, 0x80, 0, 0, 0, 0, RET), .kind = SITE_EMULATED },
+	{ "8-byte nop", CODE(0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0, RET), .kind = SITE_EMULATED },
 	{ "6-byte nop", CODE(0x66, 0x0f, 0x1f, 0x44, 0, 0, RET), .kind = SITE_EMULATED },
 	{ "jmp rel8", CODE(0xeb, 0x00, RET), .kind = SITE_EMULATED },
 	{ "jmp rel32 out (a thunk)", CODE(0xe9, 0x10, 0x20, 0, 0), .kind = SITE_EMULATED },
@@ -64,7 +67,11 @@ static const struct example examples[] = {
 	{ "push imm8", CODE(0x6a, 0x01, RET), .kind = SITE_STEPPED, .reason = "stack pointer" },
 	{ "push [rdi]", CODE(0xff, 0x37, RET), .kind = SITE_STEPPED },
 	{ "pause", CODE(0xf3, 0x90, RET), .kind = SITE_STEPPED },
-	{ "xchg r8d, eax", CODE(0x41, 0x90, RET), .kind = SITE_STEPPED },
+	{ "9-byte nop", CODE(0x66, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0, RET), .kind = SITE_STEPPED },
+	{ "unusual nop", CODE(0x0f, 0x1f, 0x01, RET), .kind = SITE_STEPPED },
+	{ "unusual nop, REX instead of 66", CODE(0x48, 0x0f, 0x1f, 0x44, 0, 0, RET), .kind = SITE_STEPPED },
+	{ "unusual nop, REX", CODE(0x48, 0x0f, 0x1f, 0x00, RET), .kind = SITE_STEPPED },
+	{ "unusual nop5 across a page", CODE(0x0f, 0x1f, 0x44, 0x24, 0x08, RET), .entry = 0x401ffc, .kind = SITE_STEPPED },
 	{ "jmp rax", CODE(0xff, 0xe0), .kind = SITE_STEPPED, .reason = "branches" },
 	{ "jmp [rip+0] (a PLT entry)", CODE(0xff, 0x25, 0, 0, 0, 0), .kind = SITE_STEPPED },
 	{ "call rax", CODE(0xff, 0xd0, RET), .kind = SITE_STEPPED, .reason = "calls" },
@@ -89,12 +96,12 @@ static const struct example examples[] = {
 	{ "endbr64; sub rsp; push", CODE(ENDBR64, SUB_RSP, PUSH_RBX, RET), .kind = SITE_STEPPED, .reason = "moves the stack pointer" },
 	{ "pop; push", CODE(0x58, PUSH_RBX, RET), .kind = SITE_STEPPED, .reason = "stack pointer" },
 	{ "leave; push", CODE(0xc9, PUSH_RBX, RET), .kind = SITE_STEPPED, .reason = "stack pointer" },
-	{ "store over the return address", CODE(0x48, 0x89, 0x3c, 0x24, PUSH_RBX, RET), .keep = 1u << REG_R9, .kind = SITE_STEPPED, .reason = "writes memory" },
-	{ "store that reaches out of the red zone", CODE(0x48, 0x89, 0x7c, 0x24, 0xfc, PUSH_RBX, RET), .keep = 1u << REG_R9, .kind = SITE_STEPPED,
+	{ "store over the return address", CODE(0x48, 0x89, 0x3c, 0x24, PUSH_RBX, RET), .keep = 1u << GPR_R9, .kind = SITE_STEPPED, .reason = "writes memory" },
+	{ "store that reaches out of the red zone", CODE(0x48, 0x89, 0x7c, 0x24, 0xfc, PUSH_RBX, RET), .keep = 1u << GPR_R9, .kind = SITE_STEPPED,
 	  .reason = "writes memory" },
-	{ "store through an argument", CODE(0xc7, 0x07, 1, 0, 0, 0, PUSH_RBX, RET), .keep = 1u << REG_R9, .kind = SITE_STEPPED, .reason = "writes memory" },
+	{ "store through an argument", CODE(0xc7, 0x07, 1, 0, 0, 0, PUSH_RBX, RET), .keep = 1u << GPR_R9, .kind = SITE_STEPPED, .reason = "writes memory" },
 	{ "the same, nothing captured", CODE(0xc7, 0x07, 1, 0, 0, 0, PUSH_RBX, RET), .offset = 6, .kind = SITE_EMULATED, .distance = 1 },
-	{ "rep stosd", CODE(0xf3, 0xab, PUSH_RBX, RET), .keep = 1u << REG_R9, .kind = SITE_STEPPED, .reason = "writes memory" },
+	{ "rep stosd", CODE(0xf3, 0xab, PUSH_RBX, RET), .keep = 1u << GPR_R9, .kind = SITE_STEPPED, .reason = "writes memory" },
 	{ "syscall", CODE(ENDBR64, 0x0f, 0x05, PUSH_RBX, RET), .kind = SITE_STEPPED, .reason = "may not come back" },
 	{ "ud2", CODE(ENDBR64, 0x0f, 0x0b, PUSH_RBX, RET), .kind = SITE_STEPPED, .reason = "may not come back" },
 	{ "ret before push", CODE(0x31, 0xc0, RET, PUSH_RBX), .kind = SITE_STEPPED, .reason = "returns" },
@@ -105,15 +112,15 @@ static const struct example examples[] = {
 
 	/* ---- registers that captures need ---- */
 	{ "mov edi, esi; push", CODE(0x89, 0xf7, PUSH_RBX, RET), .keep = ARGS, .kind = SITE_STEPPED, .reason = "captured rdi" },
-	{ "the same, rdi not wanted", CODE(0x89, 0xf7, PUSH_RBX, RET), .keep = 1u << REG_SI, .offset = 2, .kind = SITE_EMULATED, .distance = 1 },
+	{ "the same, rdi not wanted", CODE(0x89, 0xf7, PUSH_RBX, RET), .keep = 1u << GPR_SI, .offset = 2, .kind = SITE_EMULATED, .distance = 1 },
 	{ "mov dil, 1: a part", CODE(0x40, 0xb7, 0x01, PUSH_RBX, RET), .keep = ARGS, .kind = SITE_STEPPED, .reason = "captured rdi" },
 	{ "mov dh, 1: the other part", CODE(0xb6, 0x01, PUSH_RBX, RET), .keep = ARGS, .kind = SITE_STEPPED, .reason = "captured rdx" },
 	{ "mul rdi writes rdx", CODE(0x48, 0xf7, 0xe7, PUSH_RBX, RET), .keep = ARGS, .kind = SITE_STEPPED, .reason = "captured rdx" },
 	{ "cqo writes rdx", CODE(0x48, 0x99, PUSH_RBX, RET), .keep = ARGS, .kind = SITE_STEPPED, .reason = "captured rdx" },
 	{ "cmovz rdi, rsi: perhaps", CODE(0x48, 0x0f, 0x44, 0xfe, PUSH_RBX, RET), .keep = ARGS, .kind = SITE_STEPPED, .reason = "captured rdi" },
 	{ "lodsb moves rsi", CODE(0xac, PUSH_RBX, RET), .keep = ARGS, .kind = SITE_STEPPED, .reason = "captured rsi" },
-	{ "mov r8d, edi: r8 wanted", CODE(0x41, 0x89, 0xf8, PUSH_RBX, RET), .keep = 1u << REG_R8, .kind = SITE_STEPPED, .reason = "captured r8" },
-	{ "the wanted stack pointer is kept anyway", CODE(ENDBR64, PUSH_RBX, RET), .keep = 1u << REG_SP, .offset = 4, .kind = SITE_EMULATED,
+	{ "mov r8d, edi: r8 wanted", CODE(0x41, 0x89, 0xf8, PUSH_RBX, RET), .keep = 1u << GPR_R8, .kind = SITE_STEPPED, .reason = "captured r8" },
+	{ "the wanted stack pointer is kept anyway", CODE(ENDBR64, PUSH_RBX, RET), .keep = 1u << GPR_SP, .offset = 4, .kind = SITE_EMULATED,
 	  .distance = 1 },
 
 	/* ---- jumps within the function ---- */
@@ -140,8 +147,14 @@ static const struct example examples[] = {
 	{ "notrack jmp rax", CODE(0x3e, 0xff, 0xe0), .error = EOPNOTSUPP },
 	{ "call with an operand-size prefix", CODE(0x66, 0xe8, 0, 0, 0, 0), .error = EOPNOTSUPP },
 	{ "cs nop; push: a later one", CODE(0x2e, 0x0f, 0x1f, 0x40, 0x00, PUSH_RBX, RET), .offset = 5, .kind = SITE_EMULATED, .distance = 1 },
-	{ "vpxor; vzeroupper; ret: a later one", CODE(0xc5, 0xf9, 0xef, 0xc0, 0xc5, 0xf8, 0x77, RET), .offset = 4, .kind = SITE_STEPPED,
-	  .distance = 1, .reason = "refuses" },
+	{ "vpxor; vzeroupper; ret: a later one", CODE(0xc5, 0xf9, 0xef, 0xc0, 0xc5, 0xf8, 0x77, RET), .offset = 7, .kind = SITE_STEPPED,
+	  .distance = 2, .reason = "no breakpoint" },
+	/* ... and what it would execute wrongly */
+	{ "xchg r8d, eax, taken for a nop", CODE(0x41, 0x90, RET), .offset = 2, .kind = SITE_STEPPED, .distance = 1, .reason = "no breakpoint" },
+	{ "vpcmpeqd, taken for a jbe", CODE(0xc5, 0xf9, 0x76, 0xc0), .error = EOPNOTSUPP },
+	{ "vcmpps, taken for a ret", CODE(0xc5, 0xf8, 0xc2, 0xc0, 0x00), .error = EOPNOTSUPP },
+	{ "vpor, taken for a jmp", CODE(0xc5, 0xf9, 0xeb, 0xc0), .error = EOPNOTSUPP },
+	{ "vmovups is fine", CODE(0xc5, 0xf8, 0x10, 0x07, RET), .kind = SITE_STEPPED },
 	{ "no instruction", CODE(0x06), .error = EILSEQ },
 	{ "half an instruction", CODE(0x48, 0x81, 0xec), .error = EILSEQ },
 
