@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,9 +15,6 @@
 
 #define SOCKET_DIR "/run/plumb"
 #define GROUP_NAME "plumb"
-
-/* Bits of the capability sets, from the kernel's ABI (5.9 for the newest of them). */
-enum { CAP_DAC_READ_SEARCH = 2, CAP_SYS_PTRACE = 19, CAP_SYS_ADMIN = 21, CAP_PERFMON = 38, CAP_BPF = 39 };
 
 static const struct {
 	int bit;

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -140,6 +141,30 @@ static void this_kernel_has_the_floor(void **state)
 	assert_true(!feature_has(FEATURE_NOP5) || feature_has(FEATURE_NOPS));
 }
 
+/* Mainline kernels of that version have it; what later ones do about nops is theirs to decide. */
+static void this_kernel_has_what_its_version_promises(void **state)
+{
+	static const struct {
+		enum feature_id id;
+		int from, until;   /* major * 100 + minor */
+	} promised[] = {
+		{ FEATURE_MULTI, 606, 99999 }, { FEATURE_SLEEPABLE, 606, 99999 }, { FEATURE_MULTI_PID, 610, 99999 },
+		{ FEATURE_SESSION, 613, 99999 }, { FEATURE_NOPS, 617, 618 }, { FEATURE_NOP5, 618, 618 },
+	};
+	struct utsname name;
+	int major, minor;
+
+	need_kernel();
+	assert_int_equal(uname(&name), 0);
+	assert_int_equal(sscanf(name.release, "%d.%d", &major, &minor), 2);
+	for (size_t i = 0; i < sizeof(promised) / sizeof(promised[0]); i++) {
+		int version = major * 100 + minor;
+
+		if (version >= promised[i].from && version <= promised[i].until && !feature_has(promised[i].id))
+			fail_msg("feature %d is missing on %s", promised[i].id, name.release);
+	}
+}
+
 static void the_table_is_kept(void **state)
 {
 	const struct feature *first, *second;
@@ -230,6 +255,7 @@ int main(void)
 		cmocka_unit_test(without_privileges_it_is_missing_with_advice),
 		cmocka_unit_test(without_privileges_costs_are_the_defaults),
 		cmocka_unit_test(this_kernel_has_the_floor),
+		cmocka_unit_test(this_kernel_has_what_its_version_promises),
 		cmocka_unit_test(the_table_is_kept),
 		cmocka_unit_test(single_stepping_can_be_seen),
 		cmocka_unit_test(a_child_that_dies_is_told),
