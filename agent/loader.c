@@ -85,6 +85,15 @@ static enum attach_method best_method(enum attach_method wanted, bool call)
 	return feature_has(FEATURE_MULTI) ? ATTACH_MULTI : ATTACH_PERF;
 }
 
+const char *loader_describe_method(enum attach_method wanted)
+{
+	static const char *const how[] = {
+		[ATTACH_SESSION] = "one session link", [ATTACH_MULTI] = "uprobe_multi links", [ATTACH_PERF] = "perf-event uprobes",
+	};
+
+	return how[best_method(wanted, true)];
+}
+
 /* As many frames in the thread's own storage as fit; deeper calls go to the hash map. */
 static uint32_t frames_for(const struct plan *plan)
 {
@@ -401,7 +410,7 @@ uint32_t loader_instructions(const struct loaded *l)
 	return info.xlated_prog_len / 8;
 }
 
-static void counts_add(struct counts *to, const struct counts *from)
+void counts_add(struct counts *to, const struct counts *from)
 {
 	const __u64 *f = (const __u64 *)from;
 	__u64 *t = (__u64 *)to, max = to->max_ns > from->max_ns ? to->max_ns : from->max_ns;

@@ -21,6 +21,9 @@ enum attach_method { ATTACH_AUTO, ATTACH_SESSION, ATTACH_MULTI, ATTACH_PERF };
 int attach_method_parse(const char *name, enum attach_method *out);
 const char *attach_method_name(enum attach_method m);
 
+/* How calls would be attached, for people: "one session link". */
+const char *loader_describe_method(enum attach_method wanted);
+
 struct load_options {
 	enum attach_method method;
 	uint32_t probe;        /* id for the events */
@@ -46,6 +49,8 @@ enum attach_method loader_method(const struct loaded *l);
 uint32_t loader_instructions(const struct loaded *l);  /* left after the verifier removed what the plan does not need */
 /* Sums a slot's counters over all CPUs. */
 int loader_counts(const struct loaded *l, uint32_t slot, struct counts *out);
+/* Adds up counters; the maximum is the larger one. */
+void counts_add(struct counts *to, const struct counts *from);
 /* Calls visit for each process with a slot. */
 void loader_each_process(const struct loaded *l, void (*visit)(pid_t pid, uint32_t slot, void *arg), void *arg);
 uint32_t loader_slots(const struct loaded *l);

@@ -160,7 +160,7 @@ static int capture_params(struct builder *b)
 /* Without debug info: the six registers that integer arguments come in. */
 static int capture_registers(struct builder *b)
 {
-	static const uint8_t regs[] = { REG_DI, REG_SI, REG_DX, REG_CX, REG_R8, REG_R9 };
+	static const uint8_t regs[] = { GPR_DI, GPR_SI, GPR_DX, GPR_CX, GPR_R8, GPR_R9 };
 
 	for (unsigned i = 0; i < sizeof(regs); i++) {
 		struct operand o = { .kind = OPERAND_REG, .type = &plan_type_raw, .bit = LAYOUT_BIT_NONE };

@@ -5,7 +5,7 @@
 
 #include "buf.h"
 
-static const char *const reg_names[REG_COUNT] = {
+static const char *const reg_names[GPR_COUNT] = {
 	"rax", "rdx", "rcx", "rbx", "rsi", "rdi", "rbp", "rsp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
 };
 static const char *const binary_names[] = {

@@ -268,7 +268,7 @@ static int eval_name(struct builder *b, const struct expr *e, struct operand *ou
 
 static int eval_arg(struct builder *b, unsigned n, struct operand *out)
 {
-	static const uint8_t regs[] = { REG_DI, REG_SI, REG_DX, REG_CX, REG_R8, REG_R9 };
+	static const uint8_t regs[] = { GPR_DI, GPR_SI, GPR_DX, GPR_CX, GPR_R8, GPR_R9 };
 	struct param p = { .name = "", .type = &plan_type_raw,
 			   .where = { .kind = LOCATION_REGISTERS, .pieces = 1, .piece = { { regs[n], 8 } } } };
 

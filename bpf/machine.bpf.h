@@ -46,22 +46,22 @@ static __always_inline __u64 user_reg(struct pt_regs *ctx, __u8 number)
 	__u64 v = 0;
 
 	switch (number) {
-	USER_REG(REG_AX, rax);
-	USER_REG(REG_DX, rdx);
-	USER_REG(REG_CX, rcx);
-	USER_REG(REG_BX, rbx);
-	USER_REG(REG_SI, rsi);
-	USER_REG(REG_DI, rdi);
-	USER_REG(REG_BP, rbp);
-	USER_REG(REG_SP, rsp);
-	USER_REG(REG_R8, r8);
-	USER_REG(REG_R9, r9);
-	USER_REG(REG_R10, r10);
-	USER_REG(REG_R11, r11);
-	USER_REG(REG_R12, r12);
-	USER_REG(REG_R13, r13);
-	USER_REG(REG_R14, r14);
-	USER_REG(REG_R15, r15);
+	USER_REG(GPR_AX, rax);
+	USER_REG(GPR_DX, rdx);
+	USER_REG(GPR_CX, rcx);
+	USER_REG(GPR_BX, rbx);
+	USER_REG(GPR_SI, rsi);
+	USER_REG(GPR_DI, rdi);
+	USER_REG(GPR_BP, rbp);
+	USER_REG(GPR_SP, rsp);
+	USER_REG(GPR_R8, r8);
+	USER_REG(GPR_R9, r9);
+	USER_REG(GPR_R10, r10);
+	USER_REG(GPR_R11, r11);
+	USER_REG(GPR_R12, r12);
+	USER_REG(GPR_R13, r13);
+	USER_REG(GPR_R14, r14);
+	USER_REG(GPR_R15, r15);
 	}
 	return v;
 }

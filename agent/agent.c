@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "agent.h"
+
+#include <errno.h>
+#include <event2/listener.h>
+#include <event2/thread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent_internal.h"
+#include "feature.h"
+#include "log.h"
+
+enum { TICKS_PER_SCAN = 5, STOP_SECONDS = 5 };
+
+uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
+}
+
+uint64_t wall_offset_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec - now_ns();
+}
+
+void agent_options_default(struct agent_options *opt)
+{
+	*opt = (struct agent_options){
+		.socket_path = PLUMB_SOCKET_PATH, .socket_group = "plumb", .private_fd = -1, .method = ATTACH_AUTO,
+		.budget_ppm = 100000, .max_budget_ppm = 1000000, .ring_bytes = 4 << 20,
+		.ttl_ns = 600ULL * 1000000000, .max_ttl_ns = 24ULL * 3600 * 1000000000, .max_requests = 256,
+	};
+}
+
+/* ---- calibration: in a worker, the defaults serve until it is done ---- */
+
+static void calibrate_work(struct buf *out, void *arg)
+{
+	struct site_costs costs;
+
+	calibrate(&costs, NULL);
+	buf_add(out, &costs, sizeof(costs));
+}
+
+static void on_calibrated(const char *data, size_t len, const struct error *failed, void *arg)
+{
+	struct agent *a = arg;
+
+	a->calibrator = NULL;
+	if (!failed && len == sizeof(a->costs))
+		memcpy(&a->costs, data, sizeof(a->costs));
+}
+
+/* ---- ticks ---- */
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct agent *a = arg;
+	uint64_t now = now_ns();
+	struct request *rq, *next;
+
+	guard_tick(a, now);
+	a->ticks++;
+	for (rq = LIST_FIRST(&a->requests); rq; rq = next) {
+		next = LIST_NEXT(rq, link);
+		request_tick(rq, now);
+		if (a->ticks % TICKS_PER_SCAN == 0)
+			watch_tick(rq);
+	}
+}
+
+/* ---- stopping ---- */
+
+static void on_signal(evutil_socket_t sig, short what, void *arg)
+{
+	struct timeval patience = { .tv_sec = STOP_SECONDS };
+	struct agent *a = arg;
+	struct request *rq, *next;
+
+	a->stopping = true;
+	log_info("agent", "stopping", "signal=%d requests=%u", (int)sig, a->n_requests);
+	for (rq = LIST_FIRST(&a->requests); rq; rq = next) {
+		next = LIST_NEXT(rq, link);
+		request_end(rq, "shutdown", "the agent is shutting down");
+	}
+	event_base_loopexit(a->base, a->n_requests ? &patience : NULL);
+}
+
+static int add_events(struct agent *a)
+{
+	struct timeval tick = { .tv_usec = TICK_MS * 1000 };
+
+	a->tick = event_new(a->base, -1, EV_PERSIST, on_tick, a);
+	a->sigterm = evsignal_new(a->base, SIGTERM, on_signal, a);
+	a->sigint = evsignal_new(a->base, SIGINT, on_signal, a);
+	if (!a->tick || !a->sigterm || !a->sigint)
+		return -ENOMEM;
+	return event_add(a->tick, &tick) || event_add(a->sigterm, NULL) || event_add(a->sigint, NULL) ? -ENOMEM : 0;
+}
+
+/* BPF maps count against RLIMIT_MEMLOCK before 5.11; perf-event uprobes and links need a file each. */
+static void raise_limits(void)
+{
+	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY }, files;
+
+	setrlimit(RLIMIT_MEMLOCK, &unlimited);
+	if (!getrlimit(RLIMIT_NOFILE, &files)) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
+static int start(struct agent *a, struct error *err)
+{
+	int rc;
+
+	raise_limits();
+	gethostname(a->host, sizeof(a->host) - 1);
+	site_costs_default(&a->costs);
+	if (!feature_has(FEATURE_BPF)) {
+		size_t n;
+		const struct feature *f = features(&n);
+
+		error_set(err, EPERM, "this kernel or user cannot run BPF: %s", f[FEATURE_BPF].detail);
+		return error_hint(err, "%s", f[FEATURE_BPF].advice ? f[FEATURE_BPF].advice : "see plumb doctor");
+	}
+	site_kernel_set(feature_site_kernel());
+	a->base = event_base_new();
+	if (!a->base)
+		return error_set(err, ENOMEM, "out of memory");
+	rc = rings_new((unsigned)sysconf(_SC_NPROCESSORS_ONLN), a->opt.ring_bytes, &a->rings, err);
+	if (!rc)
+		rc = reaper_new(a->base, &a->reaper, err);
+	if (!rc)
+		rc = stream_start(a, err);
+	if (!rc && add_events(a))
+		rc = error_set(err, ENOMEM, "out of memory");
+	if (!rc && a->opt.private_fd >= 0)
+		rc = client_add(a, a->opt.private_fd, err);
+	if (!rc && a->opt.socket_path && a->opt.private_fd < 0)
+		rc = clients_listen(a, err);
+	if (!rc && worker_start(a->base, calibrate_work, NULL, on_calibrated, a, &a->calibrator, NULL))
+		a->calibrator = NULL; /* the defaults stay */
+	return rc;
+}
+
+int agent_new(const struct agent_options *opt, struct agent **out, struct error *err)
+{
+	struct agent *a = calloc(1, sizeof(*a));
+	int rc;
+
+	if (!a)
+		return error_set(err, ENOMEM, "out of memory");
+	a->opt = *opt;
+	a->stats_fd = -1;
+	a->guard_ns = now_ns();
+	rc = start(a, err);
+	if (rc) {
+		agent_free(a);
+		return rc;
+	}
+	*out = a;
+	return 0;
+}
+
+int agent_run(struct agent *a)
+{
+	return event_base_dispatch(a->base) < 0 ? -EIO : 0;
+}
+
+static void free_clients(struct agent *a)
+{
+	struct client *c, *next;
+
+	for (c = LIST_FIRST(&a->clients); c; c = next) {
+		next = LIST_NEXT(c, link);
+		bufferevent_flush(c->bev, EV_WRITE, BEV_FINISHED);
+		client_close(c);
+	}
+}
+
+/* What is left after the patience of a shutdown is detached here. */
+static void free_requests(struct agent *a)
+{
+	struct request *rq, *next;
+
+	for (rq = LIST_FIRST(&a->requests); rq; rq = next) {
+		next = LIST_NEXT(rq, link);
+		request_drop(rq);
+	}
+}
+
+static void free_event(struct event *ev)
+{
+	if (ev)
+		event_free(ev);
+}
+
+void agent_free(struct agent *a)
+{
+	if (!a)
+		return;
+	questions_cancel(a, NULL);
+	if (a->base)
+		free_clients(a);
+	worker_cancel(a->calibrator);
+	if (a->listener) {
+		evconnlistener_free(a->listener);
+		unlink(a->opt.socket_path);
+	}
+	guard_stop(a);
+	reaper_free(a->reaper);
+	free_requests(a);
+	stream_stop(a);
+	free_event(a->tick);
+	free_event(a->sigterm);
+	free_event(a->sigint);
+	rings_free(a->rings);
+	if (a->base)
+		event_base_free(a->base);
+	free(a);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plumbd: an event loop with clients, their requests, and the probes of these. */
+#ifndef PLUMB_AGENT_H
+#define PLUMB_AGENT_H
+
+#include <stdint.h>
+
+#include "loader.h"
+#include "plumb/error.h"
+
+struct agent_options {
+	const char *socket_path;     /* NULL: none */
+	const char *socket_group;    /* its group; "" or unknown: the agent's own */
+	int private_fd;              /* one client on this socket, and the agent ends with it; -1: none */
+	enum attach_method method;
+	uint32_t budget_ppm;         /* default CPU budget per process, parts per million of one core */
+	uint32_t max_budget_ppm;     /* what a request may ask for */
+	uint32_t ring_bytes;         /* of one ring buffer */
+	uint64_t ttl_ns;             /* default life of a request */
+	uint64_t max_ttl_ns;
+	uint32_t max_requests;
+};
+
+struct agent;
+
+void agent_options_default(struct agent_options *opt);
+/* Opens the socket and the ring buffers. `opt` is copied; its strings are borrowed. */
+int agent_new(const struct agent_options *opt, struct agent **out, struct error *err);
+/* Runs until SIGTERM, SIGINT or the private client's end; all probes are detached then. */
+int agent_run(struct agent *a);
+void agent_free(struct agent *a);
+
+#endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What all probes together may cost a process.  Every TICK_MS, for each process: hits x (what a breakpoint of that kind
+ * costs here, calibrate.c, + the BPF program's own time as the kernel measured it).  Above the budget over two ticks, or
+ * twice above it in one, the costliest probe goes.
+ */
+#include <bpf/bpf.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent_internal.h"
+#include "log.h"
+
+enum {
+	DEFAULT_RUN_NS = 400,      /* of the BPF program, per hit, until it was measured */
+	PROCESSES_MAX = 1024,      /* looked at in one tick */
+};
+
+#define MEASURE_NS 600000000ULL      /* BPF statistics are on this long ... */
+#define MEASURE_AGAIN_NS 15000000000ULL /* ... after a probe came, and from time to time: they cost every program */
+
+struct process_cost {
+	pid_t pid;
+	uint64_t ns;               /* in this tick */
+	uint32_t budget_ppm;
+	struct instance *worst;
+	uint64_t worst_ns, worst_calls;
+};
+
+/* The bill of one tick. */
+struct bill {
+	struct process_cost process[PROCESSES_MAX];
+	size_t n;
+	struct instance *in;       /* whose processes are being added */
+	uint64_t ns_per_hit;
+};
+
+static struct process_cost *cost_of(struct bill *bill, pid_t pid)
+{
+	for (size_t i = 0; i < bill->n; i++)
+		if (bill->process[i].pid == pid)
+			return &bill->process[i];
+	if (bill->n == PROCESSES_MAX)
+		return NULL;
+	bill->process[bill->n] = (struct process_cost){ .pid = pid };
+	return &bill->process[bill->n++];
+}
+
+static void add_process(pid_t pid, uint32_t slot, void *arg)
+{
+	struct bill *bill = arg;
+	struct instance *in = bill->in;
+	struct process_cost *p = cost_of(bill, pid);
+	struct counts c;
+	uint64_t hits, ns;
+
+	if (!p || slot >= loader_slots(in->loaded) || loader_counts(in->loaded, slot, &c))
+		return;
+	hits = c.calls - in->last_calls[slot];
+	in->last_calls[slot] = c.calls;
+	ns = hits * bill->ns_per_hit;
+	p->ns += ns;
+	if (in->rq->args.budget_ppm > p->budget_ppm)
+		p->budget_ppm = in->rq->args.budget_ppm;
+	if (ns > p->worst_ns || !p->worst) {
+		p->worst = in;
+		p->worst_ns = ns;
+		p->worst_calls = hits;
+	}
+}
+
+/* The mean over what ran since the last look, if statistics were on meanwhile. */
+static void measure_run_time(struct instance *in)
+{
+	uint64_t runs, ns;
+
+	if (loader_run_time(in->loaded, &runs, &ns) || runs < in->last_runs + 100)
+		return;
+	in->run_ns = (ns - in->last_run_ns) / (runs - in->last_runs);
+	in->last_runs = runs;
+	in->last_run_ns = ns;
+}
+
+/* A session's program runs at entry and at return: twice for each call. */
+static uint64_t ns_per_hit(const struct instance *in)
+{
+	const struct resolved *r = &in->resolved;
+	bool call = r->plan.flags & PLAN_CALL;
+	uint64_t run = in->run_ns ? in->run_ns : DEFAULT_RUN_NS;
+
+	return in->rq->agent->costs.ns[r->site.kind][call] + (call ? 2 : 1) * run;
+}
+
+static void switch_statistics(struct agent *a, uint64_t now, bool fresh)
+{
+	bool on = fresh || now >= a->stats_again_ns;
+
+	if (on && a->stats_fd < 0) {
+		a->stats_fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+		a->stats_until_ns = now + MEASURE_NS;
+		a->stats_again_ns = now + MEASURE_AGAIN_NS;
+	} else if (a->stats_fd >= 0 && now >= a->stats_until_ns && !fresh) {
+		close(a->stats_fd);
+		a->stats_fd = -1;
+	}
+}
+
+void guard_stop(struct agent *a)
+{
+	if (a->stats_fd >= 0)
+		close(a->stats_fd);
+	a->stats_fd = -1;
+}
+
+static void on_tripped(void *arg)
+{
+	struct instance *in = arg, *other;
+	struct request *rq = in->rq;
+	bool any = false;
+
+	rq->detaching--;
+	LIST_FOREACH(other, &rq->instances, link)
+		any |= !other->detached;
+	if (!any && rq->state == REQUEST_RUNNING)
+		request_end(rq, "guard", "%s", in->trip);
+	else
+		request_advance(rq);
+}
+
+static void trip(struct agent *a, const struct process_cost *p, uint64_t window_ns)
+{
+	struct instance *in = p->worst;
+	double cost = 100.0 * (double)p->ns / (double)window_ns, budget = p->budget_ppm / 1e4;
+	double rate = (double)p->worst_calls * 1e9 / (double)window_ns;
+
+	snprintf(in->trip, sizeof(in->trip),
+		 "probe on %s removed: probes cost process %d %.1f%% of one core, the budget is %.1f%% "
+		 "(%.0f calls/s at about %lu ns each, on a site that is %s); counts up to now are exact",
+		 in->resolved.function, p->pid, cost, budget, rate, (unsigned long)ns_per_hit(in),
+		 site_kind_name(in->resolved.site.kind));
+	in->detached = true;
+	in->rq->detaching++;
+	request_notice(in->rq, "guard", "%s", in->trip);
+	if (reaper_detach(a->reaper, in->loaded, 0, on_tripped, in)) {
+		loader_detach(in->loaded, 0);
+		on_tripped(in);
+	}
+}
+
+static bool over_budget(struct process_cost *p, struct instance *in, uint64_t window_ns)
+{
+	uint64_t ppm = window_ns ? p->ns * 1000000 / window_ns : 0;
+	bool before = in->was_over;
+
+	in->was_over = ppm > p->budget_ppm;
+	return ppm > 2ULL * p->budget_ppm || (in->was_over && before);
+}
+
+void guard_tick(struct agent *a, uint64_t now)
+{
+	static struct bill bill;
+	uint64_t window_ns = now - a->guard_ns;
+	struct request *rq;
+	struct instance *in;
+	bool fresh = false;
+
+	bill.n = 0;
+	LIST_FOREACH(rq, &a->requests, link) {
+		LIST_FOREACH(in, &rq->instances, link) {
+			if (in->detached || !in->loaded)
+				continue;
+			fresh |= now - in->attached_ns < MEASURE_NS;
+			measure_run_time(in);
+			bill.in = in;
+			bill.ns_per_hit = ns_per_hit(in);
+			loader_each_process(in->loaded, add_process, &bill);
+		}
+	}
+	a->guard_ns = now;
+	for (size_t i = 0; i < bill.n; i++)
+		if (bill.process[i].worst && !bill.process[i].worst->detached &&
+		    over_budget(&bill.process[i], bill.process[i].worst, window_ns))
+			trip(a, &bill.process[i], window_ns);
+	if (!LIST_EMPTY(&a->requests))
+		switch_statistics(a, now, fresh);
+	else
+		guard_stop(a);
+}

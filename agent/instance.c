@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent_internal.h"
+#include "decode.h"
+
+enum { SLOTS_SPARE = 16, SLOTS_OPEN = 128 };
+
+/* Processes that are told apart: what is there now and some that may come. */
+static uint32_t slots_for(const struct request *rq)
+{
+	const struct watched *w;
+	uint32_t n = 0;
+
+	if (rq->args.target.kind == TARGET_PID)
+		return 2;
+	if (rq->args.target.kind == TARGET_PATH)
+		return SLOTS_OPEN;
+	LIST_FOREACH(w, &rq->watched, link)
+		n++;
+	return 2 * n + SLOTS_SPARE;
+}
+
+/* An id whose place in the table is free. */
+static int claim_id(struct agent *a, struct instance *in)
+{
+	for (int i = 0; i < PROBE_TABLE; i++) {
+		uint32_t id = ++a->next_probe;
+
+		if (!a->probe[id % PROBE_TABLE]) {
+			a->probe[id % PROBE_TABLE] = in;
+			in->id = id;
+			return 0;
+		}
+	}
+	return -ENOSPC;
+}
+
+int instance_new(struct request *rq, struct resolved *r, int fd, struct instance **out, struct error *err)
+{
+	struct load_options opts = { .method = rq->agent->opt.method, .slots = slots_for(rq),
+				     .open = rq->args.target.kind == TARGET_PATH && rq->uid == 0,
+				     .sample = (uint32_t)rq->args.sample, .rate_per_s = (uint32_t)rq->args.rate };
+	struct instance *in = calloc(1, sizeof(*in));
+	struct stat st;
+	int rc;
+
+	if (!in || claim_id(rq->agent, in)) {
+		free(in);
+		return error_set(err, ENOSPC, "the agent has no room for one more probe");
+	}
+	in->rq = rq;
+	in->resolved = *r;
+	memset(&r->layout, 0, sizeof(r->layout)); /* the layout is the instance's now */
+	in->n_unreadable = decode_unreadable(&in->resolved.layout);
+	in->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	in->last_calls = calloc(opts.slots, sizeof(*in->last_calls));
+	LIST_INSERT_HEAD(&rq->instances, in, link);
+	if (in->fd < 0 || !in->last_calls || fstat(in->fd, &st))
+		return error_set(err, ENOMEM, "out of memory or files");
+	in->dev = st.st_dev;
+	in->ino = st.st_ino;
+	in->mtime = st.st_mtim;
+	in->size = st.st_size;
+	opts.probe = in->id;
+	rc = loader_load(&in->resolved, rq->agent->rings, &opts, &in->loaded, err);
+	in->detached = rc != 0;
+	in->attached_ns = now_ns();
+	*out = in;
+	return rc;
+}
+
+int instance_attach(struct instance *in, pid_t pid, struct error *err)
+{
+	/* First the slot: an event of a process without one is ignored. */
+	if (pid && loader_add_process(in->loaded, pid) < 0)
+		return error_set(err, ENOSPC, "no room for one more process");
+	return loader_attach(in->loaded, in->fd, in->resolved.offset, pid, err);
+}
+
+void instance_free(struct instance *in)
+{
+	struct agent *a = in->rq->agent;
+
+	if (a->probe[in->id % PROBE_TABLE] == in)
+		a->probe[in->id % PROBE_TABLE] = NULL;
+	LIST_REMOVE(in, link);
+	loader_free(in->loaded);
+	resolved_free(&in->resolved);
+	if (in->fd >= 0)
+		close(in->fd);
+	free(in->last_calls);
+	free(in);
+}
+
+bool instance_is_for(const struct instance *in, uint32_t probe_index, uint64_t dev, uint64_t ino)
+{
+	return in->resolved.probe_index == probe_index && in->dev == dev && in->ino == ino;
+}
+
+/* An overwrite in place keeps the inode, but not these. */
+bool instance_file_same(const struct instance *in, int fd)
+{
+	struct stat st;
+
+	return !fstat(fd, &st) && st.st_size == in->size && st.st_mtim.tv_sec == in->mtime.tv_sec &&
+	       st.st_mtim.tv_nsec == in->mtime.tv_nsec;
+}
+
+void instance_pack_probe(const struct instance *in, struct frame *f)
+{
+	const struct resolved *r = &in->resolved;
+	bool call = r->plan.flags & PLAN_CALL;
+	msgpack_packer *pk = &f->pk;
+
+	msgpack_pack_map(pk, 15);
+	pack_key_u64(pk, "probe", in->id);
+	pack_key_text(pk, "spec", in->rq->args.probes[r->probe_index]);
+	pack_key_text(pk, "function", r->function);
+	pack_key_text(pk, "signature", r->signature);
+	pack_key_text(pk, "module", r->module);
+	pack_key_text(pk, "build_id", r->build_id);
+	pack_key_text(pk, "file", r->file);
+	pack_key_u64(pk, "line", r->line);
+	pack_key_text(pk, "site", r->site.text);
+	pack_key_text(pk, "site_kind", site_kind_name(r->site.kind));
+	pack_key_u64(pk, "cost_ns", in->rq->agent->costs.ns[r->site.kind][call]);
+	pack_key(pk, "call");
+	call ? msgpack_pack_true(pk) : msgpack_pack_false(pk);
+	pack_key(pk, "has_error");
+	r->has_error ? msgpack_pack_true(pk) : msgpack_pack_false(pk);
+	pack_key(pk, "condition");
+	r->has_condition ? msgpack_pack_true(pk) : msgpack_pack_false(pk);
+	pack_key(pk, "fields");
+	layout_pack_fields(&r->layout, f->out);
+}
+
+/* ---- rows of counters ---- */
+
+struct named_count { const char *name; uint64_t value; };
+
+enum { NAMED_COUNTS = 18 };
+
+static uint32_t name_counts(const struct counts *c, const struct instance *own, struct named_count out[NAMED_COUNTS])
+{
+	const struct named_count all[NAMED_COUNTS] = {
+		{ "calls", c->calls }, { "returns", c->returns }, { "errors", c->errors }, { "matched", c->matched },
+		{ "undecided", c->undecided }, { "shipped", c->shipped }, { "sampled", c->sampled },
+		{ "too_deep", c->too_deep }, { "unwound", c->unwound }, { "stray", c->stray },
+		{ "drop_ring", c->dropped[DROP_RING] }, { "drop_rate", c->dropped[DROP_RATE] },
+		{ "drop_nomem", c->dropped[DROP_NOMEM] }, { "drop_client", own ? own->drop_client : 0 },
+		{ "unread_fault", own ? own->unread_fault : 0 }, { "unread_place", own ? own->unread_place : 0 },
+		{ "sum_ns", c->sum_ns }, { "max_ns", c->max_ns },
+	};
+	uint32_t n = 0;
+
+	for (int i = 0; i < NAMED_COUNTS; i++)
+		if (all[i].value)
+			out[n++] = all[i];
+	return n;
+}
+
+static void pack_histogram(const struct counts *c, msgpack_packer *pk)
+{
+	uint32_t used = 0;
+
+	for (int i = 0; i < HIST_BUCKETS; i++)
+		used += c->hist[i] != 0;
+	pack_key(pk, "hist");
+	msgpack_pack_array(pk, 2 * used);
+	for (uint32_t i = 0; i < HIST_BUCKETS; i++) {
+		if (!c->hist[i])
+			continue;
+		msgpack_pack_uint32(pk, i);
+		msgpack_pack_uint64(pk, c->hist[i]);
+	}
+}
+
+static const char *comm_of(const struct request *rq, pid_t pid)
+{
+	const struct watched *w;
+
+	LIST_FOREACH(w, &rq->watched, link)
+		if (w->process.pid == pid)
+			return w->process.comm;
+	for (size_t i = 0; i < rq->n_known; i++)
+		if (rq->known[i].pid == pid)
+			return rq->known[i].comm;
+	return "";
+}
+
+/* Slot 0 and the instance's own counts belong to no process: they are a row with pid 0. */
+static void pack_row(struct instance *in, pid_t pid, const struct counts *c, bool own, msgpack_packer *pk)
+{
+	bool histogram = in->rq->verb == VERB_STAT;
+	struct named_count named[NAMED_COUNTS];
+	uint32_t n = name_counts(c, own ? in : NULL, named);
+
+	msgpack_pack_array(pk, 4);
+	msgpack_pack_uint32(pk, in->id);
+	msgpack_pack_int(pk, pid);
+	pack_text(pk, pid ? comm_of(in->rq, pid) : "");
+	msgpack_pack_map(pk, n + histogram);
+	for (uint32_t i = 0; i < n; i++)
+		pack_key_u64(pk, named[i].name, named[i].value);
+	if (histogram)
+		pack_histogram(c, pk);
+}
+
+struct slot_pids { pid_t *pid; uint32_t n; };
+
+static void note_pid(pid_t pid, uint32_t slot, void *arg)
+{
+	struct slot_pids *s = arg;
+
+	if (slot < s->n)
+		s->pid[slot] = slot == s->n - 1 && s->pid[slot] ? -1 : pid; /* the last slot may be shared: "others" */
+}
+
+static uint32_t pack_by_process(struct instance *in, msgpack_packer *pk)
+{
+	struct slot_pids s = { .n = loader_slots(in->loaded) };
+	struct counts c;
+	uint32_t rows = 0;
+
+	s.pid = calloc(s.n, sizeof(*s.pid));
+	if (!s.pid)
+		return 0;
+	loader_each_process(in->loaded, note_pid, &s);
+	for (uint32_t slot = 0; slot < s.n; slot++) {
+		if ((slot && !s.pid[slot]) || loader_counts(in->loaded, slot, &c))
+			continue;
+		pack_row(in, s.pid[slot] < 0 ? 0 : s.pid[slot], &c, slot == 0, pk);
+		rows++;
+	}
+	free(s.pid);
+	return rows;
+}
+
+static uint32_t pack_merged(struct instance *in, msgpack_packer *pk)
+{
+	struct counts sum = { 0 }, c;
+
+	for (uint32_t slot = 0; slot < loader_slots(in->loaded); slot++)
+		if (!loader_counts(in->loaded, slot, &c))
+			counts_add(&sum, &c);
+	pack_row(in, 0, &sum, true, pk);
+	return 1;
+}
+
+void rows_pack(struct request *rq, bool detail, msgpack_packer *pk)
+{
+	struct buf rows = { 0 };
+	msgpack_packer own;
+	struct instance *in;
+	uint32_t n = 0;
+
+	/* Packed aside: their number is known afterwards only. */
+	pack_into(&own, &rows);
+	LIST_FOREACH(in, &rq->instances, link)
+		if (in->loaded)
+			n += detail ? pack_by_process(in, &own) : pack_merged(in, &own);
+	msgpack_pack_array(pk, n);
+	buf_add(pk->data, rows.data, rows.len);
+	buf_free(&rows);
+}
+
+void rows_totals(struct request *rq, uint64_t *calls, uint64_t *shipped)
+{
+	struct instance *in;
+	struct counts c;
+
+	*calls = *shipped = 0;
+	LIST_FOREACH(in, &rq->instances, link) {
+		for (uint32_t slot = 0; in->loaded && slot < loader_slots(in->loaded); slot++) {
+			if (loader_counts(in->loaded, slot, &c))
+				continue;
+			*calls += c.calls;
+			*shipped += c.shipped;
+		}
+	}
+}

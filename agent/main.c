@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plumbd: the agent on each host. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent.h"
+#include "log.h"
+#include "plumb/wire.h"
+
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+enum { OPT_PRIVATE = 256, OPT_ATTACH, OPT_BUDGET, OPT_MAX_BUDGET, OPT_RING, OPT_TTL, OPT_MAX_TTL, OPT_GROUP };
+
+static const struct option long_options[] = {
+	{ "socket", required_argument, NULL, 's' },
+	{ "group", required_argument, NULL, OPT_GROUP },
+	{ "attach", required_argument, NULL, OPT_ATTACH },
+	{ "budget", required_argument, NULL, OPT_BUDGET },
+	{ "max-budget", required_argument, NULL, OPT_MAX_BUDGET },
+	{ "ring-kib", required_argument, NULL, OPT_RING },
+	{ "ttl", required_argument, NULL, OPT_TTL },
+	{ "max-ttl", required_argument, NULL, OPT_MAX_TTL },
+	{ "private", required_argument, NULL, OPT_PRIVATE },
+	{ "quiet", no_argument, NULL, 'q' },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, 'V' },
+	{ NULL, 0, NULL, 0 },
+};
+
+static void usage(FILE *to)
+{
+	fputs("usage: plumbd [options]\n"
+	      "The agent: attaches probes to running processes on behalf of plumb. Runs in the foreground.\n\n"
+	      "  -s, --socket PATH       where to listen (default " PLUMB_SOCKET_PATH ")\n"
+	      "      --group NAME        whose members may connect (default plumb)\n"
+	      "      --budget PERCENT    CPU that probes may cost a process, of one core (default 10)\n"
+	      "      --max-budget PERCENT  what a request may ask for (default 100)\n"
+	      "      --ttl SECONDS       default life of a request (default 600)\n"
+	      "      --max-ttl SECONDS   longest life of a request (default 86400)\n"
+	      "      --ring-kib N        size of one event buffer (default 4096)\n"
+	      "      --attach METHOD     auto, session, multi or perf: how breakpoints are attached (default auto)\n"
+	      "  -q, --quiet             log warnings and errors only\n"
+	      "  -h, --help              this text\n"
+	      "      --version           the version\n", to);
+}
+
+/* A number in [min, max], with an optional '%'. */
+static int number(const char *text, double min, double max, double *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtod(text, &end);
+	if (end == text || (*end && strcmp(end, "%")) || errno || !(*out >= min && *out <= max)) {
+		fprintf(stderr, "plumbd: '%s' must be a number from %g to %g\n", text, min, max);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int set_number(int opt, const char *text, struct agent_options *o)
+{
+	double v = 0;
+	int rc;
+
+	switch (opt) {
+	case OPT_BUDGET:
+		rc = number(text, 0.01, 10000, &v);
+		o->budget_ppm = (uint32_t)(v * 1e4);
+		return rc;
+	case OPT_MAX_BUDGET:
+		rc = number(text, 0.01, 10000, &v);
+		o->max_budget_ppm = (uint32_t)(v * 1e4);
+		return rc;
+	case OPT_RING:
+		rc = number(text, 4, 1 << 20, &v);
+		o->ring_bytes = (uint32_t)v << 10;
+		return rc;
+	case OPT_TTL:
+		rc = number(text, 1, 1e7, &v);
+		o->ttl_ns = (uint64_t)(v * 1e9);
+		return rc;
+	case OPT_MAX_TTL:
+		rc = number(text, 1, 1e7, &v);
+		o->max_ttl_ns = (uint64_t)(v * 1e9);
+		return rc;
+	default:
+		rc = number(text, 3, 1 << 20, &v);
+		o->private_fd = (int)v;
+		return rc;
+	}
+}
+
+/* -> 0 to go on, else the exit code + 1 */
+static int read_options(int argc, char **argv, struct agent_options *o)
+{
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "s:qhV", long_options, NULL)) != -1) {
+		switch (opt) {
+		case 's':
+			o->socket_path = optarg;
+			break;
+		case OPT_GROUP:
+			o->socket_group = optarg;
+			break;
+		case OPT_ATTACH:
+			if (attach_method_parse(optarg, &o->method)) {
+				fprintf(stderr, "plumbd: --attach is auto, session, multi or perf, not '%s'\n", optarg);
+				return EXIT_USAGE + 1;
+			}
+			break;
+		case 'q':
+			log_set_level(LOG_LEVEL_WARN);
+			break;
+		case 'h':
+			usage(stdout);
+			return 1;
+		case 'V':
+			puts("plumbd " PLUMB_VERSION);
+			return 1;
+		case '?':
+			usage(stderr);
+			return EXIT_USAGE + 1;
+		default:
+			if (set_number(opt, optarg, o))
+				return EXIT_USAGE + 1;
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "plumbd: unexpected argument '%s'\n", argv[optind]);
+		return EXIT_USAGE + 1;
+	}
+	if (o->budget_ppm > o->max_budget_ppm)
+		o->budget_ppm = o->max_budget_ppm;
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct agent_options options;
+	struct agent *agent = NULL;
+	struct error err = { 0 };
+	int rc;
+
+	agent_options_default(&options);
+	rc = read_options(argc, argv, &options);
+	if (rc)
+		return rc - 1;
+	signal(SIGPIPE, SIG_IGN);
+	if (options.private_fd >= 0)
+		log_set_level(LOG_LEVEL_ERROR);
+	rc = agent_new(&options, &agent, &err);
+	if (rc) {
+		fprintf(stderr, "plumbd: %s%s%s\n", err.text, err.hint[0] ? "; " : "", err.hint);
+		return EXIT_FAILED;
+	}
+	log_info("agent", "ready", "socket=%s", options.private_fd >= 0 ? "private" : options.socket_path);
+	rc = agent_run(agent);
+	agent_free(agent);
+	return rc ? EXIT_FAILED : 0;
+}

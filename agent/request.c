@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The life of a trace or stat:
+ *
+ *   STARTING  the target's processes are found, their files resolved (in workers), the plans loaded and attached
+ *   RUNNING   events and ticks go to the client
+ *   ENDING    breakpoints are being removed (in the reaper's thread); then the rings are drained a last time, so that the
+ *             counters in END are final, and the request is gone
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent_internal.h"
+#include "log.h"
+
+static const char *const verb_names[] = { [VERB_TRACE] = "trace", [VERB_STAT] = "stat" };
+
+struct request *request_find(struct agent *a, uint64_t id)
+{
+	struct request *rq;
+
+	LIST_FOREACH(rq, &a->requests, link)
+		if (rq->id == id)
+			return rq;
+	return NULL;
+}
+
+struct request *request_of_client(struct client *c, uint64_t wire_id)
+{
+	struct request *rq;
+
+	LIST_FOREACH(rq, &c->agent->requests, link)
+		if (rq->client == c && rq->wire_id == wire_id)
+			return rq;
+	return NULL;
+}
+
+static void request_free(struct request *rq)
+{
+	struct agent *a = rq->agent;
+	struct instance *in, *next;
+
+	jobs_cancel(rq);
+	watch_free_all(rq);
+	for (in = LIST_FIRST(&rq->instances); in; in = next) {
+		next = LIST_NEXT(in, link);
+		instance_free(in);
+	}
+	for (uint32_t i = 0; i < rq->args.n_probes; i++)
+		free(rq->module[i]);
+	request_args_free(&rq->args);
+	buf_free(&rq->chunk);
+	free(rq->known);
+	LIST_REMOVE(rq, link);
+	a->n_requests--;
+	free(rq);
+	if (a->stopping && !a->n_requests)
+		event_base_loopexit(a->base, NULL);
+}
+
+void request_drop(struct request *rq)
+{
+	request_free(rq);
+}
+
+void request_notice(struct request *rq, const char *code, const char *fmt, ...)
+{
+	struct frame f;
+	char text[600];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_info("request", code, "id=%lu text=\"%s\"", (unsigned long)rq->id, text);
+	if (!rq->client || rq->state == REQUEST_STARTING)
+		return;
+	frame_begin(&f, &rq->client->out, WIRE_NOTICE, 4);
+	msgpack_pack_uint64(&f.pk, rq->wire_id);
+	pack_text(&f.pk, code);
+	pack_text(&f.pk, text);
+	frame_end(&f);
+	client_flush(rq->client);
+}
+
+/* ---- ending ---- */
+
+static void send_end(struct request *rq)
+{
+	struct client *c = rq->client;
+	struct frame f;
+
+	if (!c)
+		return;
+	/* Totals must arrive: if a row per process does not fit into a frame, a row per probe does. */
+	for (int detail = 1; detail >= 0; detail--) {
+		frame_begin(&f, &c->out, WIRE_END, 5);
+		msgpack_pack_uint64(&f.pk, rq->wire_id);
+		pack_text(&f.pk, rq->end_reason);
+		pack_text(&f.pk, rq->end_text);
+		rows_pack(rq, detail, &f.pk);
+		if (!frame_end(&f))
+			break;
+	}
+	client_flush(c);
+}
+
+static void finish(struct request *rq)
+{
+	uint64_t calls, shipped;
+
+	stream_drain(rq->agent);
+	stream_flush(rq);
+	rows_totals(rq, &calls, &shipped);
+	log_info("request", "end", "id=%lu reason=%s calls=%lu shipped=%lu text=\"%s\"", (unsigned long)rq->id,
+		 rq->end_reason, (unsigned long)calls, (unsigned long)shipped, rq->end_text);
+	send_end(rq);
+	request_free(rq);
+}
+
+static void on_detached(void *arg)
+{
+	struct instance *in = arg;
+
+	in->rq->detaching--;
+	request_advance(in->rq);
+}
+
+static void detach_all(struct request *rq)
+{
+	struct instance *in;
+
+	LIST_FOREACH(in, &rq->instances, link) {
+		if (in->detached)
+			continue;
+		in->detached = true;
+		if (reaper_detach(rq->agent->reaper, in->loaded, 0, on_detached, in))
+			loader_detach(in->loaded, 0); /* no memory for the job: better late than not at all */
+		else
+			rq->detaching++;
+	}
+}
+
+static void on_ended(evutil_socket_t fd, short what, void *arg)
+{
+	struct request *rq = arg;
+
+	rq->detaching--;
+	request_advance(rq);
+}
+
+void request_end(struct request *rq, const char *reason, const char *fmt, ...)
+{
+	static const struct timeval at_once = { 0, 0 };
+	va_list ap;
+
+	if (rq->state == REQUEST_ENDING)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(rq->end_text, sizeof(rq->end_text), fmt, ap);
+	va_end(ap);
+	snprintf(rq->end_reason, sizeof(rq->end_reason), "%s", reason);
+	rq->state = REQUEST_ENDING;
+	jobs_cancel(rq);
+	detach_all(rq);
+	/* Never freed under the caller's feet: the last step runs from the loop. */
+	rq->detaching++;
+	if (event_base_once(rq->agent->base, -1, EV_TIMEOUT, on_ended, rq, &at_once))
+		log_error("request", "stuck", "id=%lu", (unsigned long)rq->id);
+}
+
+void request_client_gone(struct request *rq)
+{
+	bool keep = rq->args.keep && rq->state == REQUEST_RUNNING;
+
+	rq->client = NULL;
+	if (keep)
+		log_info("request", "kept", "id=%lu", (unsigned long)rq->id);
+	else
+		request_end(rq, "hangup", "the requester is gone");
+}
+
+/* ---- starting ---- */
+
+void request_failed(struct request *rq, const struct error *err, int64_t probe)
+{
+	if (rq->state == REQUEST_RUNNING) {
+		request_notice(rq, "failed", "%s", err->text);
+		return;
+	}
+	if (rq->state != REQUEST_STARTING)
+		return;
+	log_info("request", "refused", "id=%lu uid=%u text=\"%s\"", (unsigned long)rq->id, rq->uid, err->text);
+	if (rq->client)
+		client_reply_error(rq->client, rq->wire_id, err, probe);
+	rq->client = NULL;
+	request_end(rq, "refused", "%s", err->text);
+}
+
+void request_send_probe(struct request *rq, const struct instance *in)
+{
+	struct frame f;
+
+	if (!rq->client)
+		return;
+	frame_begin(&f, &rq->client->out, WIRE_PROBE, 3);
+	msgpack_pack_uint64(&f.pk, rq->wire_id);
+	instance_pack_probe(in, &f);
+	if (frame_end(&f))
+		log_error("request", "probe-too-large", "id=%lu", (unsigned long)rq->id);
+	client_flush(rq->client);
+}
+
+static void send_started(struct request *rq)
+{
+	struct client *c = rq->client;
+	struct instance *in;
+	struct frame f;
+
+	if (!c)
+		return;
+	client_reply_begin(c, &f, rq->wire_id, 1);
+	pack_key_u64(&f.pk, "id", rq->id);
+	frame_end(&f);
+	LIST_FOREACH(in, &rq->instances, link)
+		request_send_probe(rq, in);
+}
+
+void request_advance(struct request *rq)
+{
+	if (rq->state == REQUEST_ENDING) {
+		if (!rq->detaching)
+			finish(rq);
+		return;
+	}
+	if (rq->state != REQUEST_STARTING || !LIST_EMPTY(&rq->jobs))
+		return;
+	if (LIST_EMPTY(&rq->instances)) {
+		struct error err;
+
+		error_set(&err, ESRCH, "the target is gone");
+		request_failed(rq, &err, 0);
+		return;
+	}
+	rq->started_ns = now_ns();
+	rq->next_tick_ns = rq->started_ns + rq->args.tick_ns;
+	send_started(rq);
+	rq->state = REQUEST_RUNNING;
+	log_info("request", "start", "id=%lu verb=%s uid=%u probe=\"%s\"", (unsigned long)rq->id, verb_names[rq->verb],
+		 rq->uid, rq->args.probes[0]);
+}
+
+static int keep_modules(struct request *rq, struct error *err)
+{
+	for (uint32_t i = 0; i < rq->args.n_probes; i++) {
+		struct spec *s = NULL;
+		int rc = spec_parse(rq->args.probes[i], &s, err);
+
+		if (rc)
+			return rc;
+		rq->module[i] = s->module ? strdup(s->module) : NULL;
+		spec_free(s);
+	}
+	return 0;
+}
+
+/* Everything that the request covers now; later arrivals are watch.c's. */
+static int cover_target(struct request *rq, struct error *err, int64_t *probe)
+{
+	struct process *all = NULL;
+	size_t n = 0, allowed = 0;
+	int rc;
+
+	if (rq->args.target.kind == TARGET_PATH && rq->uid == 0) {
+		rc = cover_path(rq, err);
+		if (rc)
+			return rc;
+	}
+	rc = target_processes(&rq->args.target, &all, &n, err);
+	for (size_t i = 0; !rc && i < n; i++) {
+		if (policy_may_probe(rq->uid, &all[i], err))
+			continue;
+		allowed++;
+		rc = cover_process(rq, &all[i], err, probe);
+		if (!rc)
+			rc = watch_add(rq, &all[i]);
+	}
+	free(all);
+	if (rc)
+		return rc;
+	if (n && !allowed)
+		return -EPERM;
+	if (!allowed && !(rq->args.target.kind == TARGET_PATH && rq->uid == 0))
+		return error_set(err, ESRCH, "no process of yours maps that file");
+	return 0;
+}
+
+void request_start(struct client *c, uint64_t wire_id, enum request_verb verb, const msgpack_object *args)
+{
+	struct agent *a = c->agent;
+	struct request *rq = calloc(1, sizeof(*rq));
+	struct error err = { 0 };
+	int64_t probe = 0;
+	int rc = 0;
+
+	if (a->n_requests >= a->opt.max_requests || a->stopping)
+		rc = error_set(&err, EAGAIN, "the agent has %u open requests, its limit", a->n_requests);
+	else if (request_of_client(c, wire_id))
+		rc = error_set(&err, EEXIST, "request %lu is open already", (unsigned long)wire_id);
+	else if (!rq)
+		rc = error_set(&err, ENOMEM, "out of memory");
+	if (rc) {
+		client_reply_error(c, wire_id, &err, 0);
+		free(rq);
+		return;
+	}
+	rq->agent = a;
+	rq->client = c;
+	rq->wire_id = wire_id;
+	rq->id = ++a->next_request;
+	rq->uid = c->uid;
+	rq->verb = verb;
+	LIST_INSERT_HEAD(&a->requests, rq, link);
+	a->n_requests++;
+	rc = request_args_read(a, args, &rq->args, &err, &probe);
+	if (!rc)
+		rc = keep_modules(rq, &err);
+	if (!rc)
+		rc = cover_target(rq, &err, &probe);
+	if (rc)
+		request_failed(rq, &err, probe);
+	else
+		request_advance(rq);
+}
+
+/* ---- while it runs ---- */
+
+static void send_stats(struct request *rq, uint64_t now)
+{
+	struct client *c = rq->client;
+	struct frame f;
+
+	if (!c || rq->verb != VERB_STAT || client_backlog(c) > CLIENT_BACKLOG_MAX)
+		return;
+	for (int detail = 1; detail >= 0; detail--) {
+		frame_begin(&f, &c->out, WIRE_STATS, 4);
+		msgpack_pack_uint64(&f.pk, rq->wire_id);
+		msgpack_pack_uint64(&f.pk, now + wall_offset_ns());
+		rows_pack(rq, detail, &f.pk);
+		if (!frame_end(&f))
+			break;
+	}
+	client_flush(c);
+}
+
+void request_tick(struct request *rq, uint64_t now)
+{
+	if (rq->state != REQUEST_RUNNING)
+		return;
+	if (now - rq->started_ns >= rq->args.ttl_ns) {
+		request_end(rq, "ttl", "its time to live of %lu s is over", (unsigned long)(rq->args.ttl_ns / 1000000000ULL));
+		return;
+	}
+	if (rq->args.for_ns && now - rq->started_ns >= rq->args.for_ns) {
+		request_end(rq, "for", "the time asked for is over");
+		return;
+	}
+	if (now < rq->next_tick_ns)
+		return;
+	rq->next_tick_ns += rq->args.tick_ns;
+	if (rq->next_tick_ns < now)
+		rq->next_tick_ns = now + rq->args.tick_ns;
+	send_stats(rq, now);
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Events from the rings to the clients.  While there is traffic the rings are polled, the faster the fuller they are;
+ * after two empty polls the agent asks the kernel for a wake-up and sleeps.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent_internal.h"
+#include "decode.h"
+
+enum {
+	POLL_BUSY_MS = 1,
+	POLL_MS = 10,
+	POLL_QUIET_MS = 40,
+	QUIET_EVENTS = 200,      /* per poll: fewer are polled at leisure */
+	BATCH_EVENTS = 1 << 16,  /* at most, before the loop looks at its other work */
+};
+
+static void send_process(struct request *rq, const struct known_process *k)
+{
+	struct frame f;
+
+	frame_begin(&f, &rq->client->out, WIRE_NOTICE, 4);
+	msgpack_pack_uint64(&f.pk, rq->wire_id);
+	pack_text(&f.pk, "process");
+	msgpack_pack_map(&f.pk, 2);
+	pack_key_u64(&f.pk, "pid", (uint64_t)k->pid);
+	pack_key_text(&f.pk, "comm", k->comm);
+	frame_end(&f);
+	client_flush(rq->client);
+}
+
+/* Records carry pids only: the client is told each process's name once. */
+static void know_process(struct request *rq, pid_t pid)
+{
+	struct known_process *k;
+	bool added = false;
+
+	if (rq->n_known && rq->known[rq->last_known].pid == pid && rq->known[rq->last_known].sent)
+		return;
+	k = watch_know(rq, pid, NULL, &added);
+	if (!k)
+		return;
+	rq->last_known = (size_t)(k - rq->known);
+	if (!k->sent)
+		send_process(rq, k);
+	k->sent = true;
+}
+
+void stream_flush(struct request *rq)
+{
+	struct client *c = rq->client;
+	struct frame f;
+
+	if (rq->chunk_records && c) {
+		frame_begin(&f, &c->out, WIRE_CHUNK, 7);
+		msgpack_pack_uint64(&f.pk, rq->wire_id);
+		msgpack_pack_uint64(&f.pk, ++rq->sequence);
+		msgpack_pack_uint64(&f.pk, rq->chunk_base_ns + wall_offset_ns());
+		msgpack_pack_uint32(&f.pk, rq->chunk_records);
+		msgpack_pack_int(&f.pk, WIRE_CODEC_NONE);
+		msgpack_pack_bin(&f.pk, rq->chunk.len);
+		msgpack_pack_bin_body(&f.pk, rq->chunk.data, rq->chunk.len);
+		frame_end(&f);
+		client_flush(c);
+	}
+	rq->chunk_records = 0;
+	buf_clear(&rq->chunk);
+}
+
+static void take_event(const struct event *ev, size_t len, void *arg)
+{
+	struct agent *a = arg;
+	struct instance *in = a->probe[ev->probe % PROBE_TABLE];
+	struct request *rq;
+
+	if (!in || in->id != ev->probe || len < in->resolved.plan.event_bytes)
+		return;
+	rq = in->rq;
+	if (rq->args.limit && rq->delivered >= rq->args.limit)
+		return;
+	if (!rq->client || client_backlog(rq->client) > CLIENT_BACKLOG_MAX) {
+		in->drop_client++;
+		return;
+	}
+	know_process(rq, (pid_t)ev->pid);
+	if (!rq->chunk_records)
+		rq->chunk_base_ns = ev->ts_ns;
+	in->unread_fault += decode_event(&in->resolved.layout, ev, rq->chunk_base_ns, &rq->chunk);
+	in->unread_place += in->n_unreadable;
+	rq->chunk_records++;
+	rq->delivered++;
+	if (rq->chunk.len >= CHUNK_BYTES)
+		stream_flush(rq);
+}
+
+static size_t take_batch(struct agent *a)
+{
+	size_t n = rings_consume(a->rings, take_event, a, BATCH_EVENTS);
+	struct request *rq, *next;
+
+	for (rq = LIST_FIRST(&a->requests); rq; rq = next) {
+		next = LIST_NEXT(rq, link);
+		stream_flush(rq);
+		if (rq->args.limit && rq->delivered >= rq->args.limit && rq->state == REQUEST_RUNNING)
+			request_end(rq, "limit", "the number of calls asked for was shown");
+	}
+	return n;
+}
+
+void stream_drain(struct agent *a)
+{
+	while (take_batch(a) == BATCH_EVENTS)
+		;
+}
+
+static void poll_again(struct agent *a, unsigned ms)
+{
+	struct timeval tv = { .tv_usec = ms * 1000 };
+
+	event_add(a->ring_timer, &tv);
+}
+
+static void on_poll(evutil_socket_t fd, short what, void *arg)
+{
+	struct agent *a = arg;
+	size_t n = take_batch(a);
+
+	event_del(a->ring_wake);
+	if (n) {
+		a->quiet_polls = 0;
+		poll_again(a, n < QUIET_EVENTS ? POLL_QUIET_MS : n < 10 * QUIET_EVENTS ? POLL_MS : POLL_BUSY_MS);
+	} else if (++a->quiet_polls < 2) {
+		poll_again(a, POLL_QUIET_MS);
+	} else if (rings_arm(a->rings)) {
+		event_add(a->ring_wake, NULL);
+	} else {
+		poll_again(a, POLL_BUSY_MS); /* an event that is being written */
+	}
+}
+
+int stream_start(struct agent *a, struct error *err)
+{
+	a->ring_timer = evtimer_new(a->base, on_poll, a);
+	a->ring_wake = event_new(a->base, rings_epoll_fd(a->rings), EV_READ, on_poll, a);
+	if (!a->ring_timer || !a->ring_wake)
+		return error_set(err, ENOMEM, "out of memory");
+	poll_again(a, POLL_MS);
+	return 0;
+}
+
+void stream_stop(struct agent *a)
+{
+	if (a->ring_timer)
+		event_free(a->ring_timer);
+	if (a->ring_wake)
+		event_free(a->ring_wake);
+}

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a client may ask for: one table. What reads ELF files runs in a worker and answers later. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent_internal.h"
+#include "feature.h"
+#include "inventory.h"
+
+/* A question that a worker is answering. Owns its arguments; outlives its client if it must. */
+struct question {
+	LIST_ENTRY(question) link;
+	struct agent *agent;
+	struct client *client;
+	uint64_t id;
+	struct worker *worker;
+	struct request_args args;      /* explain */
+	uint32_t index;
+	struct resolve_request resolve;
+	struct inventory inventory;    /* ps, funcs */
+	char path[PATH_MAX], root[32];
+	int fd, exe_fd;
+};
+
+static void question_free(struct question *q)
+{
+	LIST_REMOVE(q, link);
+	worker_cancel(q->worker);
+	request_args_free(&q->args);
+	inventory_free(&q->inventory);
+	if (q->fd >= 0)
+		close(q->fd);
+	if (q->exe_fd >= 0)
+		close(q->exe_fd);
+	free(q);
+}
+
+void questions_cancel(struct agent *a, const struct client *c)
+{
+	struct question *q, *next;
+
+	for (q = LIST_FIRST(&a->questions); q; q = next) {
+		next = LIST_NEXT(q, link);
+		if (!c || q->client == c)
+			question_free(q);
+	}
+}
+
+static struct question *question_new(struct client *c, uint64_t id)
+{
+	struct question *q = calloc(1, sizeof(*q));
+	struct error err;
+
+	if (!q) {
+		error_set(&err, ENOMEM, "out of memory");
+		client_reply_error(c, id, &err, 0);
+		return NULL;
+	}
+	q->agent = c->agent;
+	q->client = c;
+	q->id = id;
+	q->fd = q->exe_fd = -1;
+	LIST_INSERT_HEAD(&c->agent->questions, q, link);
+	return q;
+}
+
+static void refuse(struct question *q, const struct error *err, int64_t probe)
+{
+	client_reply_error(q->client, q->id, err, probe);
+	question_free(q);
+}
+
+/* ---- explain ---- */
+
+static void on_explained(const char *data, size_t len, const struct error *failed, void *arg)
+{
+	struct question *q = arg;
+	struct resolve_answer answer = { 0 };
+	char *text = NULL;
+	struct frame f;
+
+	q->worker = NULL;
+	if (failed)
+		answer.err = *failed;
+	else
+		resolve_answer_read(data, len, &answer, &text);
+	if (!answer.err.code && !text)
+		error_set(&answer.err, EPROTO, "the resolver gave no answer");
+	if (answer.err.code) {
+		refuse(q, &answer.err, answer.probe_index == UINT32_MAX ? -1 : (int64_t)answer.probe_index);
+	} else {
+		client_reply_begin(q->client, &f, q->id, 1);
+		pack_key_text(&f.pk, "text", text);
+		frame_end(&f);
+		client_flush(q->client);
+		question_free(q);
+	}
+	resolve_answer_free(&answer);
+	free(text);
+}
+
+/* The first process of a target that the client may look into. */
+static int first_process(struct client *c, const struct target *t, struct process *out, struct error *err)
+{
+	struct process *all = NULL;
+	size_t n = 0, i;
+	int rc = target_processes(t, &all, &n, err);
+
+	for (i = 0; !rc && i < n && policy_may_probe(c->uid, &all[i], err); i++)
+		;
+	if (!rc && i == n)
+		rc = n ? -EPERM : error_set(err, ESRCH, "no process maps %s", t->text);
+	if (!rc)
+		*out = all[i];
+	free(all);
+	return rc;
+}
+
+static int open_file_of(struct question *q, const struct target *t, const char *module, struct error *err)
+{
+	struct process p;
+	struct module m;
+	int rc = first_process(q->client, t, &p, err);
+
+	if (rc)
+		return rc;
+	if (!module && t->kind == TARGET_PATH)
+		module = t->text;
+	rc = module_find(p.pid, module, &m, err);
+	if (rc)
+		return rc;
+	snprintf(q->path, sizeof(q->path), "%s", m.path);
+	snprintf(q->root, sizeof(q->root), "/proc/%d/root", p.pid);
+	q->fd = module_open(p.pid, &m, err);
+	if (q->fd >= 0 && !module_find(p.pid, NULL, &m, NULL))
+		q->exe_fd = module_open(p.pid, &m, NULL);
+	return q->fd < 0 ? q->fd : 0;
+}
+
+static void verb_explain(struct client *c, uint64_t id, const msgpack_object *args)
+{
+	struct question *q = question_new(c, id);
+	struct error err = { 0 };
+	struct spec *s = NULL;
+	int64_t probe = 0;
+	int rc;
+
+	if (!q)
+		return;
+	rc = request_args_read(c->agent, args, &q->args, &err, &probe);
+	if (!rc)
+		rc = spec_parse(q->args.probes[0], &s, &err);
+	if (!rc)
+		rc = open_file_of(q, &q->args.target, s->module, &err);
+	spec_free(s);
+	q->resolve = (struct resolve_request){
+		.fd = q->fd, .exe_fd = q->exe_fd, .path = q->path, .root = q->root,
+		.probes = (const char *const *)q->args.probes, .index = &q->index, .n_index = 1,
+		.error_expr = q->args.error_expr, .errors_only = q->args.errors_only, .ship = true,
+		.limits = q->args.limits, .costs = c->agent->costs,
+		.method = loader_describe_method(c->agent->opt.method),
+	};
+	if (!rc)
+		rc = worker_start(c->agent->base, explain_work, &q->resolve, on_explained, q, &q->worker, &err);
+	if (rc)
+		refuse(q, &err, probe);
+}
+
+/* ---- ps, funcs: the worker writes the whole payload ---- */
+
+static void on_inventory(const char *data, size_t len, const struct error *failed, void *arg)
+{
+	struct question *q = arg;
+	struct error err = { 0 };
+	struct frame f;
+
+	q->worker = NULL;
+	if (failed)
+		err = *failed;
+	else if (inventory_read(data, len, &data, &len, &err) == 0) {
+		frame_begin(&f, &q->client->out, WIRE_REPLY, 4);
+		msgpack_pack_uint64(&f.pk, q->id);
+		msgpack_pack_true(&f.pk);
+		buf_add(&q->client->out, data, len);
+		if (frame_end(&f) == 0) {
+			client_flush(q->client);
+			question_free(q);
+			return;
+		}
+		error_set(&err, EMSGSIZE, "the answer is too large"), error_hint(&err, "ask for fewer with a GLOB");
+	}
+	refuse(q, &err, 0);
+}
+
+static void verb_ps(struct client *c, uint64_t id, const msgpack_object *args)
+{
+	struct question *q = question_new(c, id);
+	struct error err = { 0 };
+	int rc;
+
+	if (!q)
+		return;
+	q->inventory.uid = c->uid;
+	rc = process_list(&q->inventory.processes, &q->inventory.n_processes);
+	if (rc)
+		error_set(&err, -rc, "cannot list the processes: %s", strerror(-rc));
+	else
+		rc = worker_start(c->agent->base, inventory_ps_work, &q->inventory, on_inventory, q, &q->worker, &err);
+	if (rc)
+		refuse(q, &err, 0);
+}
+
+static void verb_funcs(struct client *c, uint64_t id, const msgpack_object *args)
+{
+	struct question *q = question_new(c, id);
+	struct error err = { 0 };
+	int rc;
+
+	if (!q)
+		return;
+	q->inventory.glob = object_text(map_get(args, "glob"), 1024);
+	q->inventory.module = object_text(map_get(args, "module"), PATH_MAX - 1);
+	rc = request_target_read(map_get(args, "target"), &q->args.target, &err);
+	if (!rc)
+		rc = open_file_of(q, &q->args.target, q->inventory.module, &err);
+	q->inventory.fd = q->fd;
+	q->inventory.path = q->path;
+	q->inventory.root = q->root;
+	if (!rc)
+		rc = worker_start(c->agent->base, inventory_funcs_work, &q->inventory, on_inventory, q, &q->worker, &err);
+	if (rc)
+		refuse(q, &err, 0);
+}
+
+/* ---- answered at once ---- */
+
+static void verb_doctor(struct client *c, uint64_t id, const msgpack_object *args)
+{
+	const struct feature *f;
+	struct frame fr;
+	size_t n;
+
+	f = features(&n);
+	client_reply_begin(c, &fr, id, 1);
+	pack_key(&fr.pk, "checks");
+	msgpack_pack_array(&fr.pk, n);
+	for (size_t i = 0; i < n; i++) {
+		msgpack_pack_array(&fr.pk, 4);
+		pack_text(&fr.pk, f[i].name);
+		pack_text(&fr.pk, feature_state_name(f[i].state));
+		pack_text(&fr.pk, f[i].detail[0] ? f[i].detail : f[i].gives);
+		pack_text(&fr.pk, f[i].advice ? f[i].advice : "");
+	}
+	frame_end(&fr);
+	client_flush(c);
+}
+
+static void pack_target(const struct target *t, msgpack_packer *pk)
+{
+	char text[PATH_MAX + 8];
+
+	if (t->kind == TARGET_PID)
+		snprintf(text, sizeof(text), "-p %d", t->pid);
+	else
+		snprintf(text, sizeof(text), "%s %s", t->kind == TARGET_NAME ? "-s" : "-x", t->text);
+	pack_text(pk, text);
+}
+
+static void pack_request(struct request *rq, uint64_t now, msgpack_packer *pk)
+{
+	static const char *const states[] = { "starting", "running", "ending" };
+	uint64_t age = rq->started_ns ? now - rq->started_ns : 0, calls, shipped;
+
+	rows_totals(rq, &calls, &shipped);
+	msgpack_pack_array(pk, 10);
+	msgpack_pack_uint64(pk, rq->id);
+	pack_text(pk, rq->verb == VERB_TRACE ? "trace" : "stat");
+	pack_target(&rq->args.target, pk);
+	msgpack_pack_array(pk, rq->args.n_probes);
+	for (uint32_t i = 0; i < rq->args.n_probes; i++)
+		pack_text(pk, rq->args.probes[i]);
+	msgpack_pack_uint32(pk, rq->uid);
+	msgpack_pack_uint64(pk, age);
+	msgpack_pack_uint64(pk, age < rq->args.ttl_ns ? rq->args.ttl_ns - age : 0);
+	pack_text(pk, rq->client ? states[rq->state] : "kept");
+	msgpack_pack_uint64(pk, calls);
+	msgpack_pack_uint64(pk, shipped);
+}
+
+static void verb_list(struct client *c, uint64_t id, const msgpack_object *args)
+{
+	struct request *rq;
+	struct frame f;
+	unsigned n = 0;
+
+	LIST_FOREACH(rq, &c->agent->requests, link)
+		n += policy_may_manage(c->uid, rq);
+	client_reply_begin(c, &f, id, 1);
+	pack_key(&f.pk, "requests");
+	msgpack_pack_array(&f.pk, n);
+	LIST_FOREACH(rq, &c->agent->requests, link)
+		if (policy_may_manage(c->uid, rq))
+			pack_request(rq, now_ns(), &f.pk);
+	frame_end(&f);
+	client_flush(c);
+}
+
+static void verb_rm(struct client *c, uint64_t id, const msgpack_object *args)
+{
+	struct request *rq = NULL;
+	struct error err;
+	struct frame f;
+	uint64_t which;
+
+	if (object_u64(map_get(args, "id"), &which))
+		rq = request_find(c->agent, which);
+	if (!rq || !policy_may_manage(c->uid, rq)) {
+		error_set(&err, ENOENT, "no such request of yours"), error_hint(&err, "plumb list shows them");
+		client_reply_error(c, id, &err, 0);
+		return;
+	}
+	request_end(rq, "removed", "it was removed with plumb rm");
+	client_reply_begin(c, &f, id, 0);
+	frame_end(&f);
+	client_flush(c);
+}
+
+static void verb_stop(struct client *c, uint64_t id, const msgpack_object *args)
+{
+	struct request *rq = NULL;
+	struct error err;
+	uint64_t which;
+
+	if (object_u64(map_get(args, "id"), &which))
+		rq = request_of_client(c, which);
+	if (rq) {
+		request_end(rq, "stopped", "the requester stopped it");
+		return;
+	}
+	error_set(&err, ENOENT, "no such request of this connection");
+	client_reply_error(c, id, &err, 0);
+}
+
+static void verb_trace(struct client *c, uint64_t id, const msgpack_object *args)
+{
+	request_start(c, id, VERB_TRACE, args);
+}
+
+static void verb_stat(struct client *c, uint64_t id, const msgpack_object *args)
+{
+	request_start(c, id, VERB_STAT, args);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(struct client *c, uint64_t id, const msgpack_object *args);
+} verbs[] = {
+	{ "trace", verb_trace }, { "stat", verb_stat }, { "explain", verb_explain }, { "funcs", verb_funcs },
+	{ "ps", verb_ps }, { "list", verb_list }, { "rm", verb_rm }, { "doctor", verb_doctor }, { "stop", verb_stop },
+};
+
+void verb_dispatch(struct client *c, uint64_t id, const char *verb, const msgpack_object *args)
+{
+	struct error err;
+
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		if (!strcmp(verbs[i].name, verb)) {
+			verbs[i].run(c, id, args);
+			return;
+		}
+	}
+	error_set(&err, ENOSYS, "this agent does not know the request '%s'", verb);
+	client_reply_error(c, id, &err, 0);
+}
