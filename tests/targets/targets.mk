@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+# The programs that tests and the demo probe.  They are built as users build theirs: without the flags, the warnings and
+# the sanitizers of plumb itself, except for the warnings.
+#
+# TARGET_BIN: all of them, below $(BUILD)/targets
+
+TARGET_DIR    := $(BUILD)/targets
+TARGET_CC     ?= gcc
+TARGET_CLANG  ?= clang-19
+TARGET_CFLAGS := -std=gnu11 -g -D_GNU_SOURCE -pthread -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes \
+                 -Wmissing-prototypes -Wno-unused-parameter
+
+# ---- exact, in variants: $(call exact_variant,name,compiler,compile flags,link flags) ----
+EXACT_SRC := exact exact_take exact_give exact_flow exact_step exact_step_take
+define exact_variant
+$(TARGET_DIR)/obj-$(1)/%.o: tests/targets/%.c
+	@mkdir -p $$(@D)
+	$(2) $(TARGET_CFLAGS) $(3) -MMD -MP -c -o $$@ $$<
+$(TARGET_DIR)/exact-$(1): $(EXACT_SRC:%=$(TARGET_DIR)/obj-$(1)/%.o)
+	$(2) -pthread $(4) -o $$@ $$^
+TARGET_BIN += $(TARGET_DIR)/exact-$(1)
+endef
+
+$(eval $(call exact_variant,gcc-O0,$(TARGET_CC),-O0 -fPIE,-pie))
+$(eval $(call exact_variant,gcc-O2,$(TARGET_CC),-O2 -fPIE,-pie))
+$(eval $(call exact_variant,gcc-O2-nopie,$(TARGET_CC),-O2 -fno-pie,-no-pie))
+$(eval $(call exact_variant,clang-O0,$(TARGET_CLANG),-O0 -fPIE,-pie))
+$(eval $(call exact_variant,clang-O2,$(TARGET_CLANG),-O2 -fPIE,-pie))
+
+# Without debug information, but with the names that a dynamic linker needs.
+$(TARGET_DIR)/exact-stripped: $(EXACT_SRC:%=$(TARGET_DIR)/obj-gcc-O2/%.o)
+	$(TARGET_CC) -pthread -pie -rdynamic -s -o $@ $^
+
+# Debug information in a file beside it: found by debuglink, and by build-id if it is installed under that name.
+$(TARGET_DIR)/exact-split: $(EXACT_SRC:%=$(TARGET_DIR)/obj-gcc-O2/%.o)
+	$(TARGET_CC) -pthread -pie -Wl,--build-id=sha1 -o $@.whole $^
+	objcopy --only-keep-debug $@.whole $@.debug
+	objcopy --strip-debug --strip-unneeded --add-gnu-debuglink=$@.debug $@.whole $@
+	rm -f $@.whole
+$(TARGET_DIR)/exact-split.debug: $(TARGET_DIR)/exact-split ;
+TARGET_BIN += $(TARGET_DIR)/exact-stripped $(TARGET_DIR)/exact-split $(TARGET_DIR)/exact-split.debug
+
+# ---- the others, as a distribution builds: gcc -O2 -g ----
+$(TARGET_DIR)/obj/%.o: tests/targets/%.c
+	@mkdir -p $(@D)
+	$(TARGET_CC) $(TARGET_CFLAGS) -O2 -fPIC -MMD -MP -c -o $@ $<
+
+ORDERD_SRC := $(wildcard tests/targets/orderd/*.c)
+$(TARGET_DIR)/orderd: $(ORDERD_SRC:tests/targets/%.c=$(TARGET_DIR)/obj/%.o)
+	$(TARGET_CC) -pthread -o $@ $^
+$(TARGET_DIR)/orderload $(TARGET_DIR)/busy $(TARGET_DIR)/execer: $(TARGET_DIR)/%: $(TARGET_DIR)/obj/%.o
+	$(TARGET_CC) -pthread -o $@ $^
+$(TARGET_DIR)/libshared.so: $(TARGET_DIR)/obj/libshared.o
+	$(TARGET_CC) -shared -Wl,-soname,libshared.so -o $@ $^
+$(TARGET_DIR)/uselib: $(TARGET_DIR)/obj/uselib.o $(TARGET_DIR)/libshared.so
+	$(TARGET_CC) -o $@ $< -L$(TARGET_DIR) -lshared -Wl,-rpath,'$$ORIGIN' -ldl
+# Does not depend on the library: it comes by dlopen only.
+$(TARGET_DIR)/obj/uselib-late.o: tests/targets/uselib.c
+	@mkdir -p $(@D)
+	$(TARGET_CC) $(TARGET_CFLAGS) -O2 -fPIC -DUSELIB_LATE -MMD -MP -c -o $@ $<
+$(TARGET_DIR)/uselib-late: $(TARGET_DIR)/obj/uselib-late.o $(TARGET_DIR)/libshared.so
+	$(TARGET_CC) -o $@ $< -Wl,-rpath,'$$ORIGIN' -ldl
+TARGET_BIN += $(TARGET_DIR)/orderd $(TARGET_DIR)/orderload $(TARGET_DIR)/busy $(TARGET_DIR)/execer $(TARGET_DIR)/libshared.so $(TARGET_DIR)/uselib $(TARGET_DIR)/uselib-late
+
+test-targets: $(TARGET_BIN)
