@@ -196,6 +196,7 @@ static struct debuginfo *debuginfo_new(struct image *img)
 	di->img = img;
 	di->fd = di->alt_fd = -1;
 	di->ranges.item_size = sizeof(struct unit_range);
+	di->symbols.item_size = sizeof(struct symbol);
 	return di;
 }
 
@@ -239,6 +240,7 @@ void debuginfo_close(struct debuginfo *di)
 	keyed_free(&di->functions, NULL);
 	definitions_free(di);
 	list_free(&di->ranges);
+	list_free(&di->symbols);
 	pool_free(&di->pool);
 	if (di->dwarf)
 		dwarf_end(di->dwarf);

@@ -185,6 +185,9 @@ static void classify_value(struct debuginfo *di, enum language lang, struct type
 		return;
 	}
 	classify(di, t, 0, 0, c);
+	/* Only C++ has empty values that have a size; gcc forgets the members of transparent unions. */
+	if (t->size && lang != LANG_CXX && c->word[0] == CLASS_NONE && c->word[1] == CLASS_NONE)
+		c->word[0] = CLASS_UNKNOWN;
 	if (c->word[0] == CLASS_UNKNOWN || c->word[1] == CLASS_UNKNOWN)
 		c->word[0] = CLASS_UNKNOWN;
 	else if (c->word[0] == CLASS_MEMORY || c->word[1] == CLASS_MEMORY ||

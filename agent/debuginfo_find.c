@@ -6,14 +6,13 @@
  */
 #include <errno.h>
 #include <fnmatch.h>
-#include <gelf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "debuginfo_internal.h"
 
-enum { ADDRESSES_MAX = 4096, OFFERS_MAX = 500000, SYMBOLS_MAX = 16 << 20 };
+enum { ADDRESSES_MAX = 4096, OFFERS_MAX = 500000 };
 
 struct search {
 	struct debuginfo *di;
@@ -43,53 +42,18 @@ static bool symbol_may_be(const struct search *s, const char *sym, bool *exact)
 	       !strstr(sym, ".cold");
 }
 
-static void consider(struct search *s, const char *name, uint64_t addr)
+static int consider_symbol(const struct symbol *sym, void *arg)
 {
+	struct search *s = arg;
 	struct candidate *c;
 	bool exact;
 
-	if (!symbol_may_be(s, name, &exact) || s->addresses.count >= ADDRESSES_MAX)
-		return;
+	if (!symbol_may_be(s, sym->name, &exact) || s->addresses.count >= ADDRESSES_MAX)
+		return 0;
 	c = list_add(&s->addresses);
 	if (c)
-		*c = (struct candidate){ addr, exact };
-}
-
-static int consider_symbol(const struct symbol *sym, void *arg)
-{
-	consider(arg, sym->name, sym->addr);
+		*c = (struct candidate){ sym->addr, exact };
 	return 0;
-}
-
-/* A separate debug file has the full symbol table that was stripped from the program. */
-static void consider_debug_symbols(struct search *s, Elf_Scn *scn, const GElf_Shdr *sh)
-{
-	Elf_Data *data = elf_getdata(scn, NULL);
-	size_t n = data ? data->d_size / sizeof(Elf64_Sym) : 0;
-
-	for (size_t i = 0; i < n && i < SYMBOLS_MAX; i++) {
-		GElf_Sym sym;
-		const char *name;
-
-		if (!gelf_getsym(data, (int)i, &sym) || GELF_ST_TYPE(sym.st_info) != STT_FUNC || sym.st_value == 0)
-			continue;
-		name = elf_strptr(s->di->elf, sh->sh_link, sym.st_name);
-		if (name)
-			consider(s, name, sym.st_value);
-	}
-}
-
-static void consider_all(struct search *s)
-{
-	Elf_Scn *scn = NULL;
-
-	image_each(s->di->img, consider_symbol, s);
-	while (s->di->separate && (scn = elf_nextscn(s->di->elf, scn))) {
-		GElf_Shdr sh;
-
-		if (gelf_getshdr(scn, &sh) && sh.sh_type == SHT_SYMTAB)
-			consider_debug_symbols(s, scn, &sh);
-	}
 }
 
 /* ---- confirming ---- */
@@ -156,7 +120,7 @@ static void find_by_symbols(struct search *s)
 
 	snprintf(s->marker, sizeof(s->marker), "%zu%.280s", strcspn(last, "<"), last);
 	s->marker[strcspn(s->marker, "<")] = '\0';
-	consider_all(s);
+	symbols_each(s->di, consider_symbol, s);
 	if (s->addresses.count > 1)
 		qsort(s->addresses.items, s->addresses.count, sizeof(struct candidate), candidate_compare);
 	for (size_t i = 0; i < s->addresses.count && budget_take(s->di); i++) {
@@ -303,7 +267,7 @@ static void find(struct search *s, struct error *err)
 	each_subprogram(s->di, find_visit, s);
 	if (s->found.count)
 		return;
-	image_each(s->di->img, offer_symbol, s);
+	symbols_each(s->di, offer_symbol, s);
 	not_found(s, err);
 }
 

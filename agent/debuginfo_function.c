@@ -20,10 +20,21 @@ struct building {
 
 /* ---- name, symbol, line ---- */
 
-/* gcc's names for copies that it changed: "f.isra.0", "f.constprop.1", "f.part.2". */
+/* How compilers name the copies whose parameters or result they changed: "f.isra.0", "f.specialized.1". */
 static bool is_changed_clone(const char *symbol)
 {
-	return strstr(symbol, ".isra.") || strstr(symbol, ".constprop.") || strstr(symbol, ".part.");
+	static const char *const marks[] = { ".isra.", ".constprop.", ".part.", ".specialized.", ".argprom", ".argelim" };
+
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
+		if (strstr(symbol, marks[i]))
+			return true;
+	return false;
+}
+
+/* Constants were put in for parameters; the result is still that of the source. */
+static bool keeps_result(const char *symbol)
+{
+	return !strstr(symbol, ".isra.") && !strstr(symbol, ".part.");
 }
 
 static const char *pool_text(struct debuginfo *di, const char *text)
@@ -41,11 +52,14 @@ static void set_names(struct building *b)
 
 	fn->name = qualified_name(b->di, &b->die, b->u->lang);
 	b->local = true;
-	if (fn->addr && image_symbol_at(b->di->img, fn->addr, &sym) == 0 && sym.addr == fn->addr) {
+	if (fn->addr && symbol_at(b->di, fn->addr, &sym)) {
 		b->local = sym.local;
 		b->changed = is_changed_clone(sym.name);
 		if (!*linkage || b->changed)
 			linkage = pool_text(b->di, sym.name);
+	} else {
+		/* A stripped symbol: every changed clone is a copy of an abstract instance. */
+		b->changed = b->has_origin && !b->u->llvm;
 	}
 	fn->linkage = strcmp(linkage, fn->name) == 0 ? "" : linkage;
 }
@@ -138,20 +152,19 @@ static void list_params(struct building *b)
 
 /* ---- where they are ---- */
 
-/* Whether arguments arrive as the ABI says.  gcc renames what it changes.  LLVM changes functions in place if it knows
- * all callers, and marks that since version 18 (DW_CC_nocall). */
+/* Whether arguments arrive as the ABI says.  gcc renames what it changes.  LLVM changes optimised functions in place
+ * if it knows all callers, and marks that only since version 18 (DW_CC_nocall), and not always. */
 static bool keeps_abi(struct building *b)
 {
 	uint64_t convention = 0;
 
-	if (b->changed)
+	if (b->changed || b->u->lang == LANG_GO)
 		return false;
 	if (die_udata(&b->die, DW_AT_calling_convention, &convention) && convention == DW_CC_nocall)
 		return false;
-	if (b->u->lang == LANG_GO)
-		return false;
-	return !(b->u->llvm && b->local &&
-		 (dwarf_hasattr(&b->die, DW_AT_call_all_calls) || dwarf_hasattr(&b->die, DW_AT_GNU_all_call_sites)));
+	if (!b->u->llvm || !b->local)
+		return true;
+	return unit_index(b->di, b->u) && !b->u->optimised;
 }
 
 static bool same_place(const struct location *a, const struct location *b)
@@ -204,10 +217,21 @@ static void ask_rules(struct building *b)
 	apply_rules(b, by_rule);
 }
 
+static bool is_empty(struct debuginfo *di, struct type *t)
+{
+	type_complete(di, t);
+	return t->kind == TYPE_STRUCT && t->n_members == 0 && t->size <= 1;
+}
+
 static void place_param(struct building *b, struct param *p, Dwarf_Die *die, struct place *place)
 {
 	if (!b->fn->addr) {
 		location_none(&p->where, "the function has no code of its own");
+		return;
+	}
+	if (is_empty(b->di, p->type)) {       /* gcc gives it the place of whatever follows */
+		location_none(&place->loc, "empty");
+		p->where = place->loc;
 		return;
 	}
 	param_place(&b->die, die, b->fn->addr, b->u, p->type, place);
@@ -263,7 +287,7 @@ static void set_return(struct building *b)
 		location_none(where, b->u->lang == LANG_GO ? "returned by Go's own rules" : "returns nothing");
 	else if (b->u->lang == LANG_GO)
 		location_none(where, "returned by Go's own rules");
-	else if (b->changed && !strstr(b->fn->linkage, ".constprop."))
+	else if (b->changed && (!*b->fn->linkage || !keeps_result(b->fn->linkage)))
 		location_none(where, "perhaps removed: the compiler changed this copy of the function");
 	else
 		abi_return(b->di, b->u->lang, b->fn->ret, where);

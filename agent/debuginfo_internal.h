@@ -7,8 +7,10 @@
  *   debuginfo_unit.c      compile units and the index of one; debuginfo_walk.c: the walk over DIEs and its budget
  *   debuginfo_die.c       attributes of one DIE
  *   debuginfo_name.c      qualified names and how a request matches them
+ *   debuginfo_symbol.c    symbols, of the separate file too
  *   debuginfo_function.c  a subprogram DIE -> struct function
- *   debuginfo_location.c  DWARF expressions -> struct location
+ *   debuginfo_eval.c      DWARF expressions, evaluated symbolically
+ *   debuginfo_location.c  where a parameter is at the entry -> struct location
  *   debuginfo_abi.c       where the System V x86-64 ABI puts arguments and results
  *   debuginfo_type.c      a type DIE -> struct type; debuginfo_typename.c: what it is called
  *   debuginfo_complete.c  members, enumerators; debuginfo_definition.c: definitions of declared types
@@ -79,6 +81,7 @@ struct unit {
 	bool assembler;               /* its functions have no types at all */
 	bool split;                   /* the rest is in a .dwo file */
 	bool indexed;
+	bool optimised;               /* LLVM: a parameter has a location list, which -O0 never makes; known once indexed */
 	struct list scopes;           /* struct scope, by start */
 	struct list codes;            /* struct code, by addr */
 	struct list inlined;          /* const void *: addresses of the abstract instances, one per copy, sorted */
@@ -99,6 +102,8 @@ struct debuginfo {
 	bool split_seen;
 	struct list ranges;           /* struct unit_range by start, when .debug_aranges did not do */
 	bool ranges_read;
+	struct list symbols;          /* struct symbol by addr, of a separate file */
+	bool symbols_read;
 	unsigned type_depth;
 	unsigned abi_work;
 	struct {
@@ -107,6 +112,10 @@ struct debuginfo {
 		bool spent;
 	} budget;
 };
+
+/* The best function symbol that begins at an address. */
+bool symbol_at(struct debuginfo *di, uint64_t addr, struct symbol *out);
+void symbols_each(struct debuginfo *di, int (*visit)(const struct symbol *sym, void *arg), void *arg);
 
 /* Each public call has a budget of DIEs and of time; the outermost begin starts it. */
 void budget_begin(struct debuginfo *di);
@@ -202,6 +211,7 @@ struct place { enum place_kind_internal kind; struct location loc; };
 void param_place(Dwarf_Die *function, Dwarf_Die *param, uint64_t entry, const struct unit *u,
 		 const struct type *type, struct place *out);
 void location_none(struct location *loc, const char *reason);
+bool is_location_expression(Dwarf_Attribute *attr);            /* and not a list */
 void location_registers(struct location *loc, uint64_t size, int reg0, int reg1);
 
 /* ---- the ABI ---- */

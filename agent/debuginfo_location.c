@@ -12,17 +12,16 @@
  *   - one expression with the function's own stack slot, or a register that the caller owns: that is where the
  *     prologue will put it.  At the entry it is not there yet; the caller decides from the ABI (PLACE_HOME).
  *
- * An expression is evaluated symbolically, to "register + constant, dereferenced n times"; what does not have that
- * form is named and not guessed.
+ * An expression is evaluated symbolically (debuginfo_eval.c).
  */
 #include <stdio.h>
 #include <string.h>
 
-#include "debuginfo_internal.h"
+#include "debuginfo_eval.h"
 #include "plumb/event.h"
 
 enum {
-	OPS_MAX = 256, ENTRIES_MAX = 4096, STACK_MAX = 8,
+	ENTRIES_MAX = 4096,
 	DW_REG_XMM0 = 17, DW_REG_XMM15 = 32, DW_REG_ST0 = 33, DW_REG_MM7 = 48,
 };
 
@@ -42,234 +41,6 @@ void location_registers(struct location *loc, uint64_t size, int reg0, int reg1)
 		return;
 	loc->piece[1].reg = (uint8_t)reg1;
 	loc->piece[1].size = size > 8 && size < 16 ? (uint8_t)(size - 8) : 8;
-}
-
-/* ---- a symbolic value ---- */
-
-enum base { BASE_CONST, BASE_REG, BASE_FRAME /* the frame base, its register not loaded yet */ };
-
-struct sym { enum base base; unsigned reg; int64_t offset; unsigned derefs; };
-
-struct eval {
-	struct sym stack[STACK_MAX];
-	unsigned depth;
-	bool is_register, is_value;   /* DW_OP_regN; DW_OP_stack_value */
-	const char *reason;           /* why it cannot be read */
-};
-
-struct context {
-	Dwarf_Attribute *attr;
-	const struct unit *u;
-	bool whole;                   /* one expression for the whole body, not an entry of a list */
-	bool frame_known;             /* the frame base is, or will be, the entry's sp + frame_offset */
-	int64_t frame_offset;
-};
-
-static void push(struct eval *e, enum base base, unsigned reg, int64_t offset)
-{
-	if (e->depth == STACK_MAX) {
-		e->reason = "computed by a long expression";
-		return;
-	}
-	e->stack[e->depth++] = (struct sym){ base, reg, offset, 0 };
-}
-
-static void push_frame(struct eval *e, const struct context *c, int64_t offset)
-{
-	if (c->frame_known)
-		push(e, BASE_REG, GPR_SP, (int64_t)((uint64_t)c->frame_offset + (uint64_t)offset));
-	else
-		push(e, BASE_FRAME, 0, offset);
-	/* What lies below the return address is the function's own. */
-	if (c->frame_known && e->depth && e->stack[e->depth - 1].offset < 8)
-		e->stack[e->depth - 1].base = BASE_FRAME;
-}
-
-static void op_reg(struct eval *e, unsigned reg)
-{
-	push(e, BASE_REG, reg, 0);
-	e->is_register = true;
-}
-
-static struct sym *top(struct eval *e)
-{
-	if (e->depth == 0 && !e->reason)
-		e->reason = "described by a damaged expression";
-	return e->depth ? &e->stack[e->depth - 1] : NULL;
-}
-
-static void op_add(struct eval *e, int64_t n)
-{
-	struct sym *s = top(e);
-
-	if (!s)
-		return;
-	if (s->derefs && n != 0)
-		e->reason = "computed by an expression";
-	else
-		s->offset = (int64_t)((uint64_t)s->offset + (uint64_t)n);
-}
-
-static void op_binary(struct eval *e, int sign)
-{
-	struct sym *s = top(e);
-	int64_t n;
-
-	if (!s || e->depth < 2 || s->base != BASE_CONST || s->derefs) {
-		e->reason = "computed by an expression";
-		return;
-	}
-	n = s->offset;
-	e->depth--;
-	op_add(e, sign < 0 ? (int64_t)(0 - (uint64_t)n) : n);
-}
-
-/* The value that the register had at the entry, which is where we are. */
-static void op_entry_value(struct eval *e, const struct context *c, const Dwarf_Op *op)
-{
-	Dwarf_Attribute nested;
-	Dwarf_Op *expr;
-	size_t len;
-
-	if (dwarf_getlocation_attr(c->attr, op, &nested) != 0 || dwarf_getlocation(&nested, &expr, &len) != 0 ||
-	    len != 1) {
-		e->reason = "computed by an expression";
-		return;
-	}
-	if (expr[0].atom >= DW_OP_reg0 && expr[0].atom <= DW_OP_reg31)
-		push(e, BASE_REG, expr[0].atom - DW_OP_reg0, 0);
-	else if (expr[0].atom == DW_OP_regx && expr[0].number <= 1024)
-		push(e, BASE_REG, (unsigned)expr[0].number, 0);
-	else
-		e->reason = "computed by an expression";
-}
-
-static void op_implicit_value(struct eval *e, const struct context *c, const Dwarf_Op *op)
-{
-	Dwarf_Block block;
-	uint64_t value = 0;
-
-	if (dwarf_getlocation_implicit_value(c->attr, op, &block) != 0 || block.length > 8) {
-		e->reason = "a constant of more than 8 bytes";
-		return;
-	}
-	memcpy(&value, block.data, block.length);
-	push(e, BASE_CONST, 0, (int64_t)value);
-	e->is_value = true;
-}
-
-static bool is_entry_value(uint8_t atom)
-{
-	return atom == DW_OP_entry_value || atom == DW_OP_GNU_entry_value;
-}
-
-static bool eval_const(struct eval *e, const Dwarf_Op *op)
-{
-	switch (op->atom) {
-	case DW_OP_lit0 ... DW_OP_lit31:
-		push(e, BASE_CONST, 0, op->atom - DW_OP_lit0);
-		return true;
-	case DW_OP_const1u: case DW_OP_const1s: case DW_OP_const2u: case DW_OP_const2s:
-	case DW_OP_const4u: case DW_OP_const4s: case DW_OP_const8u: case DW_OP_const8s:
-	case DW_OP_constu: case DW_OP_consts:
-		push(e, BASE_CONST, 0, (int64_t)op->number);
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* rsp in an expression for the whole body is what it will be after the prologue. */
-static void op_breg(struct eval *e, const struct context *c, unsigned reg, int64_t offset)
-{
-	push(e, c->whole && reg == GPR_SP ? BASE_FRAME : BASE_REG, reg, offset);
-}
-
-static bool eval_register(struct eval *e, const struct context *c, const Dwarf_Op *op)
-{
-	switch (op->atom) {
-	case DW_OP_reg0 ... DW_OP_reg31:
-		op_reg(e, op->atom - DW_OP_reg0);
-		return true;
-	case DW_OP_regx:
-		op_reg(e, op->number <= 1024 ? (unsigned)op->number : 1024);
-		return true;
-	case DW_OP_breg0 ... DW_OP_breg31:
-		op_breg(e, c, op->atom - DW_OP_breg0, (int64_t)op->number);
-		return true;
-	case DW_OP_bregx:
-		op_breg(e, c, op->number <= 1024 ? (unsigned)op->number : 1024, (int64_t)op->number2);
-		return true;
-	default:
-		return false;
-	}
-}
-
-static void eval_op(struct eval *e, const struct context *c, const Dwarf_Op *op)
-{
-	struct sym *s;
-
-	if (eval_const(e, op) || eval_register(e, c, op))
-		return;
-	if (is_entry_value(op->atom)) {
-		op_entry_value(e, c, op);
-		return;
-	}
-	switch (op->atom) {
-	case DW_OP_nop:
-		return;
-	case DW_OP_fbreg:
-		push_frame(e, c, (int64_t)op->number);
-		return;
-	case DW_OP_call_frame_cfa:
-		push(e, BASE_REG, GPR_SP, 8);
-		return;
-	case DW_OP_plus_uconst:
-		op_add(e, (int64_t)op->number);
-		return;
-	case DW_OP_plus:
-		op_binary(e, 1);
-		return;
-	case DW_OP_minus:
-		op_binary(e, -1);
-		return;
-	case DW_OP_deref:
-		if ((s = top(e)))
-			s->derefs++;
-		return;
-	case DW_OP_stack_value:
-		e->is_value = true;
-		return;
-	case DW_OP_implicit_value:
-		op_implicit_value(e, c, op);
-		return;
-	case DW_OP_implicit_pointer:
-	case DW_OP_GNU_implicit_pointer:
-		e->reason = "optimised out (implicit pointer)";
-		return;
-	default:
-		e->reason = "computed by an expression";
-	}
-}
-
-static void evaluate(struct eval *e, const struct context *c, const Dwarf_Op *expr, size_t len)
-{
-	*e = (struct eval){ 0 };
-	if (len > OPS_MAX)
-		e->reason = "computed by a long expression";
-	for (size_t i = 0; i < len && !e->reason; i++) {
-		/* These end an expression. */
-		if ((e->is_register || e->is_value) && expr[i].atom != DW_OP_nop)
-			e->reason = "computed by an expression";
-		else
-			eval_op(e, c, &expr[i]);
-	}
-	if (!e->reason && e->depth == 0)
-		e->reason = "optimised out";
-	/* The CFA with something subtracted is the function's own frame. */
-	if (!e->reason && c->whole && e->stack[e->depth - 1].base == BASE_REG && !e->is_register &&
-	    e->stack[e->depth - 1].reg == GPR_SP && e->stack[e->depth - 1].offset < 8)
-		e->stack[e->depth - 1].base = BASE_FRAME;
 }
 
 /* ---- a symbolic value -> a place ---- */
@@ -306,7 +77,7 @@ static void found_none(struct place *p, const char *reason)
 	location_none(&p->loc, reason);
 }
 
-static void place_value(const struct context *c, const struct sym *s, uint64_t size, struct place *p)
+static void place_value(const struct eval_context *c, const struct eval_value *s, uint64_t size, struct place *p)
 {
 	if (is_callers(s->reg, c->u)) {
 		if (c->whole)
@@ -321,7 +92,7 @@ static void place_value(const struct context *c, const struct sym *s, uint64_t s
 	}
 }
 
-static void place_memory(const struct context *c, const struct sym *s, struct place *p)
+static void place_memory(const struct eval_context *c, const struct eval_value *s, struct place *p)
 {
 	/* Relative to a register that the prologue sets. */
 	bool callers = s->base == BASE_REG && s->reg != GPR_SP && is_callers(s->reg, c->u);
@@ -336,9 +107,9 @@ static void place_memory(const struct context *c, const struct sym *s, struct pl
 		found(p, s->derefs ? LOCATION_INDIRECT : LOCATION_MEMORY, s->reg, s->offset);
 }
 
-static void place_of(const struct context *c, const struct eval *e, uint64_t size, struct place *p)
+static void place_of(const struct eval_context *c, const struct eval *e, uint64_t size, struct place *p)
 {
-	const struct sym *s = &e->stack[e->depth ? e->depth - 1 : 0];
+	const struct eval_value *s = &e->stack[e->depth ? e->depth - 1 : 0];
 	const char *reason = e->reason;
 
 	if (!reason && s->base == BASE_REG)
@@ -367,7 +138,7 @@ static size_t piece_end(const Dwarf_Op *expr, size_t len, size_t from)
 	return from;
 }
 
-static const char *add_piece(const struct context *c, const Dwarf_Op *expr, size_t from, size_t to,
+static const char *add_piece(const struct eval_context *c, const Dwarf_Op *expr, size_t from, size_t to,
 			     struct location *loc)
 {
 	uint64_t size = expr[to].number;
@@ -388,10 +159,10 @@ static const char *add_piece(const struct context *c, const Dwarf_Op *expr, size
 	return NULL;
 }
 
-static void place_pieces(const struct context *c, const Dwarf_Op *expr, size_t len, uint64_t type_size, struct place *p)
+static void place_pieces(const struct eval_context *c, const Dwarf_Op *expr, size_t len, uint64_t type_size, struct place *p)
 {
 	struct location loc = { .kind = LOCATION_REGISTERS };
-	const char *reason = len > OPS_MAX ? "split over several places" : NULL;
+	const char *reason = len > EVAL_OPS_MAX ? "split over several places" : NULL;
 	uint64_t total = 0;
 
 	for (size_t from = 0; from < len && !reason; ) {
@@ -415,7 +186,7 @@ static void place_pieces(const struct context *c, const Dwarf_Op *expr, size_t l
 	p->loc = loc;
 }
 
-static void place_expression(const struct context *c, const Dwarf_Op *expr, size_t len, uint64_t size, struct place *p)
+static void place_expression(const struct eval_context *c, const Dwarf_Op *expr, size_t len, uint64_t size, struct place *p)
 {
 	struct eval e;
 
@@ -433,7 +204,7 @@ static void place_expression(const struct context *c, const Dwarf_Op *expr, size
 
 /* ---- choosing the expression ---- */
 
-static bool is_expression(Dwarf_Attribute *attr)
+bool is_location_expression(Dwarf_Attribute *attr)
 {
 	switch (dwarf_whatform(attr)) {
 	case DW_FORM_exprloc:
@@ -467,7 +238,7 @@ static bool list_entry(Dwarf_Attribute *attr, uint64_t pc, bool views, Dwarf_Op 
 
 /* The frame base at the entry. gcc: the CFA, sp + 8 there. clang: rbp, which will be the entry's sp - 8, or rsp, which
  * will be lower by an unknown amount. A list (old gcc) says it exactly. */
-static void frame_base(Dwarf_Die *function, uint64_t entry, struct context *c)
+static void frame_base(Dwarf_Die *function, uint64_t entry, struct eval_context *c)
 {
 	Dwarf_Attribute mem;
 	Dwarf_Attribute *attr = dwarf_attr_integrate(function, DW_AT_frame_base, &mem);
@@ -476,7 +247,7 @@ static void frame_base(Dwarf_Die *function, uint64_t entry, struct context *c)
 
 	if (!attr)
 		return;
-	if (!is_expression(attr)) {
+	if (!is_location_expression(attr)) {
 		if (!list_entry(attr, entry, false, &expr, &len) || len != 1 || expr[0].atom != DW_OP_breg7)
 			return;
 		c->frame_known = true;
@@ -494,7 +265,7 @@ static void frame_base(Dwarf_Die *function, uint64_t entry, struct context *c)
 	}
 }
 
-static bool choose_expression(Dwarf_Die *param, struct context *c, uint64_t entry, Dwarf_Op **expr, size_t *len)
+static bool choose_expression(Dwarf_Die *param, struct eval_context *c, uint64_t entry, Dwarf_Op **expr, size_t *len)
 {
 	if (c->whole)
 		return dwarf_getlocation(c->attr, expr, len) == 0;
@@ -528,7 +299,7 @@ void param_place(Dwarf_Die *function, Dwarf_Die *param, uint64_t entry, const st
 		 const struct type *type, struct place *out)
 {
 	Dwarf_Attribute mem;
-	struct context c = { .u = u };
+	struct eval_context c = { .u = u };
 	Dwarf_Op *expr;
 	size_t len;
 
@@ -539,7 +310,7 @@ void param_place(Dwarf_Die *function, Dwarf_Die *param, uint64_t entry, const st
 		return;
 	}
 	c.attr = dwarf_attr(param, DW_AT_location, &mem);
-	c.whole = c.attr && is_expression(c.attr);
+	c.whole = c.attr && is_location_expression(c.attr);
 	if (!c.attr || !choose_expression(param, &c, entry, &expr, &len)) {
 		found_none(out, "optimised out");
 		return;

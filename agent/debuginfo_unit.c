@@ -93,7 +93,7 @@ static bool begins_function(struct debuginfo *di, uint64_t addr)
 {
 	struct symbol sym;
 
-	return image_symbol_at(di->img, addr, &sym) == 0 && sym.addr == addr && !strstr(sym.name, ".cold");
+	return symbol_at(di, addr, &sym) && !strstr(sym.name, ".cold");
 }
 
 /* Hot and cold parts in any order: the entry is in the one that has the function's symbol. */
@@ -143,7 +143,13 @@ bool function_extent(struct debuginfo *di, Dwarf_Die *die, uint64_t *addr, uint6
 
 /* ---- the index of one unit ---- */
 
-struct indexing { struct debuginfo *di; struct unit *u; int open; bool failed; };
+struct indexing {
+	struct debuginfo *di;
+	struct unit *u;
+	int open;                     /* innermost open scope */
+	unsigned function_depth;      /* of the subprogram seen last */
+	bool failed;
+};
 
 static void close_scopes(struct indexing *x, unsigned depth, Dwarf_Off at)
 {
@@ -203,6 +209,18 @@ static void index_inlined(struct indexing *x, Dwarf_Die *die)
 		x->failed = true;
 }
 
+static void look_for_list(struct indexing *x, Dwarf_Die *die, unsigned depth)
+{
+	struct unit *u = x->u;
+	Dwarf_Attribute mem;
+	Dwarf_Attribute *attr;
+
+	if (!u->llvm || u->optimised || depth != x->function_depth + 1)
+		return;
+	attr = dwarf_attr(die, DW_AT_location, &mem);
+	u->optimised = attr && !is_location_expression(attr);
+}
+
 static enum walk_step index_visit(Dwarf_Die *die, unsigned depth, void *arg)
 {
 	struct indexing *x = arg;
@@ -212,6 +230,7 @@ static enum walk_step index_visit(Dwarf_Die *die, unsigned depth, void *arg)
 	close_scopes(x, depth, dwarf_dieoffset(die));
 	switch (dwarf_tag(die)) {
 	case DW_TAG_subprogram:
+		x->function_depth = depth;
 		index_subprogram(x, die);
 		return WALK_INTO;
 	case DW_TAG_inlined_subroutine:
@@ -219,6 +238,9 @@ static enum walk_step index_visit(Dwarf_Die *die, unsigned depth, void *arg)
 		return WALK_INTO;
 	case DW_TAG_lexical_block:
 		return WALK_INTO;
+	case DW_TAG_formal_parameter:
+		look_for_list(x, die, depth);
+		return WALK_OVER;
 	case DW_TAG_namespace:
 	case DW_TAG_module:
 		open_scope(x, die, depth, "(anonymous namespace)");
@@ -259,7 +281,7 @@ static void sort_list(struct list *l, int (*compare)(const void *, const void *)
 
 bool unit_index(struct debuginfo *di, struct unit *u)
 {
-	struct indexing x = { .di = di, .u = u, .open = -1 };
+	struct indexing x = { .di = di, .u = u, .open = -1, .function_depth = UINT_MAX - 1 };
 
 	if (u->indexed)
 		return true;

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A DWARF expression as "register + constant, dereferenced n times": debuginfo_eval.c makes it, debuginfo_location.c
+ * makes a place of it. */
+#ifndef PLUMB_DEBUGINFO_EVAL_H
+#define PLUMB_DEBUGINFO_EVAL_H
+
+#include "debuginfo_internal.h"
+
+enum { EVAL_OPS_MAX = 256, EVAL_STACK_MAX = 8 };
+
+enum eval_base { BASE_CONST, BASE_REG, BASE_FRAME /* the frame base, its register not loaded yet */ };
+
+struct eval_value { enum eval_base base; unsigned reg; int64_t offset; unsigned derefs; };
+
+struct eval {
+	struct eval_value stack[EVAL_STACK_MAX];
+	unsigned depth;
+	bool is_register, is_value;   /* DW_OP_regN; DW_OP_stack_value */
+	const char *reason;           /* why it cannot be read */
+};
+
+struct eval_context {
+	Dwarf_Attribute *attr;
+	const struct unit *u;
+	bool whole;                   /* one expression for the whole body, not an entry of a list */
+	bool frame_known;             /* the frame base is, or will be, the entry's sp + frame_offset */
+	int64_t frame_offset;
+};
+
+void evaluate(struct eval *e, const struct eval_context *c, const Dwarf_Op *expr, size_t len);
+
+#endif
