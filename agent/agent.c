@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <event2/listener.h>
-#include <event2/thread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,16 +65,15 @@ static void on_calibrated(const char *data, size_t len, const struct error *fail
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct agent *a = arg;
-	uint64_t now = now_ns();
 	struct request *rq, *next;
 
-	guard_tick(a, now);
+	guard_tick(a, now_ns());
 	a->ticks++;
+	if (a->ticks % TICKS_PER_SCAN)
+		return;
 	for (rq = LIST_FIRST(&a->requests); rq; rq = next) {
 		next = LIST_NEXT(rq, link);
-		request_tick(rq, now);
-		if (a->ticks % TICKS_PER_SCAN == 0)
-			watch_tick(rq);
+		watch_tick(rq);
 	}
 }
 
@@ -122,18 +120,19 @@ static void raise_limits(void)
 
 static int start(struct agent *a, struct error *err)
 {
+	size_t n;
 	int rc;
 
 	raise_limits();
 	gethostname(a->host, sizeof(a->host) - 1);
 	site_costs_default(&a->costs);
 	if (!feature_has(FEATURE_BPF)) {
-		size_t n;
 		const struct feature *f = features(&n);
 
 		error_set(err, EPERM, "this kernel or user cannot run BPF: %s", f[FEATURE_BPF].detail);
 		return error_hint(err, "%s", f[FEATURE_BPF].advice ? f[FEATURE_BPF].advice : "see plumb doctor");
 	}
+	features(&n); /* tries all of them now: later the loop would wait for it */
 	site_kernel_set(feature_site_kernel());
 	a->base = event_base_new();
 	if (!a->base)

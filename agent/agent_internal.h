@@ -124,6 +124,7 @@ struct request {
 	LIST_HEAD(, watched) watched;  /* target processes */
 	unsigned detaching;
 	uint64_t started_ns, next_tick_ns;
+	struct event *timer;           /* the next of: tick, end of --for, end of life */
 	char end_reason[16], end_text[600];
 	/* stream */
 	struct buf chunk;
@@ -143,7 +144,6 @@ struct request *request_find(struct agent *a, uint64_t id);
 struct request *request_of_client(struct client *c, uint64_t wire_id);
 void request_client_gone(struct request *rq);
 void request_notice(struct request *rq, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-void request_tick(struct request *rq, uint64_t now);
 void request_send_probe(struct request *rq, const struct instance *in);
 /* A resolve job is done or a detach has ended: go on to the next state when it was the last one. */
 void request_advance(struct request *rq);

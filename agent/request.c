@@ -45,6 +45,8 @@ static void request_free(struct request *rq)
 
 	jobs_cancel(rq);
 	watch_free_all(rq);
+	if (rq->timer)
+		event_free(rq->timer);
 	for (in = LIST_FIRST(&rq->instances); in; in = next) {
 		next = LIST_NEXT(in, link);
 		instance_free(in);
@@ -183,6 +185,62 @@ void request_client_gone(struct request *rq)
 		request_end(rq, "hangup", "the requester is gone");
 }
 
+/* ---- while it runs ---- */
+
+static void send_stats(struct request *rq, uint64_t now)
+{
+	struct client *c = rq->client;
+	struct frame f;
+
+	if (!c || rq->verb != VERB_STAT || client_backlog(c) > CLIENT_BACKLOG_MAX)
+		return;
+	for (int detail = 1; detail >= 0; detail--) {
+		frame_begin(&f, &c->out, WIRE_STATS, 4);
+		msgpack_pack_uint64(&f.pk, rq->wire_id);
+		msgpack_pack_uint64(&f.pk, now + wall_offset_ns());
+		rows_pack(rq, detail, &f.pk);
+		if (!frame_end(&f))
+			break;
+	}
+	client_flush(c);
+}
+
+static void schedule(struct request *rq, uint64_t now)
+{
+	uint64_t next = rq->started_ns + rq->args.ttl_ns, wait;
+	struct timeval tv;
+
+	if (rq->args.for_ns && rq->started_ns + rq->args.for_ns < next)
+		next = rq->started_ns + rq->args.for_ns;
+	if (rq->verb == VERB_STAT && rq->next_tick_ns < next)
+		next = rq->next_tick_ns;
+	wait = next > now ? (next - now) / 1000 + 1 : 0;
+	tv = (struct timeval){ .tv_sec = (time_t)(wait / 1000000), .tv_usec = (suseconds_t)(wait % 1000000) };
+	event_add(rq->timer, &tv);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct request *rq = arg;
+	uint64_t now = now_ns(), age = now - rq->started_ns;
+
+	if (rq->state != REQUEST_RUNNING)
+		return;
+	if (rq->args.for_ns && age >= rq->args.for_ns) {
+		request_end(rq, "for", "the time asked for is over");
+	} else if (age >= rq->args.ttl_ns) {
+		request_end(rq, "ttl", "its time to live of %lu s is over", (unsigned long)(rq->args.ttl_ns / 1000000000ULL));
+	} else {
+		if (now >= rq->next_tick_ns) {
+			send_stats(rq, now);
+			rq->next_tick_ns += rq->args.tick_ns;
+			if (rq->next_tick_ns < now)
+				rq->next_tick_ns = now + rq->args.tick_ns;
+		}
+		schedule(rq, now);
+	}
+}
+
 /* ---- starting ---- */
 
 void request_failed(struct request *rq, const struct error *err, int64_t probe)
@@ -245,8 +303,17 @@ void request_advance(struct request *rq)
 		request_failed(rq, &err, 0);
 		return;
 	}
+	rq->timer = evtimer_new(rq->agent->base, on_timer, rq);
+	if (!rq->timer) {
+		struct error err;
+
+		error_set(&err, ENOMEM, "out of memory");
+		request_failed(rq, &err, 0);
+		return;
+	}
 	rq->started_ns = now_ns();
 	rq->next_tick_ns = rq->started_ns + rq->args.tick_ns;
+	schedule(rq, rq->started_ns);
 	send_started(rq);
 	rq->state = REQUEST_RUNNING;
 	log_info("request", "start", "id=%lu verb=%s uid=%u probe=\"%s\"", (unsigned long)rq->id, verb_names[rq->verb],
@@ -336,42 +403,3 @@ void request_start(struct client *c, uint64_t wire_id, enum request_verb verb, c
 		request_advance(rq);
 }
 
-/* ---- while it runs ---- */
-
-static void send_stats(struct request *rq, uint64_t now)
-{
-	struct client *c = rq->client;
-	struct frame f;
-
-	if (!c || rq->verb != VERB_STAT || client_backlog(c) > CLIENT_BACKLOG_MAX)
-		return;
-	for (int detail = 1; detail >= 0; detail--) {
-		frame_begin(&f, &c->out, WIRE_STATS, 4);
-		msgpack_pack_uint64(&f.pk, rq->wire_id);
-		msgpack_pack_uint64(&f.pk, now + wall_offset_ns());
-		rows_pack(rq, detail, &f.pk);
-		if (!frame_end(&f))
-			break;
-	}
-	client_flush(c);
-}
-
-void request_tick(struct request *rq, uint64_t now)
-{
-	if (rq->state != REQUEST_RUNNING)
-		return;
-	if (now - rq->started_ns >= rq->args.ttl_ns) {
-		request_end(rq, "ttl", "its time to live of %lu s is over", (unsigned long)(rq->args.ttl_ns / 1000000000ULL));
-		return;
-	}
-	if (rq->args.for_ns && now - rq->started_ns >= rq->args.for_ns) {
-		request_end(rq, "for", "the time asked for is over");
-		return;
-	}
-	if (now < rq->next_tick_ns)
-		return;
-	rq->next_tick_ns += rq->args.tick_ns;
-	if (rq->next_tick_ns < now)
-		rq->next_tick_ns = now + rq->args.tick_ns;
-	send_stats(rq, now);
-}
