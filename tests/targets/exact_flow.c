@@ -7,7 +7,7 @@
 
 #include "exact.h"
 
-static volatile uint64_t sink;
+static _Thread_local volatile uint64_t sink;
 
 PROBED int descend(unsigned int n, uint64_t i)
 {

@@ -5,7 +5,7 @@
 
 #include "exact.h"
 
-static volatile uint64_t sink;
+static _Thread_local volatile uint64_t sink;
 
 const struct leaf given_leaf = { 4711, "given" };
 

@@ -4,7 +4,7 @@
 
 #include "exact.h"
 
-static volatile uint64_t sink;
+static _Thread_local volatile uint64_t sink;
 
 static int result(uint64_t i)
 {
