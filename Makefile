@@ -114,3 +114,7 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# ---- the demo ----
+demo: all $(BUILD)/targets/orderd $(BUILD)/targets/orderload
+	@scripts/demo.sh $(BUILD)
