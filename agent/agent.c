@@ -118,6 +118,15 @@ static void raise_limits(void)
 	}
 }
 
+static void cannot_probe(struct error *err)
+{
+	size_t n;
+	const struct feature *f = features(&n);
+
+	error_set(err, EPERM, "this user or kernel cannot attach probes: %s", f[FEATURE_BPF].detail);
+	error_hint(err, "%s; plumb doctor tells more", f[FEATURE_BPF].advice ? f[FEATURE_BPF].advice : "run it as root");
+}
+
 static int start(struct agent *a, struct error *err)
 {
 	size_t n;
@@ -126,21 +135,22 @@ static int start(struct agent *a, struct error *err)
 	raise_limits();
 	gethostname(a->host, sizeof(a->host) - 1);
 	site_costs_default(&a->costs);
-	if (!feature_has(FEATURE_BPF)) {
-		const struct feature *f = features(&n);
-
-		error_set(err, EPERM, "this kernel or user cannot run BPF: %s", f[FEATURE_BPF].detail);
-		return error_hint(err, "%s", f[FEATURE_BPF].advice ? f[FEATURE_BPF].advice : "see plumb doctor");
-	}
 	features(&n); /* tries all of them now: later the loop would wait for it */
 	site_kernel_set(feature_site_kernel());
+	if (!feature_has(FEATURE_BPF))
+		cannot_probe(&a->unusable);
+	/* A private agent answers nevertheless: plumb doctor tells what is missing. */
+	if (a->unusable.code && a->opt.private_fd < 0) {
+		*err = a->unusable;
+		return -err->code;
+	}
 	a->base = event_base_new();
 	if (!a->base)
 		return error_set(err, ENOMEM, "out of memory");
-	rc = rings_new((unsigned)sysconf(_SC_NPROCESSORS_ONLN), a->opt.ring_bytes, &a->rings, err);
-	if (!rc)
-		rc = reaper_new(a->base, &a->reaper, err);
-	if (!rc)
+	rc = reaper_new(a->base, &a->reaper, err);
+	if (!rc && !a->unusable.code)
+		rc = rings_new((unsigned)sysconf(_SC_NPROCESSORS_ONLN), a->opt.ring_bytes, &a->rings, err);
+	if (!rc && a->rings)
 		rc = stream_start(a, err);
 	if (!rc && add_events(a))
 		rc = error_set(err, ENOMEM, "out of memory");
@@ -148,7 +158,7 @@ static int start(struct agent *a, struct error *err)
 		rc = client_add(a, a->opt.private_fd, err);
 	if (!rc && a->opt.socket_path && a->opt.private_fd < 0)
 		rc = clients_listen(a, err);
-	if (!rc && worker_start(a->base, calibrate_work, NULL, on_calibrated, a, &a->calibrator, NULL))
+	if (!rc && a->rings && worker_start(a->base, calibrate_work, NULL, on_calibrated, a, &a->calibrator, NULL))
 		a->calibrator = NULL; /* the defaults stay */
 	return rc;
 }

@@ -56,6 +56,7 @@ struct agent {
 	uint64_t guard_ns;                    /* of the last guard tick */
 	uint64_t ticks;
 	bool stopping;
+	struct error unusable;                /* code != 0: no BPF here, why; such an agent answers, but probes nothing */
 	char host[256];
 };
 

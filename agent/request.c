@@ -373,12 +373,16 @@ void request_start(struct client *c, uint64_t wire_id, enum request_verb verb, c
 	int64_t probe = 0;
 	int rc = 0;
 
-	if (a->n_requests >= a->opt.max_requests || a->stopping)
+	if (a->unusable.code) {
+		err = a->unusable;
+		rc = -err.code;
+	} else if (a->n_requests >= a->opt.max_requests || a->stopping) {
 		rc = error_set(&err, EAGAIN, "the agent has %u open requests, its limit", a->n_requests);
-	else if (request_of_client(c, wire_id))
+	} else if (request_of_client(c, wire_id)) {
 		rc = error_set(&err, EEXIST, "request %lu is open already", (unsigned long)wire_id);
-	else if (!rq)
+	} else if (!rq) {
 		rc = error_set(&err, ENOMEM, "out of memory");
+	}
 	if (rc) {
 		client_reply_error(c, wire_id, &err, 0);
 		free(rq);
