@@ -10,10 +10,15 @@ BINDIR  ?= $(PREFIX)/bin
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR  ?= $(PREFIX)/share/man
 COMPDIR ?= $(PREFIX)/share/bash-completion/completions
-CC      ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
 BPF_CLANG ?= clang-19
 BPFTOOL ?= $(shell command -v bpftool 2>/dev/null || echo /usr/sbin/bpftool)
 VERSION := 0.1.0
+# V=1 shows whole commands
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-4s %s\n' '$(1)' '$(2)')
 
 # make demo, make check and friends install what the build needs, before anything is compiled.
 ifneq ($(filter-out clean install,$(or $(MAKECMDGOALS),all)),)
@@ -26,7 +31,6 @@ export PLUMB_DEPS_DONE = 1
 endif
 endif
 
-PKGS     := libbpf libelf libdw zlib msgpack zydis libevent jansson
 WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter
 CPPFLAGS += -D_GNU_SOURCE -DPLUMB_VERSION='"$(VERSION)"' -DPLUMB_SBINDIR='"$(SBINDIR)"' \
             -Iinclude -Icommon -Iagent -I$(BUILD)
@@ -60,28 +64,32 @@ deps: ;
 
 # ---- programs ----
 $(BUILD)/plumbd: $(BUILD)/agent/main.o $(AGENT_LIB) $(COMMON_LIB)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(AGENT_LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(AGENT_LIBS)
 $(BUILD)/plumb: $(BUILD)/cli/main.o $(CLI_LIB) $(COMMON_LIB)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CLI_LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CLI_LIBS)
 
 $(AGENT_LIB): $(filter-out $(BUILD)/agent/main.o,$(AGENT_OBJ))
 $(CLI_LIB): $(filter-out $(BUILD)/cli/main.o,$(CLI_OBJ))
 $(COMMON_LIB): $(COMMON_OBJ)
 %.a:
 	@rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # ---- the BPF object: one source, loaded once per probe with its own plan ----
 BPF_ARCH_INCLUDE := -I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
 $(BUILD)/probe.bpf.o: bpf/probe.bpf.c $(wildcard bpf/*.h) include/plumb/event.h
 	@mkdir -p $(@D)
-	$(BPF_CLANG) -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -Iinclude -Ibpf $(BPF_ARCH_INCLUDE) -c -o $@ $<
+	$(call say,BPF,$<)
+	$(Q)$(BPF_CLANG) -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -Iinclude -Ibpf $(BPF_ARCH_INCLUDE) -c -o $@ $<
 $(SKEL): $(BUILD)/probe.bpf.o
-	$(BPFTOOL) gen skeleton $< name probe_bpf > $@
+	$(Q)$(BPFTOOL) gen skeleton $< name probe_bpf > $@
 $(BUILD)/agent/loader.o: $(SKEL)
 
 # ---- tests ----
@@ -89,7 +97,8 @@ UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_BIN := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 $(BUILD)/unit/%: tests/unit/%.c $(AGENT_LIB) $(CLI_LIB) $(COMMON_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -Icli -Itests/unit -DTEST_BUILD='"$(BUILD)"' $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(AGENT_LIB) $(CLI_LIB) $(COMMON_LIB) -lcmocka $(AGENT_LIBS) $(CLI_LIBS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CPPFLAGS) -Icli -Itests/unit -DTEST_BUILD='"$(BUILD)"' $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(AGENT_LIB) $(CLI_LIB) $(COMMON_LIB) -lcmocka $(AGENT_LIBS) $(CLI_LIBS)
 
 -include tests/targets/targets.mk
 -include tests/tests.mk
@@ -99,7 +108,8 @@ FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SRC))
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(filter-out agent/main.c agent/loader.c,$(wildcard agent/*.c)) $(wildcard common/*.c)
 	@mkdir -p $(@D)
-	clang-19 $(CPPFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-strict-aliasing -o $@ $< \
+	$(call say,FUZZ,$<)
+	$(Q)clang-19 $(CPPFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-strict-aliasing -o $@ $< \
 		$(shell sed -n 's/^ \* fuzz-sources: //p' tests/fuzz/$*.c) $(AGENT_LIBS)
 
 # ---- installation ----
