@@ -97,8 +97,10 @@ static int parse_entry(struct parser *p, struct spec *spec)
 		return err;
 	if (p->tok.kind == TOK_RPAREN)
 		return parser_next(p);
-	if (p->tok.kind != TOK_END)
-		return fail_expected(p, "an operator, ',' or ')'");
+	if (p->tok.kind != TOK_END) {
+		fail_expected(p, "an operator, ',' or ')'");
+		return p->err->hint[0] ? -EINVAL : error_hint(p->err, "separate captures with ','");
+	}
 	fail_at(p, open.start, open.end, "'(' is not closed");
 	return error_hint(p->err, "add ')' after the last capture");
 }
@@ -125,6 +127,14 @@ static int parse_condition(struct parser *p, struct expr **out)
 
 /* ---- the request ---- */
 
+static int refuse_closer(struct parser *p)
+{
+	char c = p->text[p->tok.start];
+
+	fail_at(p, p->tok.start, p->tok.end, "'%c' closes nothing", c);
+	return error_hint(p->err, "remove it, or add the '%c' that belongs to it", c == ')' ? '(' : '[');
+}
+
 /* What could still have come, by how far the request got. */
 static int expect_end(struct parser *p, const struct spec *spec)
 {
@@ -135,6 +145,8 @@ static int expect_end(struct parser *p, const struct spec *spec)
 
 	if (p->tok.kind == TOK_END)
 		return 0;
+	if (p->tok.kind == TOK_RPAREN || p->tok.kind == TOK_RBRACKET)
+		return refuse_closer(p);
 	fail_expected(p, what);
 	return p->err->hint[0] ? -EINVAL : error_hint(p->err, "%s", GRAMMAR);
 }
@@ -208,6 +220,8 @@ static int parse_bare(struct parser *p, struct expr **out)
 	*out = parse_expr(p);
 	if (!*out)
 		return -p->err->code;
+	if (p->tok.kind == TOK_RPAREN || p->tok.kind == TOK_RBRACKET)
+		return refuse_closer(p);
 	return p->tok.kind == TOK_END ? 0 : fail_expected(p, "an operator or the end of the expression");
 }
 

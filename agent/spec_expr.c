@@ -60,10 +60,10 @@ static int height_of(const struct expr *e)
 	return 1 + (a > b ? a : b);
 }
 
-static struct expr *refuse_depth(struct parser *p, size_t start, size_t end)
+static struct expr *refuse_depth(struct parser *p, const struct token *at, const char *hint)
 {
-	fail_at(p, start, end, "the expression is nested deeper than %d levels", SPEC_DEPTH_MAX);
-	error_hint(p->err, "every operator of a chain like a + b + c is a level; brackets make it flatter: (a + b) + (c + d)");
+	fail_at(p, at->start, at->end, "the expression is nested deeper than %d levels", SPEC_DEPTH_MAX);
+	error_hint(p->err, "%s", hint);
 	return NULL;
 }
 
@@ -86,7 +86,7 @@ static struct expr *node(struct parser *p, enum expr_op op, struct expr *a, stru
 	if (height_of(e) <= SPEC_DEPTH_MAX)
 		return e;
 	expr_free(e);
-	return refuse_depth(p, at->start, at->end);
+	return refuse_depth(p, at, "each operator of a chain a + b + c is one level; brackets make it flatter: (a + b) + (c + d)");
 }
 
 /* A leaf or a member: a node with text [start, end) of the request. */
@@ -159,7 +159,7 @@ static struct expr *parse_number(struct parser *p)
 static bool enter(struct parser *p, const struct token *tok)
 {
 	if (p->depth >= OPEN_MAX)
-		refuse_depth(p, tok->start, tok->end);
+		refuse_depth(p, tok, "remove brackets and prefix operators that change nothing");
 	else
 		p->depth++;
 	return p->err->code == 0;
@@ -221,7 +221,9 @@ static struct expr *refuse_operand(struct parser *p)
 		error_hint(p->err, "addresses cannot be taken; name the value itself");
 	else if (p->tok.kind == TOK_PLUS)
 		error_hint(p->err, "leave out the '+'");
-	else if (p->tok.kind == TOK_DOT)
+	else if (p->tok.kind == TOK_RPAREN && p->prev_end > 0 && p->text[p->prev_end - 1] == '*')
+		error_hint(p->err, "leave out the list in brackets to capture every parameter");
+	else if (p->tok.kind == TOK_DOT && p->text[p->tok.end] >= '0' && p->text[p->tok.end] <= '9')
 		error_hint(p->err, "write a fraction with its 0, as in 0.5ms");
 	return NULL;
 }
@@ -305,6 +307,8 @@ static struct expr *refuse_call(struct parser *p, struct expr *a)
 static struct expr *refuse_literal(struct parser *p, struct expr *a)
 {
 	fail_at(p, p->tok.start, p->tok.end, "a literal has no members or elements");
+	error_hint(p->err, "name a variable, a parameter or a $ value before '%s'",
+		   excerpt_of(p->text + p->tok.start, p->tok.end - p->tok.start).text);
 	expr_free(a);
 	return NULL;
 }

@@ -51,6 +51,8 @@ int parser_next(struct parser *p);
 void skip_space(struct parser *p);
 bool is_name_start(char c);
 bool is_name_byte(char c);
+/* The same, but not for the look-alikes of operators and quotes that are letters only by their bytes. */
+bool name_byte_at(const struct parser *p, size_t pos);
 
 /* The only ways to fail: text, and the bytes [start, end) it is about. Both return -EINVAL. */
 int fail_at(struct parser *p, size_t start, size_t end, const char *fmt, ...) __attribute__((format(printf, 4, 5)));

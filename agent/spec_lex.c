@@ -79,9 +79,6 @@ static const char *hint_for_token(const struct parser *p, const struct token *to
 		return hint_for_word(p->text + tok->start, tok->end - tok->start);
 	case TOK_IF:
 		return "only one condition can stand at the end; join conditions with '&&' or '||'";
-	case TOK_RPAREN:
-	case TOK_RBRACKET:
-		return "look for an opening bracket that is missing, or remove this one";
 	default:
 		return NULL;
 	}
@@ -93,7 +90,7 @@ int fail_expected(struct parser *p, const char *what)
 	const char *hint = hint_for_token(p, tok);
 
 	if (tok->kind == TOK_END)
-		return fail_at(p, p->len, p->len, "expected %s, but the request ends here", what);
+		return fail_at(p, p->len, p->len, "expected %s, but nothing follows", what);
 	fail_at(p, tok->start, tok->end, "expected %s, found '%s'", what,
 		excerpt_of(p->text + tok->start, tok->end - tok->start).text);
 	return hint ? error_hint(p->err, "%s", hint) : -EINVAL;
@@ -182,6 +179,7 @@ static const struct punct {
 } puncts[] = {
 	{ "===", TOK_END, "'===' is not an operator", "write '=='" },
 	{ "!==", TOK_END, "'!==' is not an operator", "write '!='" },
+	{ "...", TOK_END, "'...' has no meaning here", "leave out the list in brackets to capture every parameter" },
 	{ "<=>", TOK_END, "'<=>' is not part of the probe language", "use '<', '==' or '>'" },
 	{ "<<=", TOK_END, "'<<=' would change a value, and a probe changes nothing", "use '<<', or '<=' to compare" },
 	{ ">>=", TOK_END, "'>>=' would change a value, and a probe changes nothing", "use '>>', or '>=' to compare" },
@@ -248,12 +246,19 @@ static const struct punct {
 	{ "\u00a0", TOK_END, "this is a non-breaking space", "write a plain space" },
 };
 
-static const struct punct *punct_at(const struct parser *p)
+static const struct punct *punct_at(const struct parser *p, size_t pos)
 {
 	for (size_t i = 0; i < COUNT(puncts); i++)
-		if (strncmp(p->text + p->pos, puncts[i].text, strlen(puncts[i].text)) == 0)
+		if (strncmp(p->text + pos, puncts[i].text, strlen(puncts[i].text)) == 0)
 			return &puncts[i];
 	return NULL;
+}
+
+bool name_byte_at(const struct parser *p, size_t pos)
+{
+	if (pos >= p->len || !is_name_byte(p->text[pos]))
+		return false;
+	return (unsigned char)p->text[pos] < 0x80 || !punct_at(p, pos);
 }
 
 static int take_punct(struct parser *p, const struct punct *punct)
@@ -280,7 +285,7 @@ static int lex_name(struct parser *p)
 	do {
 		if (p->text[p->pos] == ':')
 			p->pos += 2;
-		while (p->pos < p->len && is_name_byte(p->text[p->pos]))
+		while (name_byte_at(p, p->pos))
 			p->pos++;
 	} while (scope_at(p, p->pos));
 	tok->end = p->pos;
@@ -340,7 +345,7 @@ int parser_next(struct parser *p)
 	if (p->pos >= p->len)
 		return 0;
 	c = p->text[p->pos];
-	punct = punct_at(p); /* before names: some of its rows are bytes that names may hold */
+	punct = punct_at(p, p->pos); /* before names: some of its rows are bytes that names may hold */
 	if (punct)
 		return take_punct(p, punct);
 	if (c >= '0' && c <= '9')

@@ -37,9 +37,9 @@ struct place_scan {
 	int n;
 };
 
-static bool is_place_byte(char c)
+static bool place_byte_at(const struct parser *p, size_t pos)
 {
-	return is_name_byte(c) || (c && strchr(".@~+/%-#!", c));
+	return name_byte_at(p, pos) || (p->text[pos] && strchr(".@~+/%-", p->text[pos]));
 }
 
 static bool text_is(const struct parser *p, size_t pos, const char *what)
@@ -205,7 +205,7 @@ static int scan_plain(struct parser *p, struct segment *seg)
 		} else if (c == '*' || c == '?') {
 			seg->wild = true;
 			p->pos++;
-		} else if (is_place_byte(c) && !text_is(p, p->pos, "->")) {
+		} else if (place_byte_at(p, p->pos) && !text_is(p, p->pos, "->")) {
 			p->pos++;
 		} else {
 			break;
@@ -356,14 +356,16 @@ static int check_function(struct parser *p, const struct segment *seg)
 
 static int refuse_missing(struct parser *p, const struct segment *seg, bool after_module)
 {
-	struct excerpt found;
+	size_t len = text_is(p, seg->start, "->") ? 2 : 1;
 
 	if (after_module) {
 		fail_at(p, seg->start, seg->start, "a function is missing after ':'");
 		return error_hint(p->err, "%s", HOW_TO_WRITE);
 	}
-	found = excerpt_of(p->text + seg->start, p->len - seg->start < 1 ? 0 : 1);
-	fail_at(p, seg->start, seg->start + 1, "a request begins with a place, not with '%s'", found.text);
+	while (((unsigned char)p->text[seg->start + len] & 0xc0) == 0x80)
+		len++; /* one whole character */
+	fail_at(p, seg->start, seg->start + len, "a request begins with a place, not with '%s'",
+		excerpt_of(p->text + seg->start, len).text);
 	return error_hint(p->err, "%s", HOW_TO_WRITE);
 }
 
