@@ -81,16 +81,24 @@ static bool run(const char *name, int options, struct sink *s)
 	return name[1] == 'Z' && !takes_too_long(name) && cplus_demangle_v3_callback(name, options, take_text, s);
 }
 
+/* Symbol tables may have a version behind the name ("@@V1"), which no mangling scheme knows. */
 char *demangle(const char *name, bool with_parameters)
 {
 	int options = with_parameters ? DMGL_PARAMS | DMGL_ANSI : DMGL_NO_OPTS;
+	char plain[NAME_MAX_BYTES + 1];
 	struct sink *s;
 	char *text = NULL;
+	size_t len;
 
-	if (!name_is_mangled(name) || strnlen(name, NAME_MAX_BYTES + 1) > NAME_MAX_BYTES)
+	if (!name_is_mangled(name))
 		return NULL;
+	len = strnlen(name, sizeof(plain));
+	if (len == sizeof(plain))
+		return NULL;
+	memcpy(plain, name, len + 1);
+	plain[strcspn(plain, "@")] = '\0';
 	s = malloc(sizeof(*s));
-	if (s && run(name, options, s) && s->len > 0)
+	if (s && run(plain, options, s) && s->len > 0)
 		text = strndup(s->text, s->len);
 	free(s);
 	return text;

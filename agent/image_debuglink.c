@@ -86,7 +86,7 @@ static void find_directory(struct lookup *l)
 		path = target;
 	}
 	if (snprintf(l->dir, sizeof(l->dir), "%s", path) >= (int)sizeof(l->dir))
-		l->dir[0] = '\0';
+		l->link[0] = '\0';           /* no name can be beside a file that has no usable path */
 	slash = strrchr(l->dir, '/');
 	if (slash)
 		*slash = '\0';
@@ -216,6 +216,7 @@ static int try_build_id(struct lookup *l)
 static int try_debuglink(struct lookup *l)
 {
 	char below[PATH_MAX + sizeof(DEBUG_DIR)], hidden[PATH_MAX + sizeof("/.debug")];
+	bool absolute = l->dir[0] == '/' || !l->dir[0];       /* "" is what is left of "/file" */
 	int fd;
 
 	if (!l->link[0])
@@ -225,9 +226,9 @@ static int try_debuglink(struct lookup *l)
 	fd = try_file(l, l->root, l->dir, l->link, true);
 	if (fd < 0)
 		fd = try_file(l, l->root, hidden, l->link, true);
-	if (fd < 0 && l->dir[0] != '.')
+	if (fd < 0 && absolute)
 		fd = try_file(l, l->root, below, l->link, true);
-	if (fd < 0 && l->dir[0] != '.' && l->root[0])
+	if (fd < 0 && absolute && l->root[0])
 		fd = try_file(l, "", below, l->link, true);
 	return fd;
 }

@@ -30,7 +30,8 @@ static bool is_ident(char c)
 /* Parts that the compiler split off demangle to their function's name in some schemes, but are not the function. */
 static bool is_split_off(const char *name)
 {
-	static const char *const marks[] = { ".cold", ".part.", ".isra.", ".constprop.", ".warm" };
+	static const char *const marks[] = { ".cold", ".part.", ".isra.", ".constprop.", ".warm", ".resolver",
+					     ".actor", ".resume", ".destroy", ".cleanup" };
 	size_t i;
 
 	if (!strchr(name, '.'))
