@@ -29,7 +29,7 @@ UNUSED_OK static void make_dir(void)
 {
 	const char *tmp = getenv("TMPDIR");
 
-	snprintf(dir, sizeof(dir), "%.40s/plumb-image.XXXXXX", tmp ? tmp : "/tmp");
+	snprintf(dir, sizeof(dir), "%.40s/plumb-image.XXXXXX", tmp && strlen(tmp) <= 40 ? tmp : "/tmp");
 	assert_non_null(mkdtemp(dir));
 }
 
