@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "args.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plumb/wire.h"
+#include "units.h"
+
+typedef int setter(struct args *a, const char *value, struct error *err);
+
+static int set_target(struct args *a, enum target_kind kind, const char *value, struct error *err)
+{
+	if (a->target != TARGET_NONE)
+		return error_set(err, EINVAL, "give one of -p, -s and -x, once");
+	if (!value[0])
+		return error_set(err, EINVAL, "the target's name is empty");
+	a->target = kind;
+	a->target_text = value;
+	return 0;
+}
+
+static int set_pid(struct args *a, const char *value, struct error *err)
+{
+	int rc = parse_pid(value, &a->pid, err);
+
+	return rc ? rc : set_target(a, TARGET_PID, value, err);
+}
+
+static int set_name(struct args *a, const char *value, struct error *err)
+{
+	return set_target(a, TARGET_NAME, value, err);
+}
+
+static int set_path(struct args *a, const char *value, struct error *err)
+{
+	return set_target(a, TARGET_PATH, value, err);
+}
+
+static int set_socket(struct args *a, const char *value, struct error *err)
+{
+	a->socket = value;
+	return 0;
+}
+
+static int set_color(struct args *a, const char *value, struct error *err)
+{
+	static const char *const modes[] = { [COLOR_AUTO] = "auto", [COLOR_ALWAYS] = "always", [COLOR_NEVER] = "never" };
+
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		if (!value || strcmp(value, modes[i]) == 0) {
+			a->color = value ? (enum color_mode)i : COLOR_ALWAYS;
+			return 0;
+		}
+	}
+	return error_set(err, EINVAL, "--color is auto, always or never");
+}
+
+#define SET_FLAG(field) \
+	static int set_##field(struct args *a, const char *value, struct error *err) { a->field = true; return 0; }
+#define SET_TEXT(field) \
+	static int set_##field(struct args *a, const char *value, struct error *err) { a->field = value; return 0; }
+#define SET_PARSED(field, parse) \
+	static int set_##field(struct args *a, const char *value, struct error *err) { return parse(value, &a->field, err); }
+
+SET_FLAG(help)
+SET_FLAG(version)
+SET_FLAG(errors)
+SET_FLAG(json)
+SET_FLAG(msgpack)
+SET_FLAG(keep)
+SET_TEXT(error)
+SET_TEXT(module)
+SET_PARSED(limit, parse_count)
+SET_PARSED(for_ns, parse_duration)
+SET_PARSED(ttl_ns, parse_duration)
+SET_PARSED(tick_ns, parse_duration)
+SET_PARSED(sample, parse_sample)
+SET_PARSED(rate, parse_rate)
+SET_PARSED(budget_ppm, parse_percent)
+
+static const struct option_def {
+	const char *name;
+	char letter;
+	int has_arg;
+	unsigned groups;
+	setter *set;
+} defs[] = {
+	{ "help", 'h', no_argument, ARGS_GLOBAL, set_help },
+	{ "socket", 0, required_argument, ARGS_GLOBAL, set_socket },
+	{ "color", 0, optional_argument, ARGS_GLOBAL, set_color },
+	{ "version", 'V', no_argument, ARGS_VERSION, set_version },
+	{ "pid", 'p', required_argument, ARGS_TARGET, set_pid },
+	{ "service", 's', required_argument, ARGS_TARGET, set_name },
+	{ "exe", 'x', required_argument, ARGS_TARGET, set_path },
+	{ "json", 0, no_argument, ARGS_JSON, set_json },
+	{ "error", 0, required_argument, ARGS_REQUEST | ARGS_EXPLAIN, set_error },
+	{ "for", 0, required_argument, ARGS_REQUEST, set_for_ns },
+	{ "keep", 0, no_argument, ARGS_REQUEST, set_keep },
+	{ "ttl", 0, required_argument, ARGS_REQUEST, set_ttl_ns },
+	{ "budget", 0, required_argument, ARGS_REQUEST, set_budget_ppm },
+	{ "errors", 0, no_argument, ARGS_TRACE | ARGS_EXPLAIN, set_errors },
+	{ "limit", 0, required_argument, ARGS_TRACE, set_limit },
+	{ "sample", 0, required_argument, ARGS_TRACE, set_sample },
+	{ "rate", 0, required_argument, ARGS_TRACE, set_rate },
+	{ "msgpack", 0, no_argument, ARGS_TRACE, set_msgpack },
+	{ "tick", 0, required_argument, ARGS_STAT, set_tick_ns },
+	{ "module", 'm', required_argument, ARGS_FUNCS, set_module },
+};
+
+enum { N_DEFS = sizeof(defs) / sizeof(defs[0]), LONG_BASE = 256 };
+
+/* What getopt wants: letters (after '+' or ':'), and long options whose value is LONG_BASE + index in defs. */
+struct getopt_tables {
+	char letters[3 + 2 * N_DEFS];
+	struct option longs[N_DEFS + 1];
+};
+
+static void build_tables(struct getopt_tables *t, unsigned groups, bool stop_at_word)
+{
+	size_t letters = 0, longs = 0;
+
+	memset(t, 0, sizeof(*t));
+	if (stop_at_word)
+		t->letters[letters++] = '+';
+	t->letters[letters++] = ':';
+	for (int i = 0; i < N_DEFS; i++) {
+		if (!(defs[i].groups & groups))
+			continue;
+		t->longs[longs++] = (struct option){ defs[i].name, defs[i].has_arg, NULL, LONG_BASE + i };
+		if (!defs[i].letter)
+			continue;
+		t->letters[letters++] = defs[i].letter;
+		if (defs[i].has_arg == required_argument)
+			t->letters[letters++] = ':';
+	}
+}
+
+static const struct option_def *find_def(int c)
+{
+	if (c >= LONG_BASE)
+		return &defs[c - LONG_BASE];
+	for (int i = 0; i < N_DEFS; i++)
+		if (defs[i].letter == c)
+			return &defs[i];
+	return NULL;
+}
+
+static int unknown_option(const char *word, unsigned groups, struct error *err)
+{
+	const char *name = strncmp(word, "--", 2) == 0 ? word + 2 : "";
+	char want[64];
+	struct nearest n;
+
+	if (!name[0])
+		return error_set(err, EINVAL, "unknown option '-%c'", optopt);
+	error_set(err, EINVAL, "unknown or ambiguous option '%s'", word);
+	strncpy(want, name, sizeof(want) - 1);
+	want[sizeof(want) - 1] = '\0';
+	want[strcspn(want, "=")] = '\0';
+	nearest_init(&n, want);
+	for (int i = 0; i < N_DEFS; i++)
+		if (defs[i].groups & groups)
+			nearest_offer(&n, defs[i].name);
+	return nearest_hint(&n, err);
+}
+
+void args_init(struct args *a)
+{
+	const char *env = getenv("PLUMB_SOCKET");
+
+	memset(a, 0, sizeof(*a));
+	if (env && env[0])
+		a->socket = env;
+}
+
+const char *args_socket(const struct args *a)
+{
+	return a->socket ? a->socket : PLUMB_SOCKET_PATH;
+}
+
+int args_parse(struct args *a, unsigned groups, bool stop_at_word, int argc, char **argv, struct error *err)
+{
+	struct getopt_tables t;
+	int c, rc;
+
+	build_tables(&t, groups, stop_at_word);
+	opterr = 0;
+	optind = 0;   /* glibc: forget an earlier parse */
+	while ((c = getopt_long(argc, argv, t.letters, t.longs, NULL)) != -1) {
+		const struct option_def *def = find_def(c);
+
+		if (c == ':')
+			return error_set(err, EINVAL, "option '%s' needs a value", argv[optind - 1]);
+		if (!def)
+			return unknown_option(argv[optind - 1], groups, err);
+		rc = def->set(a, optarg, err);
+		if (rc)
+			return rc;
+	}
+	a->rest = argv + optind;
+	a->n_rest = argc - optind;
+	return 0;
+}

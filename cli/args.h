@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line of a subcommand: which options it takes is one mask, what they mean is one table (args.c). */
+#ifndef PLUMB_CLI_ARGS_H
+#define PLUMB_CLI_ARGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "plumb/error.h"
+
+enum arg_groups {
+	ARGS_GLOBAL = 1,     /* --socket --color --help; main's, and every subcommand's */
+	ARGS_TARGET = 2,     /* -p -s -x */
+	ARGS_JSON = 4,       /* --json */
+	ARGS_REQUEST = 8,    /* --error --for --keep --ttl --budget: what trace and stat share */
+	ARGS_TRACE = 16,     /* --errors --limit --sample --rate --msgpack */
+	ARGS_STAT = 32,      /* --tick */
+	ARGS_FUNCS = 64,     /* --module */
+	ARGS_EXPLAIN = 128,  /* --error --errors */
+	ARGS_VERSION = 256,  /* --version; main's */
+};
+
+enum color_mode { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
+enum target_kind { TARGET_NONE, TARGET_PID, TARGET_NAME, TARGET_PATH };
+
+/* Borrows all its texts from argv and the environment. A quantity of 0 was not given. */
+struct args {
+	const char *socket;
+	enum color_mode color;
+	bool help, version;
+	enum target_kind target;
+	uint64_t pid;
+	const char *target_text;
+	const char *error, *module;
+	bool errors, json, msgpack, keep;
+	uint64_t limit, for_ns, sample, rate, ttl_ns, budget_ppm, tick_ns;
+	char **rest;         /* what is left: probes, a glob, an id */
+	int n_rest;
+};
+
+/* Defaults, and what the environment says (PLUMB_SOCKET). */
+void args_init(struct args *a);
+/* Parses argv[1..]. With `stop_at_word` the first word that is no option ends it (main: the subcommand), else options may
+ * stand anywhere. -EINVAL: err says what is wrong. */
+int args_parse(struct args *a, unsigned groups, bool stop_at_word, int argc, char **argv, struct error *err);
+/* The path of the socket. */
+const char *args_socket(const struct args *a);
+
+#endif

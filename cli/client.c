@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	READ_BYTES = 256 * 1024,
+	HANDSHAKE_MS = 15000,    /* a private agent calibrates the machine when it starts */
+	TEXT_MAX = 4096,
+};
+
+struct client {
+	int fd, err_fd;
+	pid_t private_pid;       /* 0: none */
+	struct buf in;
+	size_t at;               /* bytes of in that were taken */
+	char *host, *program;
+};
+
+int client_fd(const struct client *c)
+{
+	return c->fd;
+}
+
+bool client_is_private(const struct client *c)
+{
+	return c->private_pid > 0;
+}
+
+const char *client_host(const struct client *c)
+{
+	return c->host ? c->host : "";
+}
+
+const char *client_program(const struct client *c)
+{
+	return c->program ? c->program : "";
+}
+
+/* ---- bytes ---- */
+
+int client_send(struct client *c, struct buf *frames, struct error *err)
+{
+	size_t at = 0;
+
+	if (frames->failed)
+		return error_set(err, ENOMEM, "no memory for a request");
+	while (at < frames->len) {
+		ssize_t n = send(c->fd, frames->data + at, frames->len - at, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return error_set(err, errno, "the agent does not take requests: %s", strerror(errno));
+		at += (size_t)n;
+	}
+	buf_clear(frames);
+	return 0;
+}
+
+static int lost(struct error *err)
+{
+	return error_set(err, ECONNRESET, "the agent has closed the connection");
+}
+
+static int wait_input(int fd, int ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	int n = poll(&p, 1, ms);
+
+	return n < 0 && errno != EINTR ? -errno : n > 0;
+}
+
+int client_fill(struct client *c, int wait_ms, struct error *err)
+{
+	ssize_t n;
+	char *to;
+	int ready;
+
+	ready = wait_input(c->fd, wait_ms);
+	if (ready <= 0)
+		return ready < 0 ? error_set(err, -ready, "cannot wait for the agent: %s", strerror(-ready)) : 0;
+	buf_consume(&c->in, c->at);
+	c->at = 0;
+	to = buf_reserve(&c->in, READ_BYTES);
+	if (!to)
+		return error_set(err, ENOMEM, "no memory for what the agent sends");
+	n = recv(c->fd, to, READ_BYTES, MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n <= 0)
+		return lost(err);
+	c->in.len += (size_t)n;
+	return 1;
+}
+
+int client_next(struct client *c, struct frame_in *in, const char **raw, size_t *raw_len, struct error *err)
+{
+	const char *data = c->in.data ? c->in.data + c->at : "";
+	int n = frame_take(data, c->in.len - c->at, in, err);
+
+	if (n <= 0)
+		return n;
+	c->at += (size_t)n;
+	if (raw) {
+		*raw = data;
+		*raw_len = (size_t)n;
+	}
+	return 1;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Waits for one frame; until_ms 0: for ever. */
+static int receive(struct client *c, struct frame_in *in, int64_t until_ms, struct error *err)
+{
+	for (;;) {
+		int64_t left = until_ms ? until_ms - now_ms() : -1;
+		int rc = client_next(c, in, NULL, NULL, err);
+
+		if (rc)
+			return rc < 0 ? rc : 0;
+		if (until_ms && left <= 0)
+			return error_set(err, ETIMEDOUT, "the agent does not answer");
+		rc = client_fill(c, (int)left, err);
+		if (rc < 0)
+			return rc;
+	}
+}
+
+/* ---- the handshake ---- */
+
+static int say_hello(struct client *c, struct error *err)
+{
+	struct buf out = { 0 };
+	char host[256] = "";
+	struct frame f;
+	int rc;
+
+	gethostname(host, sizeof(host) - 1);
+	frame_begin(&f, &out, WIRE_HELLO, 4);
+	msgpack_pack_int(&f.pk, WIRE_VERSION);
+	pack_text(&f.pk, "plumb " PLUMB_VERSION);
+	pack_text(&f.pk, host);
+	rc = frame_end(&f);
+	if (!rc)
+		rc = client_send(c, &out, err);
+	else
+		error_set(err, -rc, "no memory for a request");
+	buf_free(&out);
+	return rc;
+}
+
+static int take_welcome(struct client *c, const struct frame_in *in, struct error *err)
+{
+	uint64_t version;
+
+	if (in->type != WIRE_WELCOME || in->count < 4 || !object_u64(&in->items[1], &version))
+		return error_set(err, EPROTO, "what listens there is not plumbd");
+	c->program = object_text(&in->items[2], 256);
+	c->host = object_text(&in->items[3], 256);
+	if (version == WIRE_VERSION)
+		return 0;
+	error_set(err, EPROTO, "%s speaks version %llu of the protocol, plumb %s speaks %d",
+		  c->program ? c->program : "plumbd", (unsigned long long)version, PLUMB_VERSION, WIRE_VERSION);
+	return error_hint(err, "install plumb and plumbd of the same version");
+}
+
+static int handshake(struct client *c, struct error *err)
+{
+	struct frame_in in;
+	int rc = say_hello(c, err);
+
+	if (!rc)
+		rc = receive(c, &in, now_ms() + HANDSHAKE_MS, err);
+	if (rc)
+		return rc;
+	rc = take_welcome(c, &in, err);
+	frame_in_free(&in);
+	return rc;
+}
+
+/* ---- connecting ---- */
+
+static struct client *client_new(int fd)
+{
+	struct client *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		close(fd);
+		return NULL;
+	}
+	c->fd = fd;
+	c->err_fd = -1;
+	return c;
+}
+
+int client_attach(struct client **out, int fd, struct error *err)
+{
+	struct client *c = client_new(fd);
+	int rc;
+
+	if (!c)
+		return error_set(err, ENOMEM, "no memory");
+	rc = handshake(c, err);
+	if (rc) {
+		client_close(c);
+		return rc;
+	}
+	*out = c;
+	return 0;
+}
+
+void client_close(struct client *c)
+{
+	if (!c)
+		return;
+	close(c->fd);
+	if (c->err_fd >= 0)
+		close(c->err_fd);
+	if (c->private_pid > 0)
+		while (waitpid(c->private_pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	buf_free(&c->in);
+	free(c->host);
+	free(c->program);
+	free(c);
+}
+
+static int connect_socket(const char *path)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd, rc;
+
+	if (strlen(path) >= sizeof(sa.sun_path))
+		return -ENAMETOOLONG;
+	strcpy(sa.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	do {
+		rc = connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ? -errno : 0;
+	} while (rc == -EINTR);
+	if (rc) {
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
+/* The last thing that a private agent which did not start has to say. */
+static int private_failure(struct client *c, struct error *err)
+{
+	char text[sizeof(err->text)];
+	ssize_t n = read(c->err_fd, text, sizeof(text) - 1);
+
+	if (n <= 0)
+		return -err->code;
+	text[n] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	error_set(err, err->code, "the private plumbd did not start: %s",
+		  strncmp(text, "plumbd: ", 8) == 0 ? text + 8 : text);
+	return error_hint(err, "plumb doctor says what this kernel and user can do");
+}
+
+static int open_private(struct client **out, struct error *err)
+{
+	int err_fd = -1, fd, rc;
+	struct client *c;
+	pid_t pid = 0;
+
+	fd = private_agent_start(&pid, &err_fd, err);
+	if (fd < 0)
+		return fd;
+	c = client_new(fd);
+	if (!c) {
+		close(err_fd);
+		return error_set(err, ENOMEM, "no memory");
+	}
+	c->private_pid = pid;
+	c->err_fd = err_fd;
+	rc = handshake(c, err);
+	if (!rc) {
+		*out = c;
+		return 0;
+	}
+	shutdown(c->fd, SHUT_RDWR);
+	if (rc == -ETIMEDOUT)
+		kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	c->private_pid = 0;
+	rc = private_failure(c, err);
+	client_close(c);
+	return rc;
+}
+
+static int explain_connect(const char *path, int rc, enum client_private mode, struct error *err)
+{
+	switch (-rc) {
+	case EACCES:
+	case EPERM:
+		error_set(err, EACCES, "no permission to use %s", path);
+		return error_hint(err, "join its group and log in again: sudo usermod -aG plumb \"$USER\"");
+	case ENOENT:
+	case ECONNREFUSED:
+		error_set(err, -rc, "no plumbd listens on %s", path);
+		return error_hint(err, "start it: sudo systemctl start plumbd (or sudo plumbd)%s",
+				  mode == PRIVATE_NEVER ? "" : "; or run plumb as root, which then starts a private one");
+	case ENAMETOOLONG:
+		return error_set(err, -rc, "the socket's path is too long: %s", path);
+	default:
+		return error_set(err, -rc, "cannot connect to %s: %s", path, strerror(-rc));
+	}
+}
+
+int client_open(struct client **out, const char *path, enum client_private mode, struct error *err)
+{
+	int fd = connect_socket(path);
+	bool may_start = mode == PRIVATE_ANY || (mode == PRIVATE_ROOT && geteuid() == 0);
+
+	if (fd >= 0)
+		return client_attach(out, fd, err);
+	if (may_start && (fd == -ENOENT || fd == -ECONNREFUSED || (fd == -EACCES && mode == PRIVATE_ANY)))
+		return open_private(out, err);
+	return explain_connect(path, fd, mode, err);
+}
+
+/* ---- requests ---- */
+
+static void copy_text(char *to, size_t size, const msgpack_object *o)
+{
+	char *text = object_text(o, TEXT_MAX);
+
+	if (text) {
+		strncpy(to, text, size - 1);
+		to[size - 1] = '\0';
+	}
+	free(text);
+}
+
+/* {"code","text","hint","col","len","probe"} -> error */
+static int refused(const msgpack_object *payload, int *input, struct error *err)
+{
+	const msgpack_object *probe = map_get(payload, "probe");
+	uint64_t code = 0, index = 0;
+	int64_t col = 0, len = 0;
+
+	object_u64(map_get(payload, "code"), &code);
+	error_set(err, code > 0 && code < 4096 ? (int)code : EINVAL, "the agent refused the request");
+	object_i64(map_get(payload, "col"), &col);
+	object_i64(map_get(payload, "len"), &len);
+	if (err) {
+		copy_text(err->text, sizeof(err->text), map_get(payload, "text"));
+		copy_text(err->hint, sizeof(err->hint), map_get(payload, "hint"));
+		if (col > 0 && col <= INT32_MAX)
+			error_at(err, (int)col, len > 0 && len <= INT32_MAX ? (int)len : 1);
+	}
+	if (input && object_u64(probe, &index) && index <= INT16_MAX)
+		*input = (int)index;
+	else if (input && probe && probe->type == MSGPACK_OBJECT_STR)
+		*input = INPUT_ERROR_EXPR;
+	return err ? -err->code : -EINVAL;
+}
+
+static bool is_reply(const struct frame_in *in, uint64_t id)
+{
+	uint64_t got;
+
+	return in->type == WIRE_REPLY && in->count >= 4 && object_u64(&in->items[1], &got) && got == id;
+}
+
+int client_call(struct client *c, struct buf *request, uint64_t id, struct frame_in *in, const msgpack_object **payload,
+		int *input, struct error *err)
+{
+	bool ok = false;
+	int rc;
+
+	if (input)
+		*input = INPUT_NONE;
+	rc = client_send(c, request, err);
+	while (!rc) {
+		rc = receive(c, in, 0, err);
+		if (rc || is_reply(in, id))
+			break;
+		frame_in_free(in);
+	}
+	if (rc)
+		return rc;
+	*payload = &in->items[3];
+	if (object_bool(&in->items[2], &ok) && ok)
+		return 0;
+	rc = refused(*payload, input, err);
+	frame_in_free(in);
+	return rc;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The connection to an agent: the local plumbd's unix socket, or a private plumbd that is started for the life of the
+ * command.
+ */
+#ifndef PLUMB_CLI_CLIENT_H
+#define PLUMB_CLI_CLIENT_H
+
+#include <sys/types.h>
+
+#include "frame.h"
+
+enum client_private {
+	PRIVATE_NEVER,       /* the verb makes no sense there (list, rm) */
+	PRIVATE_ROOT,        /* if no plumbd listens and the user is root */
+	PRIVATE_ANY,         /* also without root: doctor tells what is missing */
+};
+
+/* Owns the socket, the private agent and what was received. */
+struct client;
+
+/* Connects, or starts a private agent, and shakes hands. -errno with a text that says what to do. */
+int client_open(struct client **out, const char *socket, enum client_private mode, struct error *err);
+/* Takes over a connected socket and shakes hands (tests, private agents). Closes fd on failure too. */
+int client_attach(struct client **out, int fd, struct error *err);
+/* Hangs up; a private agent ends with that and is waited for. Takes NULL. */
+void client_close(struct client *c);
+
+int client_fd(const struct client *c);
+bool client_is_private(const struct client *c);
+const char *client_host(const struct client *c);      /* the agent's host name */
+const char *client_program(const struct client *c);   /* "plumbd 0.1.0" */
+
+/* Sends what is in `frames` and clears it. */
+int client_send(struct client *c, struct buf *frames, struct error *err);
+/* Reads once what is there; waits for it if `wait_ms` is not 0 (-1: for ever). 1: something came, 0: nothing,
+ * -ECONNRESET: the agent has closed the connection. */
+int client_fill(struct client *c, int wait_ms, struct error *err);
+/* The next whole frame that was received, 0: none. raw and raw_len (may be NULL): its bytes, valid until the next fill.
+ * The caller ends a frame with frame_in_free. */
+int client_next(struct client *c, struct frame_in *in, const char **raw, size_t *raw_len, struct error *err);
+
+/*
+ * One request and its REPLY. `request` holds the REQUEST frame with `id`. On 0 *in is the REPLY (frame_in_free ends it) and
+ * *payload its map. A refusal is an error; *input then says which of the user's texts its position is in: an index of
+ * probes, -2: the --error expression, -1: none. input may be NULL.
+ */
+enum { INPUT_NONE = -1, INPUT_ERROR_EXPR = -2 };
+int client_call(struct client *c, struct buf *request, uint64_t id, struct frame_in *in, const msgpack_object **payload,
+		int *input, struct error *err);
+
+/* A private plumbd on one end of a socket pair (private.c). Returns the other end; *pid and *err_fd (its standard error,
+ * readable) are the caller's to wait for and to close. */
+int private_agent_start(pid_t *pid, int *err_fd, struct error *err);
+
+#endif

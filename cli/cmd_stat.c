@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plumb stat: rates and latencies, redrawn in place. */
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "cli.h"
+#include "statview.h"
+#include "stream.h"
+
+enum { TICK_NS = 1000000000 };
+
+static uint64_t wall_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static int start(struct stream *s, struct error *err)
+{
+	struct statview *v = calloc(1, sizeof(*v));
+
+	s->view = v;
+	if (!v)
+		return error_set(err, ENOMEM, "no memory");
+	v->started_ns = v->last_ns = wall_ns();
+	return 0;
+}
+
+static int show(struct stream *s, uint64_t now_ns)
+{
+	struct statview *v = s->view;
+	struct buf text = { 0 };
+
+	if (statview_tick(v, &s->model, now_ns) < 0)
+		return -ENOMEM;
+	if (s->args->json) {
+		statview_json(v, &s->model, client_host(s->client), &s->out.text);
+		output_flush(&s->out);
+		return 0;
+	}
+	if (s->disturbed && s->out.terminal)
+		v->drawn = 0;
+	s->disturbed = false;
+	statview_text(v, &s->model, &s->out, output_columns(&s->out), &text);
+	statview_draw(v, &s->out, &text);
+	buf_free(&text);
+	return 0;
+}
+
+static int frame(struct stream *s, const struct frame_in *in, const char *raw, size_t raw_len, struct error *err)
+{
+	uint64_t now_ns;
+
+	if (in->type != WIRE_STATS || !object_u64(&in->items[2], &now_ns))
+		return 0;
+	return show(s, now_ns) < 0 ? error_set(err, ENOMEM, "no memory") : 0;
+}
+
+/* The end brings the final counts: a request shorter than a tick shows these alone. */
+static void stop(struct stream *s)
+{
+	struct statview *v = s->view;
+
+	if (!v)
+		return;
+	if (s->ended && s->model.n_probes)
+		show(s, wall_ns());
+	statview_free(v);
+	free(v);
+}
+
+static int run(const struct args *a)
+{
+	static const struct stream_ops ops = { .verb = "stat", .start = start, .frame = frame, .stop = stop };
+	struct args with_tick = *a;
+
+	if (!with_tick.tick_ns)
+		with_tick.tick_ns = TICK_NS;
+	return stream_run(&with_tick, &ops);
+}
+
+const struct command command_stat = {
+	.name = "stat",
+	.synopsis = "TARGET PROBE... [OPTION...]",
+	.summary = "show rates, errors and latencies of functions, live",
+	.details =
+		"Target, one of:\n"
+		"  -p, --pid PID         the process\n"
+		"  -s, --service NAME    every process of an executable, systemd unit or container\n"
+		"  -x, --exe PATH        every process that maps this file, now or later\n"
+		"Options:\n"
+		"      --tick DURATION   how often (1s)\n"
+		"      --for DURATION    end after 10s, 2m, 1.5h\n"
+		"      --error EXPR      what a failing call is, e.g. '$ret != 0'\n"
+		"      --json            one JSON object a tick and line, the totals as the last\n"
+		"      --keep            stays when this command ends; see plumb list, plumb rm\n"
+		"      --ttl DURATION    removed after this time at the latest (10m)\n"
+		"      --budget P%       of one core that the probes may add to a process (10%)\n"
+		"Every count is exact. P50, P90 and P99 are exact to 1/16 of their value.\n"
+		"Examples:\n"
+		"  plumb stat -s checkoutd parse_order charge_card\n"
+		"  plumb stat -p 812 --for 30s --json 'db_query if n > 100'\n",
+	.groups = ARGS_TARGET | ARGS_JSON | ARGS_REQUEST | ARGS_STAT,
+	.min_rest = 1,
+	.max_rest = -1,
+	.rest_name = "PROBE",
+	.run = run,
+};

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "render.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "text.h"
+#include "units.h"
+
+enum { NS_PER_S = 1000000000 };
+
+int render_init(struct render *r, struct output *out, const struct model *m, const char *host)
+{
+	memset(r, 0, sizeof(*r));
+	r->out = out;
+	r->model = m;
+	r->second = -1;
+	buf_str(&r->host_json, ",\"host\":");
+	text_json_str(&r->host_json, host);
+	return r->host_json.failed ? -ENOMEM : 0;
+}
+
+void render_free(struct render *r)
+{
+	buf_free(&r->host_json);
+}
+
+/* ---- text ---- */
+
+static void put_time(struct render *r, uint64_t ts_ns)
+{
+	int64_t second = (int64_t)(ts_ns / NS_PER_S);
+	struct buf *out = &r->out->text;
+
+	if (second != r->second) {
+		time_t t = (time_t)second;
+		struct tm tm;
+
+		if (!localtime_r(&t, &tm) || !strftime(r->clock, sizeof(r->clock), "%H:%M:%S", &tm))
+			strcpy(r->clock, "??:??:??");
+		r->second = second;
+	}
+	paint(r->out, PAINT_DIM);
+	buf_str(out, r->clock);
+	buf_char(out, '.');
+	text_digits(out, ts_ns % NS_PER_S / 1000, 6);
+	paint(r->out, PAINT_NONE);
+}
+
+static void put_process(struct render *r, const struct record *rec)
+{
+	struct buf *out = &r->out->text;
+
+	buf_char(out, ' ');
+	buf_str(out, model_comm(r->model, rec->pid));
+	buf_char(out, '[');
+	text_u64(out, rec->pid);
+	buf_char(out, '/');
+	text_u64(out, rec->tid);
+	buf_add(out, "] ", 2);
+}
+
+static bool is_ret(const struct field *f)
+{
+	return strcmp(f->name, "$ret") == 0;
+}
+
+static void put_named(struct buf *out, const struct field *f, const msgpack_object *value)
+{
+	buf_str(out, f->name);
+	buf_char(out, '=');
+	shape_print(f->shape, value, out);
+}
+
+static void put_call(struct render *r, const struct record *rec)
+{
+	struct buf *out = &r->out->text;
+	bool first = true;
+
+	paint(r->out, PAINT_BOLD);
+	buf_str(out, rec->probe->function);
+	paint(r->out, PAINT_NONE);
+	buf_char(out, '(');
+	for (uint32_t i = 0; i < rec->probe->n_fields; i++) {
+		if (rec->probe->field[i].at_return)
+			continue;
+		if (!first)
+			buf_add(out, ", ", 2);
+		put_named(out, &rec->probe->field[i], &rec->value[i]);
+		first = false;
+	}
+	buf_char(out, ')');
+}
+
+/* "= -22 {total=5}": the return value, then what else was asked for behind "->". */
+static void put_return(struct render *r, const struct record *rec)
+{
+	const struct probe *p = rec->probe;
+	struct buf *out = &r->out->text;
+	bool others = false;
+
+	for (uint32_t i = 0; i < p->n_fields; i++) {
+		if (p->field[i].at_return && is_ret(&p->field[i])) {
+			buf_add(out, " = ", 3);
+			if (rec->error)
+				paint(r->out, PAINT_RED);
+			shape_print(p->field[i].shape, &rec->value[i], out);
+			if (rec->error)
+				paint(r->out, PAINT_NONE);
+		}
+	}
+	for (uint32_t i = 0; i < p->n_fields; i++) {
+		if (!p->field[i].at_return || is_ret(&p->field[i]))
+			continue;
+		buf_str(out, others ? ", " : " {");
+		put_named(out, &p->field[i], &rec->value[i]);
+		others = true;
+	}
+	if (others)
+		buf_char(out, '}');
+	buf_add(out, " <", 2);
+	format_elapsed(out, rec->duration_ns);
+	buf_char(out, '>');
+}
+
+void render_text(struct render *r, const struct record *rec)
+{
+	put_time(r, rec->ts_ns);
+	put_process(r, rec);
+	put_call(r, rec);
+	if (rec->returned)
+		put_return(r, rec);
+	if (rec->error) {
+		paint(r->out, PAINT_RED);
+		buf_str(&r->out->text, " error");
+		paint(r->out, PAINT_NONE);
+	}
+	buf_char(&r->out->text, '\n');
+}
+
+/* ---- JSON ---- */
+
+static void json_number(struct buf *out, const char *key, uint64_t value)
+{
+	buf_str(out, key);
+	text_u64(out, value);
+}
+
+static void json_fields(struct buf *out, const struct record *rec, bool at_return)
+{
+	bool first = true;
+
+	buf_char(out, '{');
+	for (uint32_t i = 0; i < rec->probe->n_fields; i++) {
+		const struct field *f = &rec->probe->field[i];
+
+		if (f->at_return != at_return || (at_return && is_ret(f)))
+			continue;
+		if (!first)
+			buf_char(out, ',');
+		text_json_str(out, f->name);
+		buf_char(out, ':');
+		shape_json(f->shape, &rec->value[i], out);
+		first = false;
+	}
+	buf_char(out, '}');
+}
+
+static void json_return(struct buf *out, const struct record *rec)
+{
+	const struct probe *p = rec->probe;
+	bool others = false, ret = false;
+
+	for (uint32_t i = 0; i < p->n_fields; i++) {
+		if (!p->field[i].at_return || !rec->returned)
+			continue;
+		if (!is_ret(&p->field[i])) {
+			others = true;
+		} else if (!ret) {
+			buf_str(out, ",\"ret\":");
+			shape_json(p->field[i].shape, &rec->value[i], out);
+			ret = true;
+		}
+	}
+	if (!ret)
+		buf_str(out, ",\"ret\":null");
+	if (others) {
+		buf_str(out, ",\"returns\":");
+		json_fields(out, rec, true);
+	}
+	if (rec->returned)
+		json_number(out, ",\"duration_ns\":", rec->duration_ns);
+	else
+		buf_str(out, ",\"duration_ns\":null");
+}
+
+void render_json(struct render *r, const struct record *rec)
+{
+	struct buf *out = &r->out->text;
+
+	json_number(out, "{\"ts\":", rec->ts_ns);
+	buf_add(out, r->host_json.data, r->host_json.len);
+	json_number(out, ",\"pid\":", rec->pid);
+	json_number(out, ",\"tid\":", rec->tid);
+	buf_str(out, ",\"comm\":");
+	text_json_str(out, model_comm(r->model, rec->pid));
+	buf_char(out, ',');
+	buf_add(out, rec->probe->json.data, rec->probe->json.len);
+	buf_str(out, ",\"args\":");
+	json_fields(out, rec, false);
+	json_return(out, rec);
+	buf_str(out, rec->error ? ",\"error\":true}\n" : ",\"error\":false}\n");
+}
