@@ -218,7 +218,13 @@ static uint64_t alignment(struct debuginfo *di, struct type *t, int depth)
 
 /* ---- arguments ---- */
 
-struct assigning { struct debuginfo *di; unsigned integers, sse; uint64_t stack; bool lost; };
+struct assigning {
+	struct debuginfo *di;
+	const struct unit *u;
+	unsigned integers, sse;       /* registers used */
+	uint64_t stack;               /* bytes used */
+	bool lost;                    /* the rest cannot be told */
+};
 
 static void to_stack(struct assigning *a, struct type *t, struct location *out)
 {
@@ -242,6 +248,12 @@ static unsigned count_class(const struct classes *c, enum class class)
 	return (c->word[0] == class) + (c->word[1] == class);
 }
 
+/* clang does not follow the ABI when the registers do not suffice for an __int128, and not in each version alike. */
+static bool is_wide_integer(const struct type *t)
+{
+	return t->size == 16 && (t->kind == TYPE_SIGNED || t->kind == TYPE_UNSIGNED);
+}
+
 static void to_registers(struct assigning *a, const struct classes *c, struct type *t, struct location *out)
 {
 	unsigned integers = count_class(c, CLASS_INTEGER), sse = count_class(c, CLASS_SSE);
@@ -251,6 +263,11 @@ static void to_registers(struct assigning *a, const struct classes *c, struct ty
 		sse = 1;                      /* __m256 */
 	if (integers + sse == 0) {
 		location_none(out, "empty");
+		return;
+	}
+	if (a->u->llvm && is_wide_integer(t) && a->integers + integers > INTEGER_REGS) {
+		location_none(out, "passed by clang's own rules");
+		a->lost = true;
 		return;
 	}
 	if (a->integers + integers > INTEGER_REGS || a->sse + sse > SSE_REGS) {
@@ -275,8 +292,9 @@ static void to_reference(struct assigning *a, struct location *out)
 	a->stack += 8;
 }
 
-static void assign(struct assigning *a, enum language lang, const struct abi_arg *arg, struct location *out)
+static void assign(struct assigning *a, const struct abi_arg *arg, struct location *out)
 {
+	enum language lang = a->u->lang;
 	struct classes c;
 
 	if (!arg->type || a->lost) {
@@ -305,20 +323,20 @@ static void assign(struct assigning *a, enum language lang, const struct abi_arg
 	}
 }
 
-void abi_arguments(struct debuginfo *di, enum language lang, const struct abi_arg *args, uint32_t n,
+void abi_arguments(struct debuginfo *di, const struct unit *u, const struct abi_arg *args, uint32_t n,
 		   struct type *ret, struct location *out)
 {
-	struct assigning a = { .di = di };
+	struct assigning a = { .di = di, .u = u };
 
 	if (ret) {
 		struct classes c;
 
-		classify_value(di, lang, ret, &c);
+		classify_value(di, u->lang, ret, &c);
 		a.integers = c.word[0] == CLASS_MEMORY;   /* the caller passes where to put the result */
 		a.lost = c.word[0] == CLASS_UNKNOWN;
 	}
 	for (uint32_t i = 0; i < n; i++)
-		assign(&a, lang, &args[i], &out[i]);
+		assign(&a, &args[i], &out[i]);
 }
 
 /* ---- results ---- */

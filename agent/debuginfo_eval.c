@@ -11,7 +11,7 @@ static void push(struct eval *e, enum eval_base base, unsigned reg, int64_t offs
 		e->reason = "computed by a long expression";
 		return;
 	}
-	e->stack[e->depth++] = (struct eval_value){ base, reg, offset, 0 };
+	e->stack[e->depth++] = (struct eval_value){ base, reg, offset, 0, 64 };
 }
 
 static void push_frame(struct eval *e, const struct eval_context *c, int64_t offset)
@@ -20,9 +20,6 @@ static void push_frame(struct eval *e, const struct eval_context *c, int64_t off
 		push(e, BASE_REG, GPR_SP, (int64_t)((uint64_t)c->frame_offset + (uint64_t)offset));
 	else
 		push(e, BASE_FRAME, 0, offset);
-	/* What lies below the return address is the function's own. */
-	if (c->frame_known && e->depth && e->stack[e->depth - 1].offset < 8)
-		e->stack[e->depth - 1].base = BASE_FRAME;
 }
 
 static void op_reg(struct eval *e, unsigned reg)
@@ -44,7 +41,7 @@ static void op_add(struct eval *e, int64_t n)
 
 	if (!s)
 		return;
-	if (s->derefs && n != 0)
+	if ((s->derefs || s->bits < 64) && n != 0)
 		e->reason = "computed by an expression";
 	else
 		s->offset = (int64_t)((uint64_t)s->offset + (uint64_t)n);
@@ -62,6 +59,46 @@ static void op_binary(struct eval *e, int sign)
 	n = s->offset;
 	e->depth--;
 	op_add(e, sign < 0 ? (int64_t)(0 - (uint64_t)n) : n);
+}
+
+static void narrow(struct eval_value *s, unsigned bits)
+{
+	if (bits < s->bits)
+		s->bits = bits;
+}
+
+/* clang cuts a narrow argument out of its register: "rdi & 0xff, converted". The low bits stay as they are. */
+static void op_and(struct eval *e)
+{
+	struct eval_value *s = top(e);
+	uint64_t mask;
+
+	if (!s || e->depth < 2 || s->base != BASE_CONST || s->derefs) {
+		e->reason = "computed by an expression";
+		return;
+	}
+	mask = (uint64_t)s->offset;
+	e->depth--;
+	s = top(e);
+	if (s->derefs || s->offset || (mask & (mask + 1)))
+		e->reason = "computed by an expression";
+	else
+		narrow(s, mask + 1 ? (unsigned)__builtin_ctzll(mask + 1) : 64);
+}
+
+static void op_convert(struct eval *e, const struct eval_context *c, const Dwarf_Op *op)
+{
+	struct eval_value *s = top(e);
+	Dwarf_Die type;
+	uint64_t size, encoding;
+
+	if (!s || op->number == 0)            /* 0: back to an address-sized integer */
+		return;
+	if (dwarf_getlocation_die(c->attr, op, &type) != 0 || !die_udata(&type, DW_AT_byte_size, &size) || size == 0 ||
+	    !die_udata(&type, DW_AT_encoding, &encoding) || encoding == DW_ATE_float || s->derefs || s->offset)
+		e->reason = "computed by an expression";
+	else
+		narrow(s, size < 8 ? (unsigned)size * 8 : 64);
 }
 
 /* The value that the register had at the entry, which is where we are. */
@@ -173,8 +210,17 @@ static void eval_op(struct eval *e, const struct eval_context *c, const Dwarf_Op
 	case DW_OP_minus:
 		op_binary(e, -1);
 		return;
+	case DW_OP_and:
+		op_and(e);
+		return;
+	case DW_OP_convert:
+	case DW_OP_GNU_convert:
+		op_convert(e, c, op);
+		return;
 	case DW_OP_deref:
-		if ((s = top(e)))
+		if ((s = top(e)) && s->bits < 64)
+			e->reason = "computed by an expression";
+		else if (s)
 			s->derefs++;
 		return;
 	case DW_OP_stack_value:
@@ -194,6 +240,8 @@ static void eval_op(struct eval *e, const struct eval_context *c, const Dwarf_Op
 
 void evaluate(struct eval *e, const struct eval_context *c, const Dwarf_Op *expr, size_t len)
 {
+	struct eval_value *last;
+
 	*e = (struct eval){ 0 };
 	if (len > EVAL_OPS_MAX)
 		e->reason = "computed by a long expression";
@@ -206,8 +254,8 @@ void evaluate(struct eval *e, const struct eval_context *c, const Dwarf_Op *expr
 	}
 	if (!e->reason && e->depth == 0)
 		e->reason = "optimised out";
-	/* The CFA with something subtracted is the function's own frame. */
-	if (!e->reason && c->whole && e->stack[e->depth - 1].base == BASE_REG && !e->is_register &&
-	    e->stack[e->depth - 1].reg == GPR_SP && e->stack[e->depth - 1].offset < 8)
-		e->stack[e->depth - 1].base = BASE_FRAME;
+	/* What lies below the return address is the function's own, whatever an entry of a list says. */
+	last = e->depth ? &e->stack[e->depth - 1] : NULL;
+	if (!e->reason && last->base == BASE_REG && last->reg == GPR_SP && !e->is_register && last->offset < 8)
+		last->base = BASE_FRAME;
 }

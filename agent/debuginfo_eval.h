@@ -10,7 +10,13 @@ enum { EVAL_OPS_MAX = 256, EVAL_STACK_MAX = 8 };
 
 enum eval_base { BASE_CONST, BASE_REG, BASE_FRAME /* the frame base, its register not loaded yet */ };
 
-struct eval_value { enum eval_base base; unsigned reg; int64_t offset; unsigned derefs; };
+struct eval_value {
+	enum eval_base base;
+	unsigned reg;
+	int64_t offset;
+	unsigned derefs;
+	unsigned bits;                /* low bits that are still those of the register; 64: all */
+};
 
 struct eval {
 	struct eval_value stack[EVAL_STACK_MAX];

@@ -48,7 +48,7 @@ static int consider_symbol(const struct symbol *sym, void *arg)
 	struct candidate *c;
 	bool exact;
 
-	if (!symbol_may_be(s, sym->name, &exact) || s->addresses.count >= ADDRESSES_MAX)
+	if (sym->indirect || !symbol_may_be(s, sym->name, &exact) || s->addresses.count >= ADDRESSES_MAX)
 		return 0;
 	c = list_add(&s->addresses);
 	if (c)

@@ -186,12 +186,20 @@ static bool is_overwritten(const struct place *p, const struct location *by_rule
 	return !same_place(&p->loc, by_rule);
 }
 
+/* `register int x` without optimisation: a register that the prologue loads, as good as a home slot. */
+static void settle_register(const struct building *b, struct place *p, const struct location *by_rule)
+{
+	if (p->whole && p->loc.kind == LOCATION_REGISTERS && !b->u->optimised && is_overwritten(p, by_rule))
+		p->kind = PLACE_HOME;
+}
+
 /* What DWARF knows and what the rules say must agree before the rules may answer for the rest. */
 static void apply_rules(struct building *b, const struct location *by_rule)
 {
 	bool agree = true;
 
 	for (uint32_t i = 0; i < b->fn->n_params; i++) {
+		settle_register(b, &list_at(&b->places, struct place, i), &by_rule[i]);
 		if (!is_overwritten(&list_at(&b->places, struct place, i), &by_rule[i]))
 			continue;
 		agree = false;
@@ -213,7 +221,7 @@ static void ask_rules(struct building *b)
 		args[i].type = b->fn->params[i].type;
 		args[i].by_reference = p->kind == PLACE_HOME_REFERENCE;
 	}
-	abi_arguments(b->di, b->u->lang, args, b->fn->n_params, b->fn->ret, by_rule);
+	abi_arguments(b->di, b->u, args, b->fn->n_params, b->fn->ret, by_rule);
 	apply_rules(b, by_rule);
 }
 

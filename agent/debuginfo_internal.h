@@ -205,7 +205,11 @@ enum place_kind_internal {
 	PLACE_HOME,                   /* a stack slot or register that the function fills later: ask the ABI */
 	PLACE_HOME_REFERENCE,         /* the same, and what is there is the address of the value */
 };
-struct place { enum place_kind_internal kind; struct location loc; };
+struct place {
+	enum place_kind_internal kind;
+	bool whole;                   /* said for the whole body: perhaps not true yet at the entry */
+	struct location loc;
+};
 
 /* Where a parameter is at the function's entry, as far as DWARF says it. */
 void param_place(Dwarf_Die *function, Dwarf_Die *param, uint64_t entry, const struct unit *u,
@@ -218,7 +222,7 @@ void location_registers(struct location *loc, uint64_t size, int reg0, int reg1)
 
 struct abi_arg { struct type *type; bool by_reference; };
 /* out[i]: where argument i is at the first instruction. */
-void abi_arguments(struct debuginfo *di, enum language lang, const struct abi_arg *args, uint32_t n,
+void abi_arguments(struct debuginfo *di, const struct unit *u, const struct abi_arg *args, uint32_t n,
 		   struct type *ret, struct location *out);
 void abi_return(struct debuginfo *di, enum language lang, struct type *ret, struct location *out);
 

@@ -107,17 +107,20 @@ static void place_memory(const struct eval_context *c, const struct eval_value *
 		found(p, s->derefs ? LOCATION_INDIRECT : LOCATION_MEMORY, s->reg, s->offset);
 }
 
-static void place_of(const struct eval_context *c, const struct eval *e, uint64_t size, struct place *p)
+/* `bits`: how many of the low bits of a register make the value. */
+static void place_of(const struct eval_context *c, const struct eval *e, uint64_t size, uint64_t bits, struct place *p)
 {
 	const struct eval_value *s = &e->stack[e->depth ? e->depth - 1 : 0];
 	const char *reason = e->reason;
 
 	if (!reason && s->base == BASE_REG)
 		reason = unreadable_register(s->reg);
-	if (!reason && e->is_value && s->base == BASE_CONST && s->derefs == 0) {
+	if (!reason && e->is_value && s->base == BASE_CONST && s->derefs == 0 && s->bits == 64) {
 		found(p, LOCATION_CONST, 0, s->offset);
 		return;
 	}
+	if (!reason && s->bits < 64 && (!e->is_value || s->bits < bits))
+		reason = "computed by an expression";
 	if (!reason && (s->base == BASE_CONST ||
 			(e->is_value && (s->base != BASE_REG || s->offset || s->derefs))))
 		reason = "computed by an expression";
@@ -148,7 +151,7 @@ static const char *add_piece(const struct eval_context *c, const Dwarf_Op *expr,
 	if (from == to)
 		return "partly optimised out";
 	evaluate(&e, c, expr + from, to - from);
-	place_of(c, &e, size, &p);
+	place_of(c, &e, size, size * 8, &p);
 	if (p.kind == PLACE_FOUND && p.loc.kind == LOCATION_NONE)
 		return strcmp(p.loc.reason, "in an SSE register") == 0 ? "partly in an SSE register" :
 			"split over several places";
@@ -186,8 +189,10 @@ static void place_pieces(const struct eval_context *c, const Dwarf_Op *expr, siz
 	p->loc = loc;
 }
 
-static void place_expression(const struct eval_context *c, const Dwarf_Op *expr, size_t len, uint64_t size, struct place *p)
+static void place_expression(const struct eval_context *c, const Dwarf_Op *expr, size_t len, const struct type *type,
+			     struct place *p)
 {
+	uint64_t size = type ? type->size : 0;
 	struct eval e;
 
 	if (len == 0) {
@@ -199,7 +204,8 @@ static void place_expression(const struct eval_context *c, const Dwarf_Op *expr,
 		return;
 	}
 	evaluate(&e, c, expr, len);
-	place_of(c, &e, size, p);
+	/* The ABI zeroes a bool's other bits up to its byte. */
+	place_of(c, &e, size, type && type->kind == TYPE_BOOL ? 1 : size ? size * 8 : 64, p);
 }
 
 /* ---- choosing the expression ---- */
@@ -315,6 +321,7 @@ void param_place(Dwarf_Die *function, Dwarf_Die *param, uint64_t entry, const st
 		found_none(out, "optimised out");
 		return;
 	}
+	out->whole = c.whole;
 	frame_base(function, entry, &c);
-	place_expression(&c, expr, len, type ? type->size : 0, out);
+	place_expression(&c, expr, len, type, out);
 }
