@@ -222,7 +222,10 @@ static int parse_bare(struct parser *p, struct expr **out)
 		return -p->err->code;
 	if (p->tok.kind == TOK_RPAREN || p->tok.kind == TOK_RBRACKET)
 		return refuse_closer(p);
-	return p->tok.kind == TOK_END ? 0 : fail_expected(p, "an operator or the end of the expression");
+	if (p->tok.kind == TOK_END)
+		return 0;
+	fail_expected(p, "an operator or the end of the expression");
+	return p->err->hint[0] ? -EINVAL : error_hint(p->err, "join conditions with '&&' or '||'");
 }
 
 int spec_parse_expr(const char *text, struct expr **out, struct error *err)

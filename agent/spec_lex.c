@@ -358,5 +358,6 @@ int parser_next(struct parser *p)
 		return lex_special(p);
 	if (is_name_start(c))
 		return lex_name(p);
-	return fail_at(p, p->pos, p->pos + 1, "'%c' has no meaning here", c);
+	fail_at(p, p->pos, p->pos + 1, "'%c' has no meaning here", c);
+	return error_hint(p->err, "names hold letters, digits, '_' and '$'");
 }

@@ -97,12 +97,16 @@ static unsigned base_at(const struct parser *p, size_t *pos)
 
 static int refuse_octal(struct parser *p, size_t start, size_t end)
 {
+	struct excerpt number = excerpt_of(p->text + start, end - start);
 	size_t nonzero = start;
 
+	if (p->text[start + 1] == 'o' || p->text[start + 1] == 'O') {
+		fail_at(p, start, end, "'%s' is not an octal number", number.text);
+		return error_hint(p->err, "octal digits are 0 to 7");
+	}
 	while (nonzero + 1 < end && p->text[nonzero] == '0' && digit_value(p->text[nonzero + 1]) < 10)
 		nonzero++;
-	fail_at(p, start, end, "a number with a leading 0 is octal, as in C, and '%s' is not one",
-		excerpt_of(p->text + start, end - start).text);
+	fail_at(p, start, end, "a number with a leading 0 is octal, as in C, and '%s' is not one", number.text);
 	return error_hint(p->err, "write '%s' for the decimal number",
 			  excerpt_of(p->text + nonzero, end - nonzero).text);
 }
@@ -344,8 +348,13 @@ static int find_quote(struct parser *p, char quote, size_t *end, size_t *n, stru
 	size_t at = p->pos + 1;
 
 	for (*n = 0; at < p->len && p->text[at] != quote; at = u.end) {
-		int err = read_one(p, at, &u);
+		int err;
 
+		if (p->text[at] == '\\' && at + 1 == p->len) {
+			at = p->len; /* a lone backslash at the end: the quote is what is missing */
+			break;
+		}
+		err = read_one(p, at, &u);
 		if (err)
 			return err;
 		if ((*n)++ == 0 && first)

@@ -187,6 +187,12 @@ static int scan_quoted(struct parser *p, struct segment *seg)
 	return error_hint(p->err, "add the closing %c", quote);
 }
 
+/* Go's import paths and file names have dashes inside; "->" is not one. */
+static bool is_inner_dash(const struct parser *p, size_t start)
+{
+	return p->pos > start && p->text[p->pos + 1] != '>';
+}
+
 static int scan_plain(struct parser *p, struct segment *seg)
 {
 	int err = 0;
@@ -205,7 +211,7 @@ static int scan_plain(struct parser *p, struct segment *seg)
 		} else if (c == '*' || c == '?') {
 			seg->wild = true;
 			p->pos++;
-		} else if (place_byte_at(p, p->pos) && !text_is(p, p->pos, "->")) {
+		} else if (place_byte_at(p, p->pos) && (c != '-' || is_inner_dash(p, seg->start))) {
 			p->pos++;
 		} else {
 			break;
@@ -346,6 +352,8 @@ static int check_function(struct parser *p, const struct segment *seg)
 	}
 	if (len >= 2 && memcmp(name + len - 2, "::", 2) == 0) {
 		fail_at(p, seg->end - 2, seg->end, "a name is missing after '::'");
+		if (len == 2)
+			return error_hint(p->err, "%s", HOW_TO_WRITE);
 		return error_hint(p->err, "all functions of a scope are the pattern '%s*'", excerpt_of(name, len).text);
 	}
 	if (!plus || memmem(name, len, "operator", strlen("operator")))
@@ -358,7 +366,7 @@ static int refuse_missing(struct parser *p, const struct segment *seg, bool afte
 {
 	size_t len = text_is(p, seg->start, "->") ? 2 : 1;
 
-	if (after_module) {
+	if (after_module || seg->start >= p->len) {
 		fail_at(p, seg->start, seg->start, "a function is missing after ':'");
 		return error_hint(p->err, "%s", HOW_TO_WRITE);
 	}
@@ -376,7 +384,7 @@ static int take_function(struct place_scan *s, struct spec *spec)
 	bool glob = seg.quoted || seg.wild;
 	int err;
 
-	if (!seg.quoted && text_is(p, seg.start, "::"))
+	if (!seg.quoted && text_is(p, seg.start, "::") && seg.end > seg.start + 2)
 		seg.start += 2; /* ::f is f: symbols carry no leading scope */
 	if (seg.start == seg.end && seg.quoted)
 		return fail_at(p, seg.start - 1, seg.end + 1, "the pattern is empty");
