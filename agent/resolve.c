@@ -19,9 +19,10 @@ struct resolving {
 	struct expr *error_expr;
 	struct spec *spec;           /* of the current probe */
 	uint32_t index;              /* its number */
-	struct resolved found[RESOLVED_MAX];
-	uint32_t keep_regs[RESOLVED_MAX];
-	size_t n_found;
+	struct resolved *found;      /* of all probes so far */
+	uint32_t *keep_regs;
+	size_t n_found, cap_found;
+	size_t first;                /* of the current probe */
 };
 
 /* ---- what must be refused for the target's sake ---- */
@@ -201,21 +202,43 @@ static bool known_place(const struct resolving *r, uint64_t offset)
 	return false;
 }
 
+static int room_for_one(struct resolving *r, struct error *err)
+{
+	size_t cap = r->cap_found + RESOLVED_MAX;
+	struct resolved *found;
+	uint32_t *keep;
+
+	if (r->n_found - r->first == RESOLVED_MAX)
+		return error_set(err, E2BIG, "'%s' means more than %d functions in %s", r->spec->name, RESOLVED_MAX, r->rq->path);
+	if (r->n_found < r->cap_found)
+		return 0;
+	found = reallocarray(r->found, cap, sizeof(*found));
+	if (found)
+		r->found = found;
+	keep = reallocarray(r->keep_regs, cap, sizeof(*keep));
+	if (keep)
+		r->keep_regs = keep;
+	if (!found || !keep)
+		return error_set(err, ENOMEM, "out of memory");
+	r->cap_found = cap;
+	return 0;
+}
+
 static int add_place(struct resolving *r, uint64_t addr, uint64_t size, const char *name, const struct function *fn,
 		     struct error *err)
 {
 	struct plan_request rq = { .spec = r->spec, .error = r->error_expr, .errors_only = r->rq->errors_only,
 				   .ship = r->rq->ship, .force_call = r->rq->force_call, .limits = r->rq->limits,
 				   .di = r->di, .fn = fn };
-	struct resolved *out = &r->found[r->n_found];
-	char *pretty = fn ? NULL : demangle(name, false);
+	int rc = room_for_one(r, err);
+	struct resolved *out;
+	char *pretty;
 	bool call;
-	int rc;
 
-	if (r->n_found == RESOLVED_MAX) {
-		free(pretty);
-		return error_set(err, E2BIG, "'%s' means more than %d functions in %s", r->spec->name, RESOLVED_MAX, r->rq->path);
-	}
+	if (rc)
+		return rc;
+	out = &r->found[r->n_found];
+	pretty = fn ? NULL : demangle(name, false);
 	memset(out, 0, sizeof(*out));
 	out->probe_index = r->index;
 	fill_names(r, pretty ? pretty : name, fn, out);
@@ -252,6 +275,8 @@ static void close_files(struct resolving *r)
 {
 	for (size_t i = 0; i < r->n_found; i++)
 		resolved_free(&r->found[i]);
+	free(r->found);
+	free(r->keep_regs);
 	expr_free(r->error_expr);
 	spec_free(r->spec);
 	debuginfo_close(r->di);
@@ -274,6 +299,7 @@ static int resolve_all(struct resolving *r, uint32_t *failed, struct error *err)
 	rc = open_files(r, err);
 	for (uint32_t i = 0; !rc && i < r->rq->n_index; i++) {
 		*failed = r->index = r->rq->index[i];
+		r->first = r->n_found;
 		spec_free(r->spec);
 		r->spec = NULL;
 		rc = spec_parse(r->rq->probes[r->index], &r->spec, err);
@@ -395,8 +421,10 @@ int resolve_answer_read(const char *data, size_t len, struct resolve_answer *out
 		return 0;
 	if (text && head.text_len <= len - at)
 		*text = strndup(data + at, head.text_len);
-	if (!head.n_resolved || head.n_resolved > RESOLVED_MAX)
+	if (!head.n_resolved)
 		return 0;
+	if (head.n_resolved > PROBES_MAX * RESOLVED_MAX)
+		return error_set(&out->err, EPROTO, "the resolver's answer is malformed");
 	out->resolved = calloc(head.n_resolved, sizeof(*out->resolved));
 	for (uint32_t i = 0; out->resolved && i < head.n_resolved; i++) {
 		int n = resolved_read(data + at, len - at, &out->resolved[i], &out->err);
