@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,20 +151,19 @@ static const struct option_def *find_def(int c)
 
 static int unknown_option(const char *word, unsigned groups, struct error *err)
 {
-	const char *name = strncmp(word, "--", 2) == 0 ? word + 2 : "";
-	char want[64];
+	char want[64], candidate[64];
 	struct nearest n;
 
-	if (!name[0])
+	if (strncmp(word, "--", 2) != 0)
 		return error_set(err, EINVAL, "unknown option '-%c'", optopt);
 	error_set(err, EINVAL, "unknown or ambiguous option '%s'", word);
-	strncpy(want, name, sizeof(want) - 1);
-	want[sizeof(want) - 1] = '\0';
-	want[strcspn(want, "=")] = '\0';
+	snprintf(want, sizeof(want), "%.*s", (int)strcspn(word, "="), word);
 	nearest_init(&n, want);
-	for (int i = 0; i < N_DEFS; i++)
+	for (int i = 0; i < N_DEFS; i++) {
+		snprintf(candidate, sizeof(candidate), "--%s", defs[i].name);
 		if (defs[i].groups & groups)
-			nearest_offer(&n, defs[i].name);
+			nearest_offer(&n, candidate);
+	}
 	return nearest_hint(&n, err);
 }
 

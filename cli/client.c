@@ -355,12 +355,11 @@ static void copy_text(char *to, size_t size, const msgpack_object *o)
 	free(text);
 }
 
-/* {"code","text","hint","col","len","probe"} -> error */
+/* {"code","text","hint","col","len","probe"} -> error; probe -1 is the --error expression. */
 static int refused(const msgpack_object *payload, int *input, struct error *err)
 {
-	const msgpack_object *probe = map_get(payload, "probe");
-	uint64_t code = 0, index = 0;
-	int64_t col = 0, len = 0;
+	uint64_t code = 0;
+	int64_t col = 0, len = 0, probe = 0;
 
 	object_u64(map_get(payload, "code"), &code);
 	error_set(err, code > 0 && code < 4096 ? (int)code : EINVAL, "the agent refused the request");
@@ -372,10 +371,8 @@ static int refused(const msgpack_object *payload, int *input, struct error *err)
 		if (col > 0 && col <= INT32_MAX)
 			error_at(err, (int)col, len > 0 && len <= INT32_MAX ? (int)len : 1);
 	}
-	if (input && object_u64(probe, &index) && index <= INT16_MAX)
-		*input = (int)index;
-	else if (input && probe && probe->type == MSGPACK_OBJECT_STR)
-		*input = INPUT_ERROR_EXPR;
+	if (input && object_i64(map_get(payload, "probe"), &probe) && probe <= INT16_MAX)
+		*input = probe < 0 ? INPUT_ERROR_EXPR : (int)probe;
 	return err ? -err->code : -EINVAL;
 }
 

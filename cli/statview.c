@@ -188,7 +188,7 @@ static void put_histogram(const struct counts *c, struct output *o, unsigned col
 		put_edge(text, i ? 1ULL << i : 0);
 		buf_str(text, " ..");
 		put_edge(text, 2ULL << i);
-		buf_printf(text, " %10llu ", (unsigned long long)octave[i]);
+		buf_printf(text, octave[i] ? " %10llu " : " %10llu", (unsigned long long)octave[i]);
 		put_bar(text, (double)octave[i] / (double)most, width > BAR_MAX ? BAR_MAX : width, o->utf8);
 		buf_char(text, '\n');
 	}
