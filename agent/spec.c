@@ -48,7 +48,7 @@ static int parse_capture(struct parser *p, struct capture *c)
 	c->expr = parse_expr(p);
 	if (!c->expr)
 		return -p->err->code;
-	c->label = copy_squeezed(p->text + start, p->prev_end - start);
+	c->label = copy_squeezed(p->text + start, p->prev_end - start, true);
 	return c->label ? 0 : fail_memory(p);
 }
 

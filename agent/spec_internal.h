@@ -66,8 +66,8 @@ struct excerpt {
 };
 struct excerpt excerpt_of(const char *text, size_t len);
 
-/* A copy with every run of white space as one space, except inside quotes; NULL: no memory. */
-char *copy_squeezed(const char *text, size_t len);
+/* A copy with every run of white space as one space, except (has_quotes) inside literals; NULL: no memory. */
+char *copy_squeezed(const char *text, size_t len, bool has_quotes);
 
 /* spec_literal.c */
 

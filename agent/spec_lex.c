@@ -134,7 +134,7 @@ void skip_space(struct parser *p)
 		p->pos++;
 }
 
-char *copy_squeezed(const char *text, size_t len)
+char *copy_squeezed(const char *text, size_t len, bool has_quotes)
 {
 	char *copy = malloc(len + 1), quote = 0;
 	size_t n = 0;
@@ -146,7 +146,7 @@ char *copy_squeezed(const char *text, size_t len)
 
 		if (quote && c == '\\' && i + 1 < len)
 			copy[n++] = text[i++];
-		else if (quote ? c == quote : c == '"' || c == '\'')
+		else if (quote ? c == quote : has_quotes && (c == '"' || c == '\''))
 			quote = quote ? 0 : c;
 		if (quote || !is_space(text[i]))
 			copy[n++] = text[i];

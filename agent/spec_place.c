@@ -15,6 +15,7 @@
  */
 #include "spec_internal.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -169,6 +170,18 @@ static int scan_operator(struct parser *p)
 
 /* ---- segments ---- */
 
+/* text_check let white space pass for the rest of the request. */
+static int check_quoted(struct parser *p, const struct segment *seg, size_t end)
+{
+	for (size_t i = seg->start; i < end; i++) {
+		if (p->text[i] == ' ' || !isspace((unsigned char)p->text[i]))
+			continue;
+		fail_at(p, i, i + 1, "a line break or tab inside a pattern");
+		return error_hint(p->err, "put '*' where a name may have any text");
+	}
+	return 0;
+}
+
 static int scan_quoted(struct parser *p, struct segment *seg)
 {
 	char quote = p->text[p->pos];
@@ -179,10 +192,8 @@ static int scan_quoted(struct parser *p, struct segment *seg)
 	while (p->pos < p->len && p->text[p->pos] != quote)
 		p->pos += p->text[p->pos] == '\\' && p->pos + 1 < p->len ? 2 : 1;
 	seg->end = p->pos;
-	if (p->pos < p->len) {
-		p->pos++;
-		return 0;
-	}
+	if (p->pos < p->len)
+		return check_quoted(p, seg, p->pos++);
 	fail_at(p, open, open + 1, "the pattern that begins here is not closed");
 	return error_hint(p->err, "add the closing %c", quote);
 }
@@ -260,7 +271,10 @@ static bool begins_with_digit(const struct parser *p, const struct segment *seg)
 
 static int copy_segment(struct parser *p, const struct segment *seg, char **out)
 {
-	*out = copy_squeezed(p->text + seg->start, seg->end - seg->start);
+	size_t len = seg->end - seg->start;
+
+	/* what is quoted is meant to the byte */
+	*out = seg->quoted ? strndup(p->text + seg->start, len) : copy_squeezed(p->text + seg->start, len, false);
 	return *out ? 0 : fail_memory(p);
 }
 

@@ -63,7 +63,7 @@ static void check_spec(const struct spec *spec, size_t len)
 {
 	struct buf dump = { 0 };
 
-	must(spec->name && spec->name[0] && spec->n_entry <= SPEC_CAPTURES_MAX && spec->n_return <= SPEC_CAPTURES_MAX);
+	must(spec->name[0] && !strpbrk(spec->name, "\n\r\t") && spec->n_entry <= SPEC_CAPTURES_MAX && spec->n_return <= SPEC_CAPTURES_MAX);
 	must(spec->name_col >= 1 && (size_t)(spec->name_col - 1 + spec->name_len) <= len);
 	for (size_t i = 0; i < spec->n_entry; i++)
 		check_expr(spec->entry[i].expr, len);

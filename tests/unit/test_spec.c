@@ -593,6 +593,7 @@ static void test_bytes(void **state)
 	refused("f(\xe5\x90", 3, "byte 0xe5 is not valid UTF-8");
 	refused("f if a == \"x\ny\"", 13, "line break or tab");
 	refused("f if a == '\t'", 12, "line break or tab");
+	refused("'f\n'", 3, "line break or tab");
 	refused("f(\xc2\xa0x)", 3, "non-breaking space");
 }
 
