@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A thread that removes breakpoints.  The kernel waits for grace periods there (up to 100 ms for each perf-event
+ * Threads that remove breakpoints.  The kernel waits for grace periods there (up to 100 ms for each perf-event
  * uprobe), which the event loop must not.
  */
 #ifndef PLUMB_REAPER_H
@@ -13,7 +13,7 @@
 struct reaper;
 
 int reaper_new(struct event_base *base, struct reaper **out, struct error *err);
-/* Finishes what is queued (done callbacks included), then ends the thread. */
+/* Finishes what is queued (done callbacks included), then ends the threads. */
 void reaper_free(struct reaper *r);
 /* Detaches one process (0: all) from l; then done(arg) runs in the loop. l must stay until then. */
 int reaper_detach(struct reaper *r, struct loaded *l, pid_t pid, void (*done)(void *arg), void *arg);
