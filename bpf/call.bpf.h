@@ -2,9 +2,12 @@
 /*
  * Pairing a return with its entry.  Each thread has a stack of open calls per probe, keyed by the stack pointer at
  * entry: x86-64's `ret` leaves it 8 bytes higher, so a return finds its own call by value, whatever happened to
- * the calls above it.  Calls that were left by longjmp, an exception or a tail call, or for which the kernel made no
+ * the calls above it.  Calls that were left by longjmp or an exception, or for which the kernel made no
  * return probe (it keeps at most 64 per thread over all probes), are found dead when an older call returns
  * or a new one starts at or above their stack pointer, and are counted as unwound.
+ *
+ * A tail call starts at the stack pointer of the call that it ends.  Both return with one `ret`, and the kernel reports
+ * a return for each, the innermost first: such a call is opened beside the other.
  *
  * Stacks that a program switches itself (ucontext, coroutines) break the order, not the pairing: a call whose frame
  * was dropped by mistake finds no entry with its stack pointer and is counted as stray.
@@ -35,13 +38,40 @@ static __always_inline struct event *frame_at(struct task_state *ts, __u32 tid, 
 	return bpf_map_lookup_elem(&deep, &key);
 }
 
-/* Drops open calls that are dead: their stack pointer is not above the one of a call that starts now. */
-static __noinline __u32 drop_dead(struct task_state *ts, __u32 depth, __u64 sp)
+/*
+ * True if the return address at sp is the kernel's trampoline: what starts here was jumped to from a call that is open.
+ * The trampoline is a breakpoint, or from 6.11 on `push rax; push rcx; push r11; mov rax, 335`; its page comes into the
+ * page table with the first return only.  An ordinary return address is behind a call that has just been executed, so
+ * what lies there can always be read.
+ */
+static __noinline bool is_tail_call(__u64 sp)
+{
+	const __u64 pushes = 0x4fc0c74853415150ULL;
+	__u64 address = 0, code = 0;
+
+	if (bpf_probe_read_user(&address, sizeof(address), (void *)sp))
+		return false;
+	if (bpf_probe_read_user(&code, sizeof(code), (void *)address))
+		return true;
+	return (code & 0xff) == 0xcc || code == pushes;
+}
+
+/* The call number `depth` is over: what it had in the hash map goes, else threads that end would fill it. */
+static __always_inline void frame_end(__u32 tid, __u32 depth)
+{
+	struct deep_key key = { .tid = tid, .depth = depth };
+
+	if (plan.frames < FRAMES_MAX && depth >= plan.frames)
+		bpf_map_delete_elem(&deep, &key);
+}
+
+/* Drops open calls that are dead: their stack pointer is below `from`. */
+static __noinline __u32 drop_dead(struct task_state *ts, __u32 depth, __u64 from)
 {
 	if (!ts)
 		return 0;
 	for (int i = 0; i < FRAMES_MAX; i++) {
-		if (!depth || ts->sp[(depth - 1) & (FRAMES_MAX - 1)] > sp)
+		if (!depth || ts->sp[(depth - 1) & (FRAMES_MAX - 1)] >= from)
 			break;
 		depth--;
 	}
@@ -54,7 +84,7 @@ static __always_inline int call_open(struct task_state *ts, __u64 sp, struct cou
 	__u32 depth = ts->depth, live = depth;
 
 	if (depth && ts->sp[(depth - 1) & (FRAMES_MAX - 1)] <= sp) {
-		live = drop_dead(ts, depth, sp);
+		live = drop_dead(ts, depth, is_tail_call(sp) ? sp : sp + 1);
 		count(&c->unwound, depth - live);
 	}
 	if (live >= FRAMES_MAX) {
@@ -93,7 +123,9 @@ static __always_inline int call_close(struct task_state *ts, __u64 sp, struct co
 	}
 	found = find_open(ts, depth, sp);
 	if (found < 0) {
-		count(&c->stray, 1);
+		/* One that began inside of an open call was seen then, and counted as too deep. */
+		if (!depth || ts->sp[(depth - 1) & (FRAMES_MAX - 1)] < sp)
+			count(&c->stray, 1);
 		return -1;
 	}
 	count(&c->unwound, depth - found - 1);
