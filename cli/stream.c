@@ -13,7 +13,7 @@
 #include "request.h"
 #include "signals.h"
 
-enum { STOP_MS = 2000 };
+enum { STOP_MS = 20000 };   /* old kernels take 100 ms for each breakpoint; a second Ctrl-C does not wait */
 
 static int64_t now_ms(void)
 {
@@ -201,7 +201,7 @@ static int finish_unended(const struct stream *s)
 			(unsigned long long)s->id, (unsigned long long)s->id);
 	else
 		message("the agent did not confirm the end within %d s: there are no totals", STOP_MS / 1000);
-	return CLI_OK;
+	return s->args->keep ? CLI_OK : CLI_REFUSED;
 }
 
 static int finish(struct stream *s)
