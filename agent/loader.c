@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "feature.h"
@@ -112,14 +113,15 @@ static int create_tasks(uint32_t value_size)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = BPF_F_NO_PREALLOC);
 	struct btf *btf = btf__new_empty();
-	int key, byte, value, fd, err = -ENOMEM;
+	int key, byte, value, fd, err;
 
 	if (!btf)
-		return err;
+		return -ENOMEM;
 	key = btf__add_int(btf, "int", 4, BTF_INT_SIGNED);
 	byte = btf__add_int(btf, "unsigned char", 1, 0);
 	value = btf__add_array(btf, key, byte, (int)value_size);
-	if (key > 0 && byte > 0 && value > 0 && !btf__load_into_kernel(btf)) {
+	err = key > 0 && byte > 0 && value > 0 ? btf__load_into_kernel(btf) : -ENOMEM;
+	if (!err) {
 		opts.btf_fd = (uint32_t)btf__fd(btf);
 		opts.btf_key_type_id = (uint32_t)key;
 		opts.btf_value_type_id = (uint32_t)value;
@@ -135,9 +137,10 @@ static void set_pid_namespace(struct plan *plan)
 {
 	struct stat st;
 
+	plan->pidns_dev = plan->pidns_ino = 0;
 	if (stat("/proc/self/ns/pid", &st) || st.st_ino == INITIAL_PIDNS_INO)
 		return;
-	plan->pidns_dev = st.st_dev;
+	plan->pidns_dev = (uint64_t)major(st.st_dev) << 20 | minor(st.st_dev); /* as the kernel writes it */
 	plan->pidns_ino = st.st_ino;
 }
 
@@ -153,8 +156,9 @@ static void fill_plan(struct loaded *l, const struct resolved *r, const struct r
 	plan->rings = rings_count(rings);
 	plan->wake_bytes = rings_bytes(rings) / 4;
 	plan->sample = o->sample;
-	/* Windows of 100 ms; a rate below ten a second still lets one through in each. */
-	plan->rate = o->rate_per_s ? (o->rate_per_s + 9) / 10 : 0;
+	/* Short windows keep a burst from using up a second's share, but a low rate cannot be divided. */
+	plan->rate = o->rate_per_s < 100 ? o->rate_per_s : o->rate_per_s / 10;
+	plan->rate_window_ns = o->rate_per_s < 100 ? 1000000000 : 100000000;
 	plan->flags |= (o->open ? PLAN_OPEN : 0) | (l->method == ATTACH_SESSION ? PLAN_SESSION : 0);
 	if (l->method != ATTACH_PERF && feature_has(FEATURE_SLEEPABLE))
 		plan->flags |= PLAN_SLEEPABLE;
@@ -376,6 +380,8 @@ int loader_add_process(struct loaded *l, pid_t pid)
 {
 	uint32_t key = (uint32_t)pid, slot;
 
+	if (!bpf_map_lookup_elem(bpf_map__fd(l->skel->maps.slots), &key, &slot))
+		return (int)slot;
 	/* Beyond the last slot processes share it: totals stay exact, attribution is lost. */
 	slot = __atomic_fetch_add(&l->skel->bss->shared.next_slot, 1, __ATOMIC_RELAXED);
 	if (slot >= l->slots)

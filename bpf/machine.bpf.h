@@ -109,12 +109,12 @@ static __always_inline __u64 is_unread(const struct machine *m, __u8 bit)
 	return bit == BIT_NONE ? 0 : m->unread >> (bit & 63) & 1;
 }
 
-/* A NULL pointer is a value, not a failure: the receiver sees it and looks no further. */
-static __always_inline __u64 failed_at(const struct machine *m, long err, __u64 addr)
+/* For a text that a plan compares, a NULL pointer is a value: it equals no literal. */
+static __always_inline __u64 failed_at(const struct machine *m, const volatile struct plan_op *op, long err, __u64 addr)
 {
 	__u64 there = !!addr;
 
-	return failed(err) & forget(there, m->ctx);
+	return op->sub & STRING_NULL_IS_A_VALUE ? failed(err) & forget(there, m->ctx) : failed(err);
 }
 
 static __always_inline void mark_unread(struct machine *m, __u8 bit, __u64 bad)
@@ -261,7 +261,7 @@ static __always_inline void op_string(struct machine *m, const volatile struct p
 	s->len = n > 0 ? n - 1 : 0;
 	if (n < 0) /* equals no literal */
 		*(__u64 *)s->text = ~0ULL;
-	mark_unread(m, op->bit, failed_at(m, n, m->r[op->a & 7]) | is_bad(m, op->a));
+	mark_unread(m, op->bit, failed_at(m, op, n, from) | is_bad(m, op->a));
 }
 
 /* Returns 0 to go on, 1 if the call does not match. */
@@ -302,8 +302,7 @@ static __always_inline int step(struct machine *m, const volatile struct plan_op
 		mark_unread(m, op->bit, is_bad(m, op->a));
 		break;
 	case OP_READ:
-		v = m->r[op->a & 7];
-		v = failed_at(m, read_user(m->ev->data + op->off, op->size, v + op->imm), v);
+		v = failed(read_user(m->ev->data + op->off, op->size, m->r[op->a & 7] + op->imm));
 		mark_unread(m, op->bit, v | is_bad(m, op->a));
 		break;
 	case OP_STRING:

@@ -114,19 +114,42 @@ static __always_inline int on_entry(struct pt_regs *ctx)
 		return 0;
 	}
 	count(&c->undecided, m.undecided);
-	if (plan.flags & PLAN_SESSION)
-		ts->depth = depth;
 	m.ev->flags = EVENT_IGNORED;
+	if (plan.flags & PLAN_SESSION) {
+		ts->depth = depth;
+		frame_end((__u32)ids, depth);
+	}
 	return 1;
+}
+
+/* A paired return: what the plan asks of it. */
+static __always_inline void finish(struct pt_regs *ctx, struct event *ev, struct counts *c, __u64 now)
+{
+	struct machine m = { .ctx = ctx, .ev = ev, .unread = ev->unread };
+	bool matched;
+
+	ev->duration_ns = now - ev->ts_ns;
+	ev->ret[0] = ctx->rax;
+	ev->ret[1] = ctx->rdx;
+	count(&c->returns, 1);
+	matched = run_return(&m);
+	count(&c->undecided, m.undecided);
+	if (!matched)
+		return;
+	count(&c->matched, 1);
+	count_duration(c, ev->duration_ns);
+	ev->unread = m.unread;
+	ev->flags = EVENT_RETURN | (m.error ? EVENT_ERROR : 0);
+	count(&c->errors, m.error);
+	consider(ev, c, now);
 }
 
 static __always_inline int on_return(struct pt_regs *ctx)
 {
 	struct task_state *ts = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
-	struct machine m = { .ctx = ctx };
 	__u64 now = bpf_ktime_get_ns(), ids = pid_tgid();
+	struct event *ev;
 	struct counts *c;
-	bool matched;
 	int depth;
 
 	/* No entry was seen in this thread: the call began before the probe, in a process without counters yet. */
@@ -138,28 +161,14 @@ static __always_inline int on_return(struct pt_regs *ctx)
 	depth = call_close(ts, ctx->rsp - 8, c);
 	if (depth < 0)
 		return 0;
-	m.ev = frame_at(ts, (__u32)ids, depth, false);
-	if (!m.ev) {
+	ev = frame_at(ts, (__u32)ids, depth, false);
+	if (!ev) {
 		count(&c->unwound, 1);
 		return 0;
 	}
-	if (m.ev->flags & EVENT_IGNORED)
-		return 0;
-	m.ev->duration_ns = now - m.ev->ts_ns;
-	m.ev->ret[0] = ctx->rax;
-	m.ev->ret[1] = ctx->rdx;
-	m.unread = m.ev->unread;
-	count(&c->returns, 1);
-	matched = run_return(&m);
-	count(&c->undecided, m.undecided);
-	if (!matched)
-		return 0;
-	count(&c->matched, 1);
-	count_duration(c, m.ev->duration_ns);
-	m.ev->unread = m.unread;
-	m.ev->flags = EVENT_RETURN | (m.error ? EVENT_ERROR : 0);
-	count(&c->errors, m.error);
-	consider(m.ev, c, now);
+	if (!(ev->flags & EVENT_IGNORED))
+		finish(ctx, ev, c, now);
+	frame_end((__u32)ids, depth);
 	return 0;
 }
 

@@ -17,7 +17,7 @@ static __always_inline bool over_rate(__u64 now)
 
 	if (!plan.rate)
 		return false;
-	window = now / RATE_WINDOW_NS;
+	window = now / plan.rate_window_ns;
 	if (*(volatile __u64 *)&shared.rate_window != window) {
 		shared.rate_window = window;
 		shared.rate_used = 0;
@@ -26,21 +26,33 @@ static __always_inline bool over_rate(__u64 now)
 }
 
 /*
- * Without a wake-up as a rule: the agent polls while there is traffic.  It is woken when it asked for it before it
- * went to sleep, and when a ring fills faster than it polls (looked at once in 64 events, it costs a helper call).
+ * Without a wake-up as a rule: the agent polls while there is traffic.  It is woken when a ring fills faster than it
+ * polls (looked at once in 64 events, it costs a helper call), and when it asked for it before it went to sleep.
  */
 static __always_inline __u64 wakeup(void *ring, __u64 shipped)
 {
-	__u32 zero = 0;
-	struct ring_shared *state = bpf_map_lookup_elem(&ring_state, &zero);
-
-	if (state && *(volatile __u32 *)&state->want_wakeup) {
-		state->want_wakeup = 0;
-		return BPF_RB_FORCE_WAKEUP;
-	}
 	if ((shipped & 63) == 63 && bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) > plan.wake_bytes)
 		return BPF_RB_FORCE_WAKEUP;
 	return BPF_RB_NO_WAKEUP;
+}
+
+/*
+ * Looked at only after the event is in the ring: the agent asks first and then looks into the rings once more, so one
+ * of the two always sees the other.  An empty record carries the wake-up.
+ */
+static __always_inline void wake_sleeper(void *ring)
+{
+	__u32 zero = 0;
+	struct ring_shared *state = bpf_map_lookup_elem(&ring_state, &zero);
+	void *empty;
+
+	if (!state || !*(volatile __u32 *)&state->want_wakeup)
+		return;
+	empty = bpf_ringbuf_reserve(ring, 8, 0);
+	if (!empty)
+		return;
+	state->want_wakeup = 0;
+	bpf_ringbuf_discard(empty, BPF_RB_FORCE_WAKEUP);
 }
 
 static __always_inline void ship(struct event *ev, struct counts *c)
@@ -56,6 +68,7 @@ static __always_inline void ship(struct event *ev, struct counts *c)
 		count(&c->shipped, -1);
 		count(&c->dropped[DROP_RING], 1);
 	}
+	wake_sleeper(ring);
 }
 
 static __always_inline void consider(struct event *ev, struct counts *c, __u64 now)

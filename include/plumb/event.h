@@ -36,7 +36,8 @@ enum plan_code {
 	OP_STREQ,      /* r[dst] = the string captured at data + off equals literal b; bad if `bit` is set */
 	OP_STORE,      /* *(__u64 *)(data + off) = r[a]; if r[a] is bad: read bit `bit` */
 	OP_READ,       /* copy `size` bytes of user memory at r[a] + imm to data + off; failure: read bit `bit` */
-	OP_STRING,     /* struct event_string at data + off, `size` bytes of room for text and NUL, from r[a] + imm; failure: `bit` */
+	OP_STRING,     /* struct event_string at data + off, `size` bytes of room for text and NUL, from r[a] + imm; failure: `bit`;
+			  sub: STRING_NULL_IS_A_VALUE or 0 */
 	OP_REQUIRE,    /* the call matches only if r[a] is true; bad: counted as undecided, no match */
 	OP_ERROR,      /* the call is an error if r[a] is true; bad: counted as undecided */
 };
@@ -57,6 +58,9 @@ enum plan_binary {
 };
 
 enum plan_unary { UN_NEG, UN_NOT, UN_LNOT };
+
+/* The address 0 is no failure of OP_STRING: `name != "bob"` is true for a name that is NULL. */
+enum plan_string { STRING_NULL_IS_A_VALUE = 1 };
 
 struct plan_op {
 	__u8 code, dst, a, b;
@@ -87,16 +91,15 @@ struct plan {
 	__u32 rings;         /* number of ring buffers, a power of two */
 	__u32 wake_bytes;    /* unread bytes in a ring at which the agent is woken */
 	__u32 sample;        /* ship one in `sample` matching calls; 0 and 1 = all */
-	__u32 rate;          /* events per RATE_WINDOW_NS over all CPUs; 0 = no limit */
+	__u32 rate;          /* events per rate_window_ns over all CPUs; 0 = no limit */
 	__u32 n_entry, n_return;
+	__u64 rate_window_ns;
 	__u64 pidns_dev, pidns_ino; /* the agent's pid namespace; 0: the initial one */
 	__u64 literal[PLAN_LITERALS][PLAN_LITERAL_WORDS];
 	__u64 literal_mask[PLAN_LITERALS][PLAN_LITERAL_WORDS]; /* covers the text and its NUL */
 	struct plan_op entry[PLAN_ENTRY_OPS];
 	struct plan_op ret[PLAN_RETURN_OPS];
 };
-
-#define RATE_WINDOW_NS 100000000ULL
 
 /* ---- events ---- */
 
