@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+# make bench [QUICK=1] [BENCH_ONLY="entry call"]: plumb beside its peers, see bench/README.md
+# make bench-check: what does not depend on the machine, against bench/baseline.json
+
+BENCH     := $(BUILD)/bench
+BENCH_CC  := $(CC) -std=gnu11 -O2 -g -D_GNU_SOURCE -pthread $(WARN) -Ibench
+# What decides the first instruction; all other flags are Debian's defaults.
+PROBED_PUSH  := -fcf-protection=none -DPROBED_SAVES -DPROBED=f_push
+PROBED_ENDBR := -fcf-protection=full -DPROBED_SAVES -DPROBED=f_endbr
+PROBED_SUB   := -fno-stack-protector -fcf-protection=none -DPROBED_ROOM -DPROBED=f_sub
+PROBED_NOP5  := -fcf-protection=none -fpatchable-function-entry=5 -DPROBED=f_nop5
+
+BENCH_BIN := $(BENCH)/target $(BENCH)/direct $(BENCH)/site_census $(BENCH)/site_costs
+
+.PHONY: bench bench-check bench-programs
+
+$(BENCH)/probed_push.o: bench/probed.c bench/probed.h
+	@mkdir -p $(@D)
+	$(Q)$(BENCH_CC) $(PROBED_PUSH) -c -o $@ $<
+$(BENCH)/probed_endbr.o: bench/probed.c bench/probed.h
+	@mkdir -p $(@D)
+	$(Q)$(BENCH_CC) $(PROBED_ENDBR) -c -o $@ $<
+$(BENCH)/probed_sub.o: bench/probed.c bench/probed.h
+	@mkdir -p $(@D)
+	$(Q)$(BENCH_CC) $(PROBED_SUB) -c -o $@ $<
+$(BENCH)/probed_nop5.o: bench/probed.c bench/probed.h
+	@mkdir -p $(@D)
+	$(Q)$(BPF_CLANG) -std=gnu11 -O2 -g -D_GNU_SOURCE -Ibench $(PROBED_NOP5) -c -o $@ $<
+$(BENCH)/target: bench/target.c bench/probed.h $(BENCH)/probed_push.o $(BENCH)/probed_endbr.o $(BENCH)/probed_sub.o $(BENCH)/probed_nop5.o
+	$(call say,LINK,$@)
+	$(Q)$(BENCH_CC) -o $@ $(filter %.c %.o,$^)
+
+# For the yardsticks that must be compiled in; built by the questions that use them.
+$(BENCH)/target-pg: bench/target.c bench/probed.c bench/probed.h
+	@mkdir -p $(@D)
+	$(Q)$(BENCH_CC) -DONE_FUNCTION -c -o $@.o bench/target.c
+	$(Q)$(BENCH_CC) $(PROBED_PUSH) -pg -c -o $@-probed.o bench/probed.c
+	$(Q)$(BENCH_CC) -pg -o $@ $@.o $@-probed.o
+$(BENCH)/target-lttng: bench/target.c bench/probed.c bench/probed.h bench/lttng_tp.c bench/lttng_tp.h
+	@mkdir -p $(@D)
+	$(Q)$(BENCH_CC) -DONE_FUNCTION -c -o $@.o bench/target.c
+	$(Q)$(BENCH_CC) $(PROBED_PUSH) -DPROBED_LTTNG -c -o $@-probed.o bench/probed.c
+	$(Q)$(BENCH_CC) -w -c -o $@-tp.o bench/lttng_tp.c
+	$(Q)$(BENCH_CC) -o $@ $@.o $@-probed.o $@-tp.o -llttng-ust -ldl
+
+$(BENCH)/%: bench/%.c $(AGENT_LIB) $(COMMON_LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $< $(AGENT_LIB) $(COMMON_LIB) $(AGENT_LIBS)
+
+bench-programs: $(BENCH_BIN)
+
+bench: all bench-programs
+	@bench/deps.sh $(if $(QUICK),quick,full)
+	@$(MAKE) --no-print-directory BUILD=$(BUILD) $(BENCH)/target-pg $(BENCH)/target-lttng
+	@python3 bench/run.py --build $(BUILD) $(if $(QUICK),--quick) $(BENCH_ONLY)
+
+bench-check: $(BENCH)/target $(BENCH)/direct $(BENCH)/site_census
+	@python3 bench/check.py --build $(BUILD)

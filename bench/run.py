@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the questions: run.py --build DIR [--quick] [QUESTION...]"""
+import argparse
+import glob
+import importlib
+import os
+import sys
+import time
+import traceback
+
+import report
+from harness import Env, Unavailable
+
+# The order of the table; a file q_*.py has a list QUESTIONS of functions (env) -> result.
+FILES = ["q_cost", "q_real", "q_glob", "q_first", "q_rate", "q_rest", "q_growth"]
+
+
+def questions():
+    here = os.path.dirname(os.path.abspath(__file__))
+    known = {os.path.basename(p)[:-3] for p in glob.glob(os.path.join(here, "q_*.py"))}
+    for name in [f for f in FILES if f in known] + sorted(known - set(FILES)):
+        yield from importlib.import_module(name).QUESTIONS
+
+
+def answer(question, env):
+    start = time.monotonic()
+    print("bench: %s ..." % question.__name__, end="", file=sys.stderr, flush=True)
+    try:
+        result = question(env)
+    except Unavailable as e:
+        result = {"id": question.__name__, "title": question.__name__, "notes": ["Not measured: %s." % e]}
+    except Exception:  # one broken question must not take the others' figures with it
+        result = {"id": question.__name__, "title": question.__name__, "failed": True,
+                  "notes": ["This measurement broke:\n\n```\n%s```" % traceback.format_exc()]}
+    result["seconds"] = time.monotonic() - start
+    print(" %.0f s" % result["seconds"], file=sys.stderr)
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", default="build")
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("only", nargs="*")
+    args = parser.parse_args()
+    if os.geteuid() != 0:
+        sys.exit("bench: needs root, as plumbd does")
+    env = Env(args.build, args.quick)
+    info = report.machine()
+    results = []
+    try:
+        for q in questions():
+            if not args.only or q.__name__ in args.only:
+                results.append(answer(q, env))
+    finally:
+        env.stop_agent()
+    print(report.write(env.dir, results, info))
+    print("bench: written to %s/results.{md,json} and *.png" % env.dir, file=sys.stderr)
+    return 1 if any(r.get("failed") for r in results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
