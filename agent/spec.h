@@ -53,7 +53,7 @@ struct capture {
 
 enum place_kind {
 	PLACE_FUNCTION,       /* [module:]name; name may be qualified C++ or Rust: ns::f, Type<T>::f */
-	PLACE_GLOB,           /* [module:]'db_*' (quoted; * ? []) */
+	PLACE_GLOB,           /* [module:]'db_*' (* ? []); quoted, or bare with a * or ? in it, as a shell leaves it */
 	PLACE_LINE,           /* [module:]src/order.c:212 */
 	PLACE_USDT,           /* usdt:provider:name */
 };

@@ -400,12 +400,13 @@ static struct expr *refuse_chain(struct parser *p, struct expr *left, const stru
 /* Everything that binds at least as tightly as `least`. */
 static struct expr *parse_binary(struct parser *p, int least)
 {
-	struct expr *left = parse_unary(p), *right;
+	struct expr *left = parse_unary(p);
 	int compared = PREC_NONE;   /* `left` is a comparison of this precedence, without brackets */
 
 	while (left) {
 		struct token tok = p->tok;
 		struct binary binary = binaries[tok.kind];
+		struct expr *right;
 
 		if (binary.prec == PREC_NONE || binary.prec < least)
 			return left;
