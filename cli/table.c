@@ -9,7 +9,7 @@
 #include "text.h"
 #include "units.h"
 
-enum { GAP = 2, LAST_MIN = 16, WIDTH_MAX = 1000 };
+enum { GAP = 2, COLUMN_MIN = 6, WIDTH_MAX = 1000 };
 
 /* ---- text in columns ---- */
 
@@ -233,14 +233,14 @@ static unsigned total_width(const struct layout *l)
 	return sum - GAP;
 }
 
-/* Takes from the widest text column until the table fits, but no column below LAST_MIN. */
+/* Takes from the widest text column until the table fits, but no column below COLUMN_MIN. */
 static void fit(struct layout *l)
 {
 	while (l->limit && total_width(l) > l->limit) {
 		unsigned widest = l->n;
 
 		for (unsigned i = 0; i < l->n; i++)
-			if (l->col[i].kind != CELL_HIDDEN && l->col[i].kind != CELL_NUMBER && l->width[i] > LAST_MIN &&
+			if (l->col[i].kind != CELL_HIDDEN && l->col[i].kind != CELL_NUMBER && l->width[i] > COLUMN_MIN &&
 			    (widest == l->n || l->width[i] > l->width[widest]))
 				widest = i;
 		if (widest == l->n)
