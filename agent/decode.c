@@ -64,13 +64,19 @@ static void pack_string(struct decoder *d, const char *text, size_t len, bool cu
 
 static void decode_string(struct decoder *d, const struct layout_node *n, const uint8_t *from)
 {
-	const struct event_string *s = (const void *)from;
-	uint32_t room = n->size - sizeof(*s);
+	const char *text = (const char *)from;
+	struct event_string s;
+	uint32_t room;
+	size_t len;
 
-	if (n->in_place)
-		pack_string(d, (const char *)from, strnlen((const char *)from, n->size), false);
-	else
-		pack_string(d, s->text, s->len < room ? s->len : room, s->cut != 0);
+	if (n->in_place) {
+		len = strnlen(text, n->size);
+		pack_string(d, text, len, len == n->size && n->size < n->total);
+		return;
+	}
+	memcpy(&s, from, sizeof(s));
+	room = n->size - sizeof(s);
+	pack_string(d, text + sizeof(s), s.len < room ? s.len : room, s.cut != 0);
 }
 
 static void decode_pointer(struct decoder *d, uint32_t i, const uint8_t *from)

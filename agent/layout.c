@@ -128,47 +128,71 @@ static bool fits(const struct layout_node *n, uint64_t room)
 	}
 }
 
-static int check_tree(const struct layout *l, uint32_t from, uint32_t to, uint64_t data_room, int64_t element_room,
-		      int depth)
-{
-	uint32_t i = from;
+/* Bytes that nodes may lie in: of the event, and, below an array, of one element. */
+struct rooms {
+	uint64_t data, element;
+	bool in_array;
+};
 
+static int check_tree(const struct layout *l, uint32_t from, uint32_t to, struct rooms rooms, int depth);
+
+static uint64_t room_of(const struct layout_node *n, const struct rooms *rooms)
+{
+	if (rooms->in_array)
+		return rooms->element;
+	return n->base == BASE_RET ? sizeof(((struct event *)0)->ret) : rooms->data;
+}
+
+static int check_array(const struct layout *l, uint32_t i, struct rooms rooms, int depth)
+{
+	const struct layout_node *n = &l->node[i], *element = n + 1;
+	uint64_t room = room_of(n, &rooms);
+
+	if (n->next == i + 1 || element->next != n->next || element->off != 0 || element->size == 0 ||
+	    n->off + (uint64_t)element->size * n->count > room || n->count > n->total)
+		return -EPROTO;
+	rooms = (struct rooms){ .data = rooms.data, .element = element->size, .in_array = true };
+	return check_tree(l, i + 1, n->next, rooms, depth + 1);
+}
+
+static int check_node(const struct layout *l, uint32_t i, uint32_t to, struct rooms rooms, int depth)
+{
+	const struct layout_node *n = &l->node[i];
+
+	if (n->kind >= SHAPE_KINDS || n->base > BASE_RET || n->role > ROLE_RETURN || n->next <= i || n->next > to ||
+	    !fits(n, room_of(n, &rooms)) || (uint64_t)n->first_enum + n->n_enums > l->n_enums)
+		return -EPROTO;
+	switch (n->kind) {
+	case SHAPE_ARRAY:
+		return check_array(l, i, rooms, depth);
+	case SHAPE_POINTER: /* what is pointed to lies elsewhere in the event, once: not for each element */
+		if (n->next > i + 1 && (rooms.in_array || l->node[i + 1].next != n->next))
+			return -EPROTO;
+		return check_tree(l, i + 1, n->next, rooms, depth + 1);
+	case SHAPE_STRUCT: case SHAPE_UNION:
+		return check_tree(l, i + 1, n->next, rooms, depth + 1);
+	default:
+		return n->next == i + 1 ? 0 : -EPROTO;
+	}
+}
+
+static int check_tree(const struct layout *l, uint32_t from, uint32_t to, struct rooms rooms, int depth)
+{
 	if (depth > LAYOUT_DEPTH_MAX)
 		return -EPROTO;
-	while (i < to) {
-		const struct layout_node *n = &l->node[i];
-		uint64_t room = element_room >= 0 ? (uint64_t)element_room : n->base == BASE_RET ? 16 : data_room;
-		uint32_t children = 0;
-
-		if (n->kind >= SHAPE_KINDS || n->base > BASE_RET || n->next <= i || n->next > to || !fits(n, room))
+	for (uint32_t i = from; i < to; i = l->node[i].next)
+		if (check_node(l, i, to, rooms, depth))
 			return -EPROTO;
-		if ((uint64_t)n->first_enum + n->n_enums > l->n_enums)
-			return -EPROTO;
-		for (uint32_t c = i + 1; c < n->next && l->node[c].next > c; c = l->node[c].next)
-			children++;
-		if (n->kind == SHAPE_ARRAY && children) {
-			uint32_t size = l->node[i + 1].size;
-
-			if (children != 1 || !size || (uint64_t)n->off + (uint64_t)size * n->count > room ||
-			    check_tree(l, i + 1, n->next, data_room, (int64_t)l->node[i + 1].off + size, depth + 1))
-				return -EPROTO;
-		} else if (children && check_tree(l, i + 1, n->next, data_room, element_room, depth + 1)) {
-			return -EPROTO;
-		}
-		i = n->next;
-	}
 	return 0;
 }
 
 int layout_check(const struct layout *l, uint32_t data_bytes, struct error *err)
 {
+	struct rooms rooms = { .data = data_bytes };
+
 	if (l->n_nodes > LAYOUT_NODES_MAX || l->n_enums > LAYOUT_ENUMS_MAX || l->n_strings > LAYOUT_STRINGS_MAX ||
-	    (l->n_strings && l->strings[l->n_strings - 1] != '\0') ||
-	    check_tree(l, 0, l->n_nodes, data_bytes, -1, 0))
+	    (l->n_strings && l->strings[l->n_strings - 1] != '\0') || check_tree(l, 0, l->n_nodes, rooms, 0))
 		return error_set(err, EPROTO, "the resolver's answer is malformed");
-	for (uint32_t i = 0; i < l->n_nodes; i++)
-		if (l->node[i].name > l->n_strings || l->node[i].type > l->n_strings)
-			return error_set(err, EPROTO, "the resolver's answer is malformed");
 	return 0;
 }
 
@@ -188,7 +212,7 @@ static void dump_node(const struct layout *l, uint32_t i, int depth, struct buf 
 	if (n->bit_size)
 		buf_printf(out, ", bits %u..%u", n->bit_offset, n->bit_offset + n->bit_size - 1);
 	if (n->kind == SHAPE_ARRAY)
-		buf_printf(out, ", %u elements", n->count);
+		buf_printf(out, ", %u of %u elements", n->count, n->total);
 	if (n->bit != LAYOUT_BIT_NONE)
 		buf_printf(out, ", read bit %u", n->bit);
 	buf_char(out, '\n');

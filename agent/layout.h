@@ -30,13 +30,14 @@ struct layout_node {
 	uint8_t role;          /* enum layout_role, of fields */
 	uint8_t bit;           /* the value is unread if this bit is set in event.unread */
 	uint8_t bit_offset, bit_size; /* bit-field; bit_size 0: none */
-	uint8_t in_place;      /* STRING: char array, text lies at off; else struct event_string there */
-	uint8_t is_signed;     /* ENUM */
+	uint8_t in_place;      /* STRING: char array of `total` bytes, text lies at off; else struct event_string there */
+	uint8_t is_signed;     /* ENUM, CHAR */
 	uint16_t next;         /* index of the node after this one's subtree */
 	uint16_t pad;
 	uint32_t name, type, reason; /* offsets in the strings; reason: UNREADABLE */
-	uint32_t off, size;    /* bytes */
-	uint32_t count;        /* ARRAY: elements in the event (may be fewer than the type has) */
+	uint32_t off, size;    /* bytes; of an array's element: how far apart they are */
+	uint32_t count;        /* ARRAY: elements in the event */
+	uint32_t total;        /* ARRAY, STRING in place: elements that the type has, not fewer than the event */
 	uint32_t first_enum, n_enums;
 };
 

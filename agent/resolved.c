@@ -2,6 +2,7 @@
 #include "resolved.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,43 +41,113 @@ static int take(const uint8_t **data, size_t *len, void *to_pointer, uint32_t co
 	return 0;
 }
 
-static bool check_text(char *text, size_t size)
+/* Bytes of the event's data that an operation touches from op->off on. */
+static uint64_t op_bytes(const struct plan_op *op)
 {
-	return memchr(text, '\0', size) != NULL;
+	switch (op->code) {
+	case OP_STORE:
+		return 8;
+	case OP_DATA:
+		return op->size == 1 || op->size == 2 || op->size == 4 ? op->size : 8;
+	case OP_READ:
+		return op->size;
+	case OP_STRING:
+		return sizeof(struct event_string) + (uint64_t)op->size;
+	case OP_STREQ:
+		return sizeof(struct event_string) + PLAN_LITERAL_WORDS * 8;
+	default:
+		return 0;
+	}
+}
+
+static bool check_op(const struct plan_op *op, const struct plan *p)
+{
+	static const uint8_t b_limits[OP_ERROR + 1] = {
+		[OP_REG] = GPR_COUNT, [OP_SPECIAL] = SPECIAL_TS + 1, [OP_BITS] = 64, [OP_BINARY] = PLAN_REGS,
+		[OP_STREQ] = PLAN_LITERALS,
+	};
+	bool value = op->code == OP_REG || op->code == OP_LOAD || op->code == OP_DATA || op->code == OP_SPECIAL;
+	bool bytes = op->code == OP_READ || op->code == OP_STRING;
+
+	if (op->code == OP_END || op->code > OP_ERROR || op->dst >= PLAN_REGS || op->a >= PLAN_REGS || op->sign > 1 ||
+	    (op->bit != LAYOUT_BIT_NONE && op->bit >= PLAN_READ_BITS))
+		return false;
+	if (b_limits[op->code] && op->b >= b_limits[op->code])
+		return false;
+	if ((value && (!op->size || op->size > 8)) || (bytes && !op->size) ||
+	    (op->code == OP_BITS && (!op->size || op->size > 64)))
+		return false;
+	if ((op->code == OP_BINARY && op->sub > BIN_LOR) || (op->code == OP_UNARY && op->sub > UN_LNOT))
+		return false;
+	return op->off + op_bytes(op) <= p->data_bytes;
+}
+
+static bool check_ops(const struct plan_op *ops, uint32_t n, const struct plan *p)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (!check_op(&ops[i], p))
+			return false;
+	return true;
 }
 
 static bool check_plan(const struct plan *p)
 {
 	return p->n_entry <= PLAN_ENTRY_OPS && p->n_return <= PLAN_RETURN_OPS && p->data_bytes <= PLAN_DATA_MAX &&
-	       p->event_bytes == sizeof(struct event) + p->data_bytes;
+	       p->data_bytes % 8 == 0 && p->event_bytes == sizeof(struct event) + p->data_bytes &&
+	       !(p->flags & ~(uint32_t)(PLAN_CALL | PLAN_SHIP | PLAN_ERRORS_ONLY)) &&
+	       check_ops(p->entry, p->n_entry, p) && check_ops(p->ret, p->n_return, p);
+}
+
+static bool check_names(const struct resolved *r)
+{
+	const struct { const char *text; size_t size; } texts[] = {
+		{ r->function, sizeof(r->function) }, { r->signature, sizeof(r->signature) },
+		{ r->file, sizeof(r->file) }, { r->module, sizeof(r->module) },
+		{ r->build_id, sizeof(r->build_id) }, { r->site.text, sizeof(r->site.text) },
+		{ r->site.reason, sizeof(r->site.reason) },
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (!memchr(texts[i].text, '\0', texts[i].size))
+			return false;
+	return true;
+}
+
+static bool check_site(const struct site *s)
+{
+	return (unsigned)s->kind < SITE_KINDS && s->length <= sizeof(s->bytes);
 }
 
 int resolved_read(const void *data, size_t len, struct resolved *out, struct error *err)
 {
 	const uint8_t *at = data;
-	size_t left = len - sizeof(*out);
 	struct layout *l = &out->layout;
+	size_t left;
 	int rc;
 
-	if (len < sizeof(*out))
+	memset(out, 0, sizeof(*out));
+	if (len < sizeof(*out) || len > INT_MAX)
 		return error_set(err, EPROTO, "the resolver's answer is too short");
+	left = len - sizeof(*out);
 	memcpy(out, data, sizeof(*out));
 	at += sizeof(*out);
 	l->node = NULL;
 	l->enums = NULL;
 	l->strings = NULL;
-	if (l->n_nodes > LAYOUT_NODES_MAX || l->n_enums > LAYOUT_ENUMS_MAX || l->n_strings > LAYOUT_STRINGS_MAX)
+	l->cap_nodes = l->n_nodes;
+	l->cap_enums = l->n_enums;
+	l->cap_strings = l->n_strings;
+	if (l->n_nodes > LAYOUT_NODES_MAX || l->n_enums > LAYOUT_ENUMS_MAX || l->n_strings > LAYOUT_STRINGS_MAX) {
+		memset(out, 0, sizeof(*out));
 		return error_set(err, EPROTO, "the resolver's answer is malformed");
+	}
 	rc = take(&at, &left, &l->node, l->n_nodes, sizeof(*l->node));
 	if (!rc)
 		rc = take(&at, &left, &l->enums, l->n_enums, sizeof(*l->enums));
 	if (!rc)
 		rc = take(&at, &left, &l->strings, l->n_strings, 1);
-	if (!rc && (!check_plan(&out->plan) || !check_text(out->function, sizeof(out->function)) ||
-	    !check_text(out->signature, sizeof(out->signature)) || !check_text(out->file, sizeof(out->file)) ||
-	    !check_text(out->module, sizeof(out->module)) || !check_text(out->build_id, sizeof(out->build_id)) ||
-	    !check_text(out->site.text, sizeof(out->site.text)) || out->site.kind >= SITE_KINDS ||
-	    layout_check(l, out->plan.data_bytes, NULL)))
+	if (!rc && (!check_plan(&out->plan) || !check_names(out) || !check_site(&out->site) ||
+		    layout_check(l, out->plan.data_bytes, NULL)))
 		rc = -EPROTO;
 	if (rc) {
 		layout_free(l);
@@ -137,7 +208,7 @@ static void pack_shape(const struct layout *l, uint32_t i, msgpack_packer *pk)
 		break;
 	case SHAPE_ARRAY:
 		msgpack_pack_array(pk, 2);
-		msgpack_pack_uint32(pk, n->count);
+		msgpack_pack_uint32(pk, n->total);
 		pack_shape(l, i + 1, pk);
 		break;
 	case SHAPE_ENUM:
