@@ -31,23 +31,37 @@ static bool member_offset(Dwarf_Die *die, uint64_t *out)
 	return *out < (uint64_t)1 << 40;
 }
 
-/* First bit of a bit-field from the start of the struct. DWARF 2's DW_AT_bit_offset counts from the most significant
- * bit of the storage unit. */
+/* DW_AT_bit_offset of DWARF 2 and 3: from the most significant bit of the storage unit; negative if the field reaches
+ * beyond it. */
+static bool old_bit_offset(Dwarf_Die *die, int64_t *out)
+{
+	Dwarf_Attribute mem;
+	Dwarf_Sword value;
+
+	if (dwarf_formsdata(dwarf_attr_integrate(die, DW_AT_bit_offset, &mem), &value) != 0)
+		return false;
+	*out = value;
+	return true;
+}
+
+/* First bit of a bit-field from the start of the struct. */
 static bool first_bit(Dwarf_Die *die, uint64_t offset, uint64_t bit_size, const struct type *type, uint64_t *out)
 {
-	uint64_t from_top, storage;
+	uint64_t storage;
+	int64_t from_top, first;
 
 	if (die_udata(die, DW_AT_data_bit_offset, out))
 		return *out < (uint64_t)1 << 43;
 	*out = offset * 8;
-	if (!die_udata(die, DW_AT_bit_offset, &from_top))
+	if (!old_bit_offset(die, &from_top))
 		return true;
 	if (!die_udata(die, DW_AT_byte_size, &storage))
 		storage = type->size;
-	if (storage > 16 || from_top > storage * 8 || bit_size > storage * 8 - from_top)
+	if (storage > 16 || from_top > 128 || from_top < -128)
 		return false;
-	*out += storage * 8 - from_top - bit_size;
-	return true;
+	first = (int64_t)(*out + storage * 8) - from_top - (int64_t)bit_size;
+	*out = (uint64_t)first;
+	return first >= 0;
 }
 
 /* Where the bits are told from: the storage unit if a read of the member's type there has them all and stays inside

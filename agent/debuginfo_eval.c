@@ -229,6 +229,9 @@ static void eval_op(struct eval *e, const struct eval_context *c, const Dwarf_Op
 	case DW_OP_implicit_value:
 		op_implicit_value(e, c, op);
 		return;
+	case DW_OP_GNU_parameter_ref:
+		e->reason = "optimised out (only the caller knows it)";
+		return;
 	case DW_OP_implicit_pointer:
 	case DW_OP_GNU_implicit_pointer:
 		e->reason = "optimised out (implicit pointer)";

@@ -127,7 +127,7 @@ static void find_by_symbols(struct search *s)
 		const struct candidate *c = &list_at(&s->addresses, struct candidate, i);
 		struct function *fn;
 
-		if (c->addr == previous)
+		if (c->addr == 0 || c->addr == previous)
 			continue;
 		previous = c->addr;
 		fn = function_at(s->di, c->addr, s->name, c->exact);
@@ -169,6 +169,8 @@ static bool visit_unit(struct debuginfo *di, Dwarf_Die *cu, void *arg)
 {
 	struct units_walk *w = arg;
 
+	if (dwarf_tag(cu) == DW_TAG_type_unit)
+		return true;
 	w->u = unit_of(di, cu);
 	if (!w->u || w->u->assembler)
 		return true;
@@ -226,7 +228,8 @@ static bool find_visit(struct debuginfo *di, struct unit *u, Dwarf_Die *die, voi
 		return true;
 	}
 	fn = function_get(di, u, die);
-	if (fn)
+	/* In a shared unit it may be another program's. */
+	if (fn && (!u->partial || fn->addr || fn->inlined))
 		join_found(s, fn);
 	return s->found.count < FOUND_MAX;
 }
@@ -293,7 +296,7 @@ int debuginfo_find(struct debuginfo *di, const char *name, const struct function
 int debuginfo_at(struct debuginfo *di, uint64_t addr, const struct function **out)
 {
 	budget_begin(di);
-	*out = function_at(di, addr, NULL, false);
+	*out = addr ? function_at(di, addr, NULL, false) : NULL;   /* 0 is how the index marks what has no code */
 	budget_end(di);
 	return *out ? 0 : -ENOENT;
 }

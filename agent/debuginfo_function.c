@@ -310,6 +310,8 @@ static uint32_t count_inlined(struct building *b)
 
 	if (!u || !unit_index(b->di, u))
 		return 0;
+	if (u->partial)
+		return inlined_everywhere(b->di, b->origin.addr);
 	n = unit_inlined(u, b->origin.addr);
 	if (u != b->u && unit_index(b->di, b->u))   /* the abstract instance is in a unit that others share */
 		n += unit_inlined(b->u, b->origin.addr);

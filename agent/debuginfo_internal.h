@@ -78,6 +78,7 @@ struct unit {
 	Dwarf_Die die;
 	enum language lang;
 	bool llvm;                    /* clang, rustc */
+	bool partial;                 /* dwz: what several units share */
 	bool assembler;               /* its functions have no types at all */
 	bool split;                   /* the rest is in a .dwo file */
 	bool indexed;
@@ -130,9 +131,11 @@ bool walk(struct debuginfo *di, Dwarf_Die *root, walk_fn *visit, void *arg);
 struct unit *unit_of(struct debuginfo *di, Dwarf_Die *die);          /* NULL: out of memory, broken */
 bool unit_index(struct debuginfo *di, struct unit *u);
 bool unit_at(struct debuginfo *di, uint64_t addr, Dwarf_Die *cu);
-/* Calls visit for each unit until it returns false. */
+/* Calls visit for each unit, type units and those of the alternate file too, until it returns false. */
 void units_each(struct debuginfo *di, bool (*visit)(struct debuginfo *di, Dwarf_Die *cu, void *arg), void *arg);
 const struct code *unit_code_at(const struct unit *u, uint64_t addr); /* first of several at one address */
+/* Reads all units: for what dwz moved out of the unit that it belongs to. */
+uint32_t inlined_everywhere(struct debuginfo *di, const void *abstract);
 uint32_t unit_inlined(const struct unit *u, const void *abstract);
 /* The part of a function that holds its entry. False: no code, or code that the linker threw away. */
 bool function_extent(struct debuginfo *di, Dwarf_Die *die, uint64_t *addr, uint64_t *size);

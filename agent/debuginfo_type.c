@@ -151,8 +151,10 @@ static void make_qualified(struct debuginfo *di, struct type_node *n)
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (words[i].tag == tag)
 			typename_qualified(di, n, of, words[i].word);
-	if (!*n->t.name && of)
-		typename_plain(di, n, of->name);
+	if (of && (of->kind == TYPE_ARRAY || !*n->t.name)) {   /* the elements of an array are qualified, and say so */
+		n->t.name = of->name;
+		n->hole = node_of(of)->hole;
+	}
 	if (!of) {
 		make_void(n);
 		return;

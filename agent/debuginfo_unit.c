@@ -38,6 +38,7 @@ static void unit_describe(struct debuginfo *di, struct unit *u)
 		u->lang = image_language(di->img);
 	}
 	u->llvm = producer && (strstr(producer, "clang") || strstr(producer, "rustc") || strstr(producer, "LLVM"));
+	u->partial = dwarf_tag(&u->die) == DW_TAG_partial_unit;
 	u->split = dwarf_hasattr(&u->die, DW_AT_dwo_name) || dwarf_hasattr(&u->die, DW_AT_GNU_dwo_name);
 	di->split_seen |= u->split;
 }
@@ -47,6 +48,8 @@ struct unit *unit_of(struct debuginfo *di, Dwarf_Die *die)
 	struct keyed *found = keyed_find(&di->units, die->cu);
 	struct unit *u;
 
+	if (!die->cu)
+		return NULL;
 	if (found)
 		return holder_of(found, struct unit, key);
 	u = pool_alloc(&di->pool, sizeof(*u));
@@ -334,19 +337,44 @@ uint32_t unit_inlined(const struct unit *u, const void *abstract)
 
 /* ---- units by address ---- */
 
-void units_each(struct debuginfo *di, bool (*visit)(struct debuginfo *di, Dwarf_Die *cu, void *arg), void *arg)
+typedef bool unit_visit(struct debuginfo *di, Dwarf_Die *cu, void *arg);
+
+static bool units_of(struct debuginfo *di, Dwarf *dwarf, unit_visit *visit, void *arg)
 {
 	Dwarf_CU *cu = NULL;
 	Dwarf_Die die;
-	uint8_t type;
 
 	/* No split DIE is asked for: libdw would open whatever path the file names. */
-	while (budget_take(di) && dwarf_get_units(di->dwarf, cu, &cu, NULL, &type, &die, NULL) == 0) {
-		if (type == DW_UT_type || type == DW_UT_split_type)
-			continue;
-		if (!visit(di, &die, arg))
-			return;
-	}
+	while (budget_take(di) && dwarf_get_units(dwarf, cu, &cu, NULL, NULL, &die, NULL) == 0)
+		if (die.cu && die.addr && !visit(di, &die, arg))   /* a unit whose DIE is broken has neither */
+			return false;
+	return true;
+}
+
+void units_each(struct debuginfo *di, unit_visit *visit, void *arg)
+{
+	if (units_of(di, di->dwarf, visit, arg) && di->alt)
+		units_of(di, di->alt, visit, arg);
+}
+
+struct inline_count { const void *abstract; uint32_t n; };
+
+static bool add_inlined(struct debuginfo *di, Dwarf_Die *cu, void *arg)
+{
+	struct inline_count *count = arg;
+	struct unit *u = unit_of(di, cu);
+
+	if (u && unit_index(di, u))
+		count->n += unit_inlined(u, count->abstract);
+	return true;
+}
+
+uint32_t inlined_everywhere(struct debuginfo *di, const void *abstract)
+{
+	struct inline_count count = { abstract, 0 };
+
+	units_each(di, add_inlined, &count);
+	return count.n;
 }
 
 static bool add_range(struct debuginfo *di, uint64_t start, uint64_t end, const Dwarf_Die *cu)
@@ -367,6 +395,8 @@ static bool add_unit_ranges(struct debuginfo *di, Dwarf_Die *cu, void *arg)
 	Dwarf_Addr base, start, end;
 	ptrdiff_t off = 0;
 
+	if (dwarf_tag(cu) == DW_TAG_type_unit)
+		return true;
 	while ((off = dwarf_ranges(cu, off, &base, &start, &end)) > 0)
 		if (!add_range(di, start, end, cu) || !budget_take(di))
 			return false;

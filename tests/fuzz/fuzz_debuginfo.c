@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Any bytes as an ELF file with DWARF: every function, its signature and places, its types three levels deep.
+ * A name of the input's choice is searched as well.
+ *
+ * fuzz-sources: agent/debuginfo.c agent/debuginfo_abi.c agent/debuginfo_complete.c agent/debuginfo_definition.c
+ * fuzz-sources: agent/debuginfo_die.c agent/debuginfo_eval.c agent/debuginfo_find.c agent/debuginfo_function.c
+ * fuzz-sources: agent/debuginfo_location.c agent/debuginfo_name.c agent/debuginfo_pool.c agent/debuginfo_signature.c
+ * fuzz-sources: agent/debuginfo_symbol.c agent/debuginfo_type.c agent/debuginfo_typename.c agent/debuginfo_unit.c
+ * fuzz-sources: agent/debuginfo_walk.c agent/image.c agent/image_section.c agent/image_symbol.c agent/image_name.c
+ * fuzz-sources: agent/image_index.c agent/image_language.c agent/image_debuglink.c agent/demangle.c common/buf.c
+ * fuzz-sources: common/error.c common/nearest.c
+ */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "debuginfo.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void need(bool ok)
+{
+	if (!ok)
+		abort();
+}
+
+static void check_type(struct debuginfo *di, struct type *t, int depth)
+{
+	uint64_t offset;
+
+	need(t->name && strlen(t->name) < 2000);
+	type_complete(di, t);
+	need(t->complete);
+	need(t->kind != TYPE_POINTER || t->target);
+	need(t->kind != TYPE_ARRAY || t->target);
+	if (depth == 0)
+		return;
+	if (t->target)
+		check_type(di, t->target, depth - 1);
+	for (uint32_t i = 0; i < t->n_members && i < 64; i++) {
+		const struct member *m = &t->members[i];
+
+		need(m->name && m->type && m->bit_size <= 64 && m->bit_offset < 64);
+		need(!*m->name || type_member(di, t, m->name, &offset));
+		check_type(di, m->type, depth - 1);
+	}
+	for (uint32_t i = 0; i < t->n_enumerators; i++)
+		need(t->enumerators[i].name != NULL);
+}
+
+static void check_location(const struct location *l)
+{
+	need(l->kind <= LOCATION_CONST);
+	need(l->kind != LOCATION_NONE || l->reason[0]);
+	need(l->reg < 16 && l->pieces <= 2);
+	need(l->kind != LOCATION_REGISTERS || l->pieces > 0);
+	for (int i = 0; i < l->pieces; i++)
+		need(l->piece[i].reg < 16 && l->piece[i].size > 0 && l->piece[i].size <= 8);
+}
+
+static int check_function(const struct function *fn, void *arg)
+{
+	struct debuginfo *di = arg;
+	struct buf text = { 0 };
+
+	need(fn->name && fn->linkage && fn->file);
+	function_signature(fn, &text);
+	need(!text.failed);
+	buf_free(&text);
+	check_location(&fn->ret_where);
+	if (fn->ret)
+		check_type(di, fn->ret, 3);
+	for (uint32_t i = 0; i < fn->n_params; i++) {
+		check_location(&fn->params[i].where);
+		check_type(di, fn->params[i].type, 3);
+	}
+	return 0;
+}
+
+static int check_found(const struct function *fn, void *arg)
+{
+	const struct function *again;
+
+	need(fn->addr != 0);
+	need(debuginfo_at(arg, fn->addr, &again) == 0 || again == NULL);
+	return check_function(fn, arg);
+}
+
+static void search(struct debuginfo *di, const char *name)
+{
+	const struct function **found;
+	struct error err = { 0 };
+	int n = debuginfo_find(di, name, &found, &err);
+
+	need(n > 0 || err.code != 0);
+	for (int i = 0; i < n; i++)
+		check_function(found[i], di);
+	free(found);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct debuginfo *di;
+	struct image *img;
+	struct error err;
+	char name[16] = "";
+	int fd = memfd_create("fuzz", MFD_CLOEXEC);
+
+	need(fd >= 0 && write(fd, data, size) == (ssize_t)size);
+	memcpy(name, data, size < sizeof(name) - 1 ? size : sizeof(name) - 1);
+	if (image_open(fd, "fuzz", &img, &err) == 0) {
+		if (image_has_debug_info(img) && debuginfo_open(img, "/nonexistent", &di, &err) == 0) {
+			search(di, "work");
+			search(di, "ns::A::get");
+			search(di, "nosuch");
+			if (size > 64)
+				search(di, memcpy(name, data + size - 15, 15));
+			debuginfo_each(di, NULL, check_found, di);
+			debuginfo_close(di);
+		}
+		image_free(img);
+	}
+	close(fd);
+	return 0;
+}
