@@ -2,15 +2,16 @@
 #include "plan_internal.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+struct type plan_type_int = { .kind = TYPE_SIGNED, .name = "int", .size = 4, .complete = true, .is_signed = true };
+struct type plan_type_uint = { .kind = TYPE_UNSIGNED, .name = "unsigned int", .size = 4, .complete = true };
 struct type plan_type_long = { .kind = TYPE_SIGNED, .name = "long", .size = 8, .complete = true, .is_signed = true };
 struct type plan_type_ulong = { .kind = TYPE_UNSIGNED, .name = "unsigned long", .size = 8, .complete = true };
 static struct type type_void = { .kind = TYPE_VOID, .name = "void", .complete = true };
 /* A register without a type: shown in hex, usable as a number or as an address. */
 struct type plan_type_raw = { .kind = TYPE_POINTER, .name = "", .size = 8, .target = &type_void, .complete = true };
-
-enum { STRING_CELL = sizeof(struct event_string) + PLAN_LITERAL_WORDS * 8 };
 
 uint32_t plan_ops_left(const struct builder *b)
 {
@@ -24,7 +25,7 @@ int plan_emit(struct builder *b, struct plan_op op)
 	if (!plan_ops_left(b))
 		return error_set(b->err, E2BIG, "the probe needs more than %d operations at %s; capture fewer values",
 				 b->at_return ? PLAN_RETURN_OPS : PLAN_ENTRY_OPS, b->at_return ? "return" : "entry");
-	if (op.code == OP_REG)
+	if (op.code == OP_REG && !b->at_return)
 		b->keep_regs |= 1U << op.b;
 	if (b->at_return)
 		plan->ret[plan->n_return++] = op;
@@ -37,8 +38,7 @@ int64_t plan_reserve(struct builder *b, uint32_t bytes)
 {
 	uint32_t at = b->data;
 
-	/* A string comparison reads whole words of a literal: it may look this far beyond any cell. */
-	if (bytes > PLAN_DATA_MAX || b->data + bytes > PLAN_DATA_MAX - STRING_CELL)
+	if (bytes > PLAN_DATA_MAX - b->data)
 		return -ENOSPC;
 	b->data = (at + bytes + 7) & ~7U;
 	return at;
@@ -64,15 +64,14 @@ static int emit_test(struct builder *b, const struct expr *e, enum plan_code cod
 	b->hoist = HOIST_WHOLE;
 	err = plan_eval(b, e, &o);
 	if (!err && o.kind == OPERAND_TEXT)
-		err = error_set(b->err, EINVAL, "a string is not a condition"), error_at(b->err, e->col, e->len);
+		return plan_refuse(b, e, EINVAL, "%s", "a string is not a condition");
 	if (!err && o.kind == OPERAND_NONE)
-		err = error_set(b->err, EINVAL, "the condition cannot be decided: %s", o.reason),
-		error_at(b->err, e->col, e->len);
+		return plan_refuse(b, e, EINVAL, "the condition cannot be decided: %s", o.reason);
 	if (!err)
 		err = plan_load(b, &o);
 	if (!err)
 		err = plan_emit(b, (struct plan_op){ .code = code, .a = o.reg, .bit = LAYOUT_BIT_NONE });
-	return err;
+	return plan_error_at(b, e, err);
 }
 
 static struct type *return_type(const struct builder *b)
@@ -117,6 +116,8 @@ static int emit_error(struct builder *b)
 	if (b->rq->error) {
 		b->out->has_error = true;
 		err = emit_test(b, b->rq->error, OP_ERROR);
+		if (err && b->rq->blame_error)
+			*b->rq->blame_error = true;
 	} else {
 		err = emit_default_error(b);
 	}
@@ -140,6 +141,8 @@ static int emit_condition(struct builder *b)
 	return emit_test(b, cond, OP_REQUIRE);
 }
 
+enum { PARAM_OPS = 4 };   /* a parameter's operations at most: a struct in two registers */
+
 static int capture_params(struct builder *b)
 {
 	for (uint32_t i = 0; i < b->rq->fn->n_params; i++) {
@@ -148,7 +151,10 @@ static int capture_params(struct builder *b)
 		int err;
 
 		b->next_reg = 0;
-		err = plan_eval_param(b, p, &o);
+		if (plan_ops_left(b) >= PARAM_OPS)
+			err = plan_eval_param(b, p, &o);
+		else
+			o = (struct operand){ .kind = OPERAND_NONE, .type = p->type, .reason = "one value too many" }, err = 0;
 		if (!err)
 			err = plan_capture(b, *p->name ? p->name : "-", ROLE_ENTRY, &o);
 		if (err)
@@ -161,43 +167,47 @@ static int capture_params(struct builder *b)
 static int capture_registers(struct builder *b)
 {
 	static const uint8_t regs[] = { GPR_DI, GPR_SI, GPR_DX, GPR_CX, GPR_R8, GPR_R9 };
+	static const char *const names[] = { "$arg0", "$arg1", "$arg2", "$arg3", "$arg4", "$arg5" };
 
 	for (unsigned i = 0; i < sizeof(regs); i++) {
 		struct operand o = { .kind = OPERAND_REG, .type = &plan_type_raw, .bit = LAYOUT_BIT_NONE };
-		const char name[] = { '$', 'a', 'r', 'g', (char)('0' + i), '\0' };
 		int err = plan_emit(b, (struct plan_op){ .code = OP_REG, .b = regs[i], .size = 8, .bit = LAYOUT_BIT_NONE });
 
 		b->next_reg = 1;
 		if (!err)
-			err = plan_capture(b, name, ROLE_ENTRY, &o);
+			err = plan_capture(b, names[i], ROLE_ENTRY, &o);
 		if (err)
 			return err;
 	}
 	return 0;
 }
 
+static int capture_one(struct builder *b, const struct capture *c, uint8_t role)
+{
+	struct operand o = { 0 };
+	int err;
+
+	if (role == ROLE_ENTRY && expr_uses_return(c->expr)) {
+		plan_refuse(b, c->expr, EINVAL, "'%s' is known at return only", c->label);
+		return error_hint(b->err, "capture it after '->'");
+	}
+	b->next_reg = 0;
+	b->hoist = HOIST_PARAMS;
+	err = plan_eval(b, c->expr, &o);
+	if (!err && o.kind == OPERAND_TEXT)
+		return plan_refuse(b, c->expr, EINVAL, "%s", "a literal is not worth a capture");
+	if (!err)
+		err = plan_capture(b, c->label, role, &o);
+	return plan_error_at(b, c->expr, err);
+}
+
 static int capture_list(struct builder *b, const struct capture *list, size_t n, uint8_t role)
 {
-	for (size_t i = 0; i < n; i++) {
-		struct operand o = { 0 };
-		int err;
+	int err = 0;
 
-		if (role == ROLE_ENTRY && expr_uses_return(list[i].expr))
-			return error_set(b->err, EINVAL, "'%s' is known at return only", list[i].label),
-			       error_at(b->err, list[i].expr->col, list[i].expr->len),
-			       error_hint(b->err, "capture it after '->'");
-		b->next_reg = 0;
-		b->hoist = HOIST_PARAMS;
-		err = plan_eval(b, list[i].expr, &o);
-		if (!err && o.kind == OPERAND_TEXT)
-			err = error_set(b->err, EINVAL, "a literal is not worth a capture"),
-			      error_at(b->err, list[i].expr->col, list[i].expr->len);
-		if (!err)
-			err = plan_capture(b, list[i].label, role, &o);
-		if (err)
-			return err;
-	}
-	return 0;
+	for (size_t i = 0; !err && i < n; i++)
+		err = capture_one(b, &list[i], role);
+	return err;
 }
 
 static int capture_entry(struct builder *b)
@@ -235,17 +245,18 @@ static bool wants_call(const struct plan_request *rq)
 	       (s->condition && expr_uses_return(s->condition));
 }
 
+static uint32_t limit(uint32_t wanted, uint32_t usual, uint32_t max)
+{
+	return !wanted ? usual : wanted < max ? wanted : max;
+}
+
 int plan_build(const struct plan_request *rq, struct resolved *out, uint32_t *keep_regs, struct error *err)
 {
-	struct builder b = { .rq = rq, .out = out, .err = err, .limits = rq->limits };
-	int rc = 0;
+	struct builder b = { .rq = rq, .out = out, .err = err };
+	int rc;
 
-	if (!b.limits.depth)
-		b.limits.depth = 1;
-	if (!b.limits.bytes)
-		b.limits.bytes = 256;
-	if (!b.limits.string)
-		b.limits.string = 64;
+	b.limits = (struct capture_limits){ .depth = limit(rq->limits.depth, 1, 4), .bytes = limit(rq->limits.bytes, 256, 4096),
+					    .string = limit(rq->limits.string, 64, 4096) };
 	out->plan.flags = (rq->ship ? PLAN_SHIP : 0) | (rq->errors_only ? PLAN_ERRORS_ONLY : 0);
 	if (wants_call(rq))
 		out->plan.flags |= PLAN_CALL;
@@ -259,9 +270,13 @@ int plan_build(const struct plan_request *rq, struct resolved *out, uint32_t *ke
 		rc = capture_entry(&b);
 	if (!rc)
 		rc = capture_return(&b);
+	/* What pointers lead to comes last: it takes the room that nothing else wants. */
+	if (!rc)
+		rc = plan_describe(&b);
+	free(b.captured);
 	if (rc)
 		return rc;
-	out->plan.data_bytes = b.data + (b.next_literal ? STRING_CELL : 0);
+	out->plan.data_bytes = b.data;
 	out->plan.event_bytes = sizeof(struct event) + out->plan.data_bytes;
 	*keep_regs = b.keep_regs;
 	return 0;

@@ -23,6 +23,7 @@ struct capture_limits {
 struct plan_request {
 	const struct spec *spec;
 	const struct expr *error;      /* NULL: the default by return type */
+	bool *blame_error;             /* NULL, or set when it is `error` that an error's position is in */
 	bool errors_only;
 	bool ship;                     /* events; false: counters only */
 	bool force_call;               /* duration wanted although only entry captures are asked for (stat) */

@@ -8,22 +8,12 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "shape.h"
 
-enum { FOLLOW_OPS = 4, ARRAY_SHOWN = 64 };
-
-/* Where a value lies in the event and what may still be done with it. */
-struct view {
-	uint8_t base;         /* enum layout_base */
-	uint8_t bit;
-	uint8_t depth;        /* pointers to structs that may still be followed */
-	bool in_array;        /* elements share their nodes: nothing can be followed */
-	uint32_t off;
-	uint32_t room;        /* bytes from off that were captured */
-	int level;
-};
+enum { FOLLOW_OPS = 2, ARRAY_SHOWN = 64 };
 
 static int describe(struct builder *b, struct type *t, const char *name, struct view v, const struct member *bits);
 
@@ -66,6 +56,8 @@ static int describe_scalar(struct builder *b, uint8_t kind, struct type *t, cons
 			return add_unreadable(b, name, t, "a bit-field over nine bytes");
 		if (bytes > v.room) /* the rest of the struct ends earlier: read what is there */
 			bytes = v.room;
+		if (end > bytes * 8)
+			return add_unreadable(b, name, t, "beyond the bytes captured");
 		i = add_node(b, kind, name, t, v, bytes);
 		if (i < 0)
 			return i;
@@ -76,27 +68,49 @@ static int describe_scalar(struct builder *b, uint8_t kind, struct type *t, cons
 	}
 	if (!t->size || t->size > 8)
 		return add_unreadable(b, name, t, "wider than 8 bytes");
+	if (t->size > v.room)
+		return add_unreadable(b, name, t, "beyond the bytes captured");
 	i = add_node(b, kind, name, t, v, (uint32_t)t->size);
 	return i < 0 ? i : 0;
+}
+
+/* Adds the names of an enum to the layout, once. */
+static void enum_names(struct builder *b, const struct type *t, uint32_t *first, uint32_t *n)
+{
+	struct layout *l = &b->out->layout;
+	uint32_t i = 0;
+
+	while (i < b->n_enums && b->enums[i].type != t)
+		i++;
+	if (i == b->n_enums) {
+		*first = l->n_enums;
+		for (*n = 0; *n < t->n_enumerators; ++*n)
+			if (layout_add_enum(l, t->enumerators[*n].value, t->enumerators[*n].name) < 0)
+				break;
+		if (i == sizeof(b->enums) / sizeof(b->enums[0]))
+			return;
+		b->enums[i].type = t;
+		b->enums[i].first = *first;
+		b->enums[i].n = *n;
+		b->n_enums++;
+	}
+	*first = b->enums[i].first;
+	*n = b->enums[i].n;
 }
 
 static int describe_enum(struct builder *b, struct type *t, const char *name, struct view v, const struct member *bits)
 {
 	struct layout *l = &b->out->layout;
-	uint32_t node = l->n_nodes, first = l->n_enums, n = 0;
+	uint32_t node = l->n_nodes;
 	int err;
 
 	type_complete(b->rq->di, t);
 	if (t->kind != TYPE_ENUM)
 		return add_unreadable(b, name, t, "an enum that is only declared");
 	err = describe_scalar(b, SHAPE_ENUM, t, name, v, bits);
-	if (err)
-		return err;
-	while (n < t->n_enumerators && layout_add_enum(l, t->enumerators[n].value, t->enumerators[n].name) >= 0)
-		n++;
-	l->node[node].first_enum = first;
-	l->node[node].n_enums = n;
-	return 0;
+	if (!err && l->node[node].kind == SHAPE_ENUM)
+		enum_names(b, t, &l->node[node].first_enum, &l->node[node].n_enums);
+	return err;
 }
 
 /* Puts the pointer of this view into machine register 0. */
@@ -104,13 +118,17 @@ static int load_pointer(struct builder *b, struct view v)
 {
 	struct plan_op op = { .code = OP_DATA, .dst = 0, .size = 8, .off = v.off, .bit = v.bit };
 
-	if (v.base == BASE_RET)
+	if (v.base == BASE_RET && v.off == 0)
 		op = (struct plan_op){ .code = OP_SPECIAL, .b = SPECIAL_RET, .size = 8, .bit = LAYOUT_BIT_NONE };
+	else if (v.base == BASE_RET) /* the second word of a struct */
+		op = (struct plan_op){ .code = OP_REG, .b = GPR_DX, .size = 8, .bit = LAYOUT_BIT_NONE };
 	return plan_emit(b, op);
 }
 
 static bool can_follow(struct builder *b, struct view v)
 {
+	if (v.base == BASE_RET && v.off % 8)
+		return false;
 	return !v.in_array && v.level + 2 < LAYOUT_DEPTH_MAX && plan_ops_left(b) >= FOLLOW_OPS && plan_bits_left(b) > 0;
 }
 
@@ -118,11 +136,12 @@ static int follow_text(struct builder *b, struct type *t, struct view v)
 {
 	uint32_t room = b->limits.string;
 	int64_t at = plan_reserve(b, sizeof(struct event_string) + room);
-	struct view text = { .base = BASE_DATA, .off = (uint32_t)at, .bit = plan_bit(b) };
+	struct view text = { .base = BASE_DATA, .off = (uint32_t)at };
 	int err, i;
 
 	if (at < 0)
 		return 0;
+	text.bit = plan_bit(b);
 	err = load_pointer(b, v);
 	if (!err)
 		err = plan_emit(b, (struct plan_op){ .code = OP_STRING, .size = room, .off = text.off, .bit = text.bit });
@@ -137,12 +156,13 @@ static int follow_struct(struct builder *b, struct type *t, struct view v)
 	struct type *target = t->target;
 	uint32_t bytes = target->size < b->limits.bytes ? (uint32_t)target->size : b->limits.bytes;
 	int64_t at = plan_reserve(b, bytes);
-	struct view inner = { .base = BASE_DATA, .off = (uint32_t)at, .bit = plan_bit(b), .room = bytes,
-			      .depth = v.depth - 1, .level = v.level + 1 };
+	struct view inner = { .base = BASE_DATA, .off = (uint32_t)at, .room = bytes, .depth = v.depth - 1,
+			      .level = v.level + 1 };
 	int err;
 
 	if (at < 0)
 		return 0;
+	inner.bit = plan_bit(b);
 	err = load_pointer(b, v);
 	if (!err)
 		err = plan_emit(b, (struct plan_op){ .code = OP_READ, .size = bytes, .off = inner.off, .bit = inner.bit });
@@ -151,14 +171,17 @@ static int follow_struct(struct builder *b, struct type *t, struct view v)
 
 static int describe_pointer(struct builder *b, struct type *t, const char *name, struct view v)
 {
-	int i = add_node(b, SHAPE_POINTER, name, t, v, 8), err = 0;
+	int i, err = 0;
 
+	if (v.room < 8)
+		return add_unreadable(b, name, t, "beyond the bytes captured");
+	i = add_node(b, SHAPE_POINTER, name, t, v, 8);
 	if (i < 0)
 		return i;
 	if (can_follow(b, v) && t->target) {
 		if (t->target->kind == TYPE_STRUCT || t->target->kind == TYPE_UNION || t->target->kind == TYPE_INCOMPLETE)
 			type_complete(b->rq->di, t->target);
-		if (type_is_text(b->rq->di, t))
+		if (type_is_text(t))
 			err = follow_text(b, t, v);
 		else if ((t->target->kind == TYPE_STRUCT || t->target->kind == TYPE_UNION) && v.depth && t->target->size)
 			err = follow_struct(b, t, v);
@@ -170,12 +193,9 @@ static int describe_pointer(struct builder *b, struct type *t, const char *name,
 static int describe_member(struct builder *b, const struct member *m, struct view v)
 {
 	struct view at = v;
-	uint64_t size = m->bit_size ? (m->bit_offset + m->bit_size + 7U) / 8 : m->type->size;
 
-	if (m->offset > v.room || size > v.room - m->offset) {
-		if (m->type->kind != TYPE_ARRAY || m->offset >= v.room)
-			return add_unreadable(b, m->name, m->type, "beyond the bytes captured");
-	}
+	if (m->offset >= v.room && (m->type->size || m->offset > v.room))
+		return add_unreadable(b, m->name, m->type, "beyond the bytes captured");
 	at.off += (uint32_t)m->offset;
 	at.room -= (uint32_t)m->offset;
 	at.level++;
@@ -201,6 +221,8 @@ static int describe_members(struct builder *b, struct type *t, struct view v)
 		    v.level + 1 < LAYOUT_DEPTH_MAX) {
 			struct view at = v;
 
+			if (m->offset > v.room)
+				return add_unreadable(b, "...", NULL, "beyond the bytes captured");
 			at.off += (uint32_t)m->offset;
 			at.room -= (uint32_t)m->offset;
 			at.level++;
@@ -227,6 +249,11 @@ static int describe_struct(struct builder *b, struct type *t, const char *name, 
 	return err;
 }
 
+static uint32_t total_of(const struct type *array)
+{
+	return array->count < UINT32_MAX ? (uint32_t)array->count : UINT32_MAX;
+}
+
 static int describe_array(struct builder *b, struct type *t, const char *name, struct view v)
 {
 	struct view element = v;
@@ -239,11 +266,15 @@ static int describe_array(struct builder *b, struct type *t, const char *name, s
 	if (!t->count || !t->target->size)
 		return add_unreadable(b, name, t, "an array of unknown length");
 	shown = v.room / t->target->size < t->count ? (uint32_t)(v.room / t->target->size) : (uint32_t)t->count;
-	if (t->target->kind == TYPE_CHAR) {
+	if (!shown)
+		return add_unreadable(b, name, t, "beyond the bytes captured");
+	if (type_is_text(t)) {
 		i = add_node(b, SHAPE_STRING, name, t, v, shown);
-		if (i >= 0)
-			b->out->layout.node[i].in_place = 1;
-		return i < 0 ? i : 0;
+		if (i < 0)
+			return i;
+		b->out->layout.node[i].in_place = 1;
+		b->out->layout.node[i].total = total_of(t);
+		return 0;
 	}
 	if (shown > ARRAY_SHOWN)
 		shown = ARRAY_SHOWN;
@@ -251,12 +282,13 @@ static int describe_array(struct builder *b, struct type *t, const char *name, s
 	if (i < 0)
 		return i;
 	b->out->layout.node[i].count = shown;
+	b->out->layout.node[i].total = total_of(t);
 	element.off = 0;
 	element.room = (uint32_t)t->target->size;
 	element.in_array = true;
 	element.level++;
 	err = describe(b, t->target, "", element, NULL);
-	if (!err && b->out->layout.node[i + 1].kind == SHAPE_UNREADABLE) /* no element has a size then */
+	if (!err) /* the step from one to the next, also where less of an element is shown, or nothing */
 		b->out->layout.node[i + 1].size = (uint32_t)t->target->size;
 	layout_close(&b->out->layout, i);
 	return err;
@@ -268,6 +300,8 @@ static int describe_float(struct builder *b, struct type *t, const char *name, s
 
 	if (t->size != 4 && t->size != 8 && t->size != 16)
 		return add_unreadable(b, name, t, "a floating point format that is not known");
+	if (t->size > v.room)
+		return add_unreadable(b, name, t, "beyond the bytes captured");
 	i = add_node(b, SHAPE_FLOAT, name, t, v, (uint32_t)t->size);
 	return i < 0 ? i : 0;
 }
@@ -304,106 +338,140 @@ static int describe(struct builder *b, struct type *t, const char *name, struct 
 
 /* ---- from an operand to bytes in the event ---- */
 
-static int store_reg(struct builder *b, const struct operand *o, struct view *v)
+/* Room for a value that may turn out to be unreadable. */
+static int place(struct builder *b, uint32_t bytes, struct view *v)
 {
-	int64_t at = plan_reserve(b, 8);
-
-	if (at < 0)
-		return (int)at;
-	v->off = (uint32_t)at;
-	v->room = 8;
-	/* The value of a register itself is always there; one that was computed or loaded may be bad. */
-	v->bit = plan_bit(b);
-	return plan_emit(b, (struct plan_op){ .code = OP_STORE, .a = o->reg, .size = 8, .off = v->off, .bit = v->bit });
-}
-
-static int read_memory(struct builder *b, const struct operand *o, uint64_t size, struct view *v)
-{
-	uint32_t bytes = size < b->limits.bytes ? (uint32_t)size : b->limits.bytes;
 	int64_t at = plan_reserve(b, bytes);
 
-	if (at < 0)
-		return (int)at;
 	v->off = (uint32_t)at;
 	v->room = bytes;
 	v->bit = plan_bit(b);
-	return plan_emit(b, (struct plan_op){ .code = OP_READ, .a = o->reg, .imm = o->value, .size = bytes,
-					      .off = v->off, .bit = v->bit });
+	if (at < 0)
+		return error_set(b->err, E2BIG, "the probe captures too much: an event holds at most %d bytes", PLAN_DATA_MAX);
+	if (v->bit == LAYOUT_BIT_NONE)
+		return error_set(b->err, E2BIG, "the probe captures more than %d values", PLAN_READ_BITS);
+	return 0;
 }
 
-/* A return value in memory (a large struct): its address is what the call returns. */
-static int return_in_memory(struct builder *b, struct operand *o)
+static int store_reg(struct builder *b, const struct operand *o, struct view *v)
 {
-	*o = (struct operand){ .kind = OPERAND_MEMORY, .reg = 0, .type = o->type, .bit = LAYOUT_BIT_NONE };
-	return plan_emit(b, (struct plan_op){ .code = OP_SPECIAL, .b = SPECIAL_RET, .size = 8, .bit = LAYOUT_BIT_NONE });
+	int err = place(b, 8, v);
+
+	return err ? err : plan_emit(b, (struct plan_op){ .code = OP_STORE, .a = o->reg, .size = 8, .off = v->off, .bit = v->bit });
+}
+
+static int read_memory(struct builder *b, const struct operand *o, struct view *v)
+{
+	uint64_t size = o->bit_size ? (o->bit_offset + o->bit_size + 7U) / 8 : o->type->size;
+	uint32_t bytes = size < b->limits.bytes ? (uint32_t)size : b->limits.bytes;
+	int err = place(b, bytes, v);
+
+	return err ? err : plan_emit(b, (struct plan_op){ .code = OP_READ, .a = o->reg, .imm = o->value, .size = bytes,
+							  .off = v->off, .bit = v->bit });
+}
+
+static void view_data(const struct operand *o, struct view *v)
+{
+	bool inside = o->value >= 0 && o->value < o->end;
+
+	v->off = inside ? (uint32_t)o->value : 0;
+	v->room = inside ? (uint32_t)(o->end - o->value) : 0;
+	v->bit = o->bit;
 }
 
 static int materialise(struct builder *b, struct operand *o, struct view *v)
 {
-	uint64_t size = o->type->size;
-	int err;
+	int err = 0;
 
-	if (o->kind == OPERAND_RET && b->rq->fn && b->rq->fn->ret_where.kind == LOCATION_MEMORY) {
-		err = return_in_memory(b, o);
-		if (err)
-			return err;
-	}
+	if (o->kind == OPERAND_RET && b->rq->fn && b->rq->fn->ret_where.kind == LOCATION_MEMORY)
+		err = plan_return_place(b, o);
+	if (err)
+		return err;
 	switch (o->kind) {
 	case OPERAND_RET:
 		v->base = BASE_RET;
 		v->room = 16;
 		return 0;
 	case OPERAND_DATA:
-		v->off = (uint32_t)o->value;
-		v->room = size > 16 ? (uint32_t)size : 16;
-		if (v->off + v->room > b->data)
-			v->room = b->data > v->off ? b->data - v->off : 0;
-		v->bit = o->bit;
+		view_data(o, v);
 		return 0;
 	case OPERAND_MEMORY:
-		if (o->bit_size)
-			size = (o->bit_offset + o->bit_size + 7) / 8;
-		return read_memory(b, o, size, v);
+		return read_memory(b, o, v);
 	default:
 		err = plan_load(b, o);
 		return err ? err : store_reg(b, o, v);
 	}
 }
 
-/* The top-level node gets the label that the user knows the value by. */
-static int named(struct builder *b, uint32_t node, uint8_t role, int err)
+static const char *why_unreadable(const struct builder *b, const struct operand *o)
 {
-	if (!err && node < b->out->layout.n_nodes)
-		b->out->layout.node[node].role = role;
-	if (err == -ENOSPC)
-		return error_set(b->err, E2BIG, "the probe captures more values or names than fit; capture fewer");
-	if (err == -ENOMEM)
-		return error_set(b->err, ENOMEM, "out of memory");
-	return err;
+	const struct function *fn = b->rq->fn;
+
+	if (o->kind == OPERAND_NONE)
+		return o->reason;
+	if (o->kind == OPERAND_RET && fn && fn->ret_where.kind == LOCATION_NONE)
+		return fn->ret_where.reason;
+	return !o->type->size || o->type->kind == TYPE_INCOMPLETE ? "its size is not known" : NULL;
+}
+
+static struct captured *add_captured(struct builder *b)
+{
+	size_t cap = b->cap_captured ? b->cap_captured * 2 : 16;
+	struct captured *bigger;
+
+	if (b->n_captured == b->cap_captured) {
+		bigger = reallocarray(b->captured, cap, sizeof(*bigger));
+		if (!bigger)
+			return NULL;
+		b->captured = bigger;
+		b->cap_captured = cap;
+	}
+	return &b->captured[b->n_captured++];
 }
 
 int plan_capture(struct builder *b, const char *label, uint8_t role, struct operand *o)
 {
-	struct view v = { .bit = LAYOUT_BIT_NONE, .depth = (uint8_t)b->limits.depth };
-	struct member bits = { .bit_offset = o->bit_offset, .bit_size = o->bit_size };
-	uint32_t node = b->out->layout.n_nodes;
-	const struct function *fn = b->rq->fn;
-	int err;
+	struct captured *c;
+	int err = 0;
 
-	if (o->kind == OPERAND_RET && fn && fn->ret_where.kind == LOCATION_NONE)
-		return named(b, node, role, add_unreadable(b, label, o->type, fn->ret_where.reason));
-	if (o->kind == OPERAND_NONE)
-		return named(b, node, role, add_unreadable(b, label, o->type, o->reason));
 	if (!o->type || o->type->kind == TYPE_VOID)
 		return error_set(b->err, EINVAL, "'%s' has no value", label);
+	c = add_captured(b);
+	if (!c)
+		return error_set(b->err, ENOMEM, "out of memory");
 	type_complete(b->rq->di, o->type);
-	if (!o->type->size || (o->type->kind == TYPE_INCOMPLETE))
-		return named(b, node, role, add_unreadable(b, label, o->type, "its size is not known"));
-	/* Pieces and small reads come without room for everything else in the event: that is worth a clear word. */
-	err = materialise(b, o, &v);
-	if (err == -ENOSPC)
-		return error_set(b->err, E2BIG, "'%s' does not fit: an event holds at most %d bytes", label, PLAN_DATA_MAX);
+	*c = (struct captured){ .label = label, .role = role, .type = o->type, .unreadable = why_unreadable(b, o),
+				.bit_offset = o->bit_offset, .bit_size = o->bit_size,
+				.view = { .bit = LAYOUT_BIT_NONE, .depth = (uint8_t)b->limits.depth } };
+	if (!c->unreadable)
+		err = materialise(b, o, &c->view);
+	return err;
+}
+
+/* The top-level node gets the label that the user knows the value by. */
+static int describe_captured(struct builder *b, const struct captured *c)
+{
+	struct member bits = { .bit_offset = c->bit_offset, .bit_size = c->bit_size };
+	uint32_t node = b->out->layout.n_nodes;
+	int err;
+
+	b->at_return = c->role == ROLE_RETURN;
+	if (c->unreadable)
+		err = add_unreadable(b, c->label, c->type, c->unreadable);
+	else
+		err = describe(b, c->type, c->label, c->view, bits.bit_size ? &bits : NULL);
 	if (!err)
-		err = describe(b, o->type, label, v, bits.bit_size ? &bits : NULL);
-	return named(b, node, role, err);
+		b->out->layout.node[node].role = c->role;
+	return err;
+}
+
+int plan_describe(struct builder *b)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < b->n_captured; i++)
+		err = describe_captured(b, &b->captured[i]);
+	if (err == -ENOSPC)
+		return error_set(b->err, E2BIG, "the probe captures more values or names than fit; capture fewer");
+	return err == -ENOMEM ? error_set(b->err, ENOMEM, "out of memory") : err;
 }

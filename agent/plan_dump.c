@@ -48,7 +48,8 @@ static void dump_op(const struct plan_op *op, struct buf *out)
 		dump_integer(op, out);
 		break;
 	case OP_BITS:
-		buf_printf(out, "r%u = r%u bits %u..%u", op->dst, op->a, op->b, op->b + op->size - 1);
+		buf_printf(out, "r%u = r%u bits %u..%u, %s", op->dst, op->a, op->b, op->b + op->size - 1,
+			   op->sign ? "signed" : "unsigned");
 		break;
 	case OP_BINARY:
 		buf_printf(out, "r%u = r%u %s r%u", op->dst, op->a, binary_names[op->sub], op->b);
