@@ -16,6 +16,7 @@ struct resolving {
 	struct image *img, *exe;
 	struct debuginfo *di;
 	struct error no_debug;       /* why di is NULL */
+	struct site_costs costs;
 	struct expr *error_expr;
 	struct spec *spec;           /* of the current probe */
 	uint32_t index;              /* its number */
@@ -31,10 +32,14 @@ static const struct { const char *symbol, *what; } stack_switchers[] = {
 	{ "swapcontext", "swapcontext" }, { "makecontext", "makecontext" }, { "jump_fcontext", "Boost.Context" },
 };
 
-static const char *switches_stacks(const struct image *img)
+/* A library that offers the function (libc) need not use it; an executable that holds it does. */
+static const char *switches_stacks(const struct image *img, bool is_executable)
 {
+	struct symbol own;
+
 	for (unsigned i = 0; img && i < sizeof(stack_switchers) / sizeof(stack_switchers[0]); i++)
-		if (image_mentions(img, stack_switchers[i].symbol))
+		if (image_mentions(img, stack_switchers[i].symbol) &&
+		    (is_executable || image_find(img, stack_switchers[i].symbol, &own)))
 			return stack_switchers[i].what;
 	return NULL;
 }
@@ -48,9 +53,9 @@ static int returns_are_safe(const struct resolving *r, struct error *err)
 		error_set(err, ENOTSUP, "a return probe would crash a Go program: Go moves its stacks");
 		return error_hint(err, "ask about the entry only, e.g. 'name($arg0)'");
 	}
-	why = switches_stacks(r->img);
+	why = switches_stacks(r->img, r->rq->exe_fd == r->rq->fd);
 	if (!why)
-		why = switches_stacks(r->exe);
+		why = switches_stacks(r->exe, true);
 	if (why) {
 		error_set(err, ENOTSUP, "a return probe could crash this program: it switches stacks itself (%s)", why);
 		return error_hint(err, "ask about the entry only, e.g. 'name(argument)'");
@@ -352,8 +357,8 @@ static void explain_place(const struct resolving *r, const struct resolved *f, s
 	buf_printf(out, "\n         in %s, build-id %s\n", f->module, f->build_id[0] ? f->build_id : "none");
 	buf_str(out, "site     ");
 	site_dump(&f->site, out);
-	buf_printf(out, "\ncost     about %u ns per %s, and the program's own time (%s)\n", r->rq->costs.ns[f->site.kind][call],
-		   call ? "call" : "hit", r->rq->costs.measured ? "measured on this machine" : "a default, not measured here");
+	buf_printf(out, "\ncost     about %u ns per %s, and the program's own time (%s)\n", r->costs.ns[f->site.kind][call],
+		   call ? "call" : "hit", r->costs.measured ? "measured on this machine" : "a default, not measured here");
 	buf_printf(out, "attach   %s, file offset 0x%lx\n", r->rq->method, (unsigned long)f->offset);
 	buf_printf(out, "plan     %s%s%s\n", call ? "entry and return are one call" : "entry only",
 		   f->has_error ? ", failing calls are told apart" : "", f->has_condition ? ", with a condition" : "");
@@ -384,7 +389,7 @@ static void explain_unreadable(const struct resolving *r, struct buf *out)
 
 void explain_work(struct buf *out, void *arg)
 {
-	struct resolving r = { .rq = arg };
+	struct resolving r = { .rq = arg, .costs = ((struct resolve_request *)arg)->costs };
 	struct answer_head head = { 0 };
 	struct error err = { 0 };
 	struct buf text = { 0 };
@@ -392,7 +397,9 @@ void explain_work(struct buf *out, void *arg)
 	if (resolve_all(&r, &head.probe_index, &err)) {
 		answer_error(out, &err, head.probe_index);
 	} else {
-		buf_str(&text, "spec     ");
+		if (!r.costs.measured) /* the agent is younger than its calibration */
+			calibrate(&r.costs, NULL);
+		buf_str(&text, "spec\n");
 		spec_dump(r.spec, &text);
 		for (size_t i = 0; i < r.n_found; i++)
 			explain_place(&r, &r.found[i], &text);
@@ -426,7 +433,9 @@ int resolve_answer_read(const char *data, size_t len, struct resolve_answer *out
 	if (head.n_resolved > PROBES_MAX * RESOLVED_MAX)
 		return error_set(&out->err, EPROTO, "the resolver's answer is malformed");
 	out->resolved = calloc(head.n_resolved, sizeof(*out->resolved));
-	for (uint32_t i = 0; out->resolved && i < head.n_resolved; i++) {
+	if (!out->resolved)
+		return error_set(&out->err, ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < head.n_resolved; i++) {
 		int n = resolved_read(data + at, len - at, &out->resolved[i], &out->err);
 
 		if (n < 0)

@@ -19,7 +19,7 @@ enum target_kind { TARGET_PID, TARGET_NAME, TARGET_PATH };
 struct target {
 	enum target_kind kind;
 	pid_t pid;                 /* TARGET_PID */
-	char text[PATH_MAX];       /* TARGET_NAME: executable's base name, systemd unit ("x" or "x.service") or container id
+	char text[PATH_MAX];       /* TARGET_NAME: executable's base name, comm, systemd unit ("x" or "x.service") or container id
 	                              (full, or a prefix of >= 8 digits); TARGET_PATH: absolute path */
 	uint64_t dev, ino;         /* TARGET_PATH: the file's identity, set by target_check */
 };

@@ -85,9 +85,10 @@ static bool container_matches(const char *container, const char *name)
 	return is_container_id(name, len, false) && strncmp(container, name, len) == 0;
 }
 
+/* The comm too: an executable that is started through a symbolic link (Debian's redis-server) is known by the link. */
 static bool name_matches(const struct process *p, const char *name)
 {
-	return strcmp(path_base(p->exe), name) == 0 || unit_matches(p->unit, name) ||
+	return strcmp(path_base(p->exe), name) == 0 || strcmp(p->comm, name) == 0 || unit_matches(p->unit, name) ||
 	       container_matches(p->container, name);
 }
 
@@ -140,7 +141,6 @@ static void offer_unit(struct nearest *n, const char *unit)
 	nearest_offer(n, name);
 }
 
-/* People know a process by what top shows, its comm; a thread's or a script's comm is not its executable. */
 static int no_match(const struct target *t, const struct process *all, size_t count, struct error *err)
 {
 	struct nearest near;
@@ -149,16 +149,9 @@ static int no_match(const struct target *t, const struct process *all, size_t co
 
 	nearest_init(&near, t->text);
 	for (i = 0; i < count; i++) {
-		const struct process *p = &all[i];
-
-		if (strcmp(p->comm, t->text) == 0) {
-			error_hint(err, "process %d calls itself so, but its executable is '%.200s': "
-				   "use -p %d or -s '%.200s'", (int)p->pid, path_base(p->exe), (int)p->pid,
-				   path_base(p->exe));
-			return rc;
-		}
-		nearest_offer(&near, path_base(p->exe));
-		offer_unit(&near, p->unit);
+		nearest_offer(&near, path_base(all[i].exe));
+		nearest_offer(&near, all[i].comm);
+		offer_unit(&near, all[i].unit);
 	}
 	nearest_hint(&near, err);
 	return rc;

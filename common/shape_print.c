@@ -91,7 +91,7 @@ static void print_pointer(const struct shape *s, const msgpack_object *v, struct
 	if (!value_pointer(s, v, &address, &pointee)) {
 		malformed(out);
 	} else if (address == 0) {
-		buf_str(out, "NULL");
+		buf_str(out, s->type[0] ? "NULL" : "0x0"); /* a register without a type may be a number */
 	} else if (!pointee) {
 		text_hex(out, address);
 	} else if (pointee->type == MSGPACK_OBJECT_NIL) {

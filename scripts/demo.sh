@@ -20,7 +20,12 @@ trap 'exit 130' INT TERM
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 # Every step is a command that you can type yourself.
-run() { printf '\033[2m$ plumb %s\033[0m\n' "$*"; "$build/plumb" "$@"; }
+run() {
+	printf "\033[2m$ plumb"
+	printf " %s" "${@@Q}" | sed "s| '\([-A-Za-z0-9_.]*\)'| \1|g"
+	printf "\033[0m\n"
+	"$build/plumb" "$@"
+}
 
 if [ "$(id -u)" != 0 ]; then
 	echo "make demo attaches uprobes: run it as root" >&2
