@@ -47,8 +47,6 @@ static int pass_on(struct stream *s, const struct frame_in *in, const char *raw,
 	struct chunk k;
 	int rc;
 
-	if (in->type != WIRE_CHUNK && in->type != WIRE_PROBE && in->type != WIRE_STATS)
-		return 0;
 	if (in->type == WIRE_CHUNK) {
 		rc = chunk_open(&k, in, err);
 		if (rc)

@@ -13,7 +13,7 @@
 #include "request.h"
 #include "signals.h"
 
-enum { STOP_MS = 20000 };   /* old kernels take 100 ms for each breakpoint; a second Ctrl-C does not wait */
+int stream_stop_ms = 20000;
 
 static int64_t now_ms(void)
 {
@@ -77,9 +77,11 @@ static int on_frame(struct stream *s, const struct frame_in *in, const char *raw
 		rc = in->count < 4 ? error_set(err, EPROTO, "the agent sent malformed counters") : model_stats(&s->model, &in->items[3], err);
 		break;
 	case WIRE_NOTICE:
-		return on_notice(s, in) ? error_set(err, ENOMEM, "no memory for what the agent sends") : 0;
+		rc = on_notice(s, in) ? error_set(err, ENOMEM, "no memory for what the agent sends") : 0;
+		break;
 	case WIRE_END:
-		return on_end(s, in, err);
+		rc = on_end(s, in, err);
+		break;
 	default:
 		break;
 	}
@@ -115,7 +117,7 @@ static int ask_stop(struct stream *s, struct error *err)
 	int rc;
 
 	s->stopping = true;
-	s->deadline_ms = now_ms() + STOP_MS;
+	s->deadline_ms = now_ms() + stream_stop_ms;
 	rc = request_pack(&out, STOP_ID, "stop", &q, err);
 	if (!rc)
 		rc = client_send(s->client, &out, err);
@@ -200,7 +202,7 @@ static int finish_unended(const struct stream *s)
 		message("request %llu goes on without this terminal; remove it with: plumb rm %llu",
 			(unsigned long long)s->id, (unsigned long long)s->id);
 	else
-		message("the agent did not confirm the end within %d s: there are no totals", STOP_MS / 1000);
+		message("the agent did not confirm the end within %d s: there are no totals", stream_stop_ms / 1000);
 	return s->args->keep ? CLI_OK : CLI_REFUSED;
 }
 
