@@ -97,6 +97,12 @@ class Process:
     def running(self):
         return self.popen.poll() is None
 
+    def catches(self, sig):
+        """Before that a Ctrl-C ends it without more ado."""
+        with open('/proc/%d/status' % self.pid) as f:
+            caught = re.search(r'^SigCgt:\s*(\w+)', f.read(), re.M)
+        return caught and int(caught.group(1), 16) >> (sig - 1) & 1
+
     def signal(self, sig):
         self.popen.send_signal(sig)
 
@@ -197,7 +203,7 @@ class Agent(Process):
             if not p.running():
                 raise AssertionError('%s ended with %s\nstdout: %s\nstderr: %s' % (
                     ' '.join(p.argv), p.popen.returncode, p.stdout[-2000:], p.stderr[-2000:]))
-            return self.starts() > before
+            return self.starts() > before and p.catches(signal.SIGINT)
         wait_for('start of ' + ' '.join(p.argv), started)
         return p
 
