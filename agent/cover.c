@@ -142,7 +142,7 @@ static int job_start(struct job *j, struct error *err)
 		.fd = j->fd, .exe_fd = j->exe_fd, .path = j->path, .root = j->root,
 		.probes = (const char *const *)rq->args.probes, .index = j->index, .n_index = j->n_index,
 		.error_expr = rq->args.error_expr, .errors_only = rq->args.errors_only, .ship = rq->verb == VERB_TRACE,
-		.force_call = rq->verb == VERB_STAT, .limits = rq->args.limits, .costs = rq->agent->costs, .method = "",
+		.force_call = rq->verb == VERB_STAT, .limits = rq->args.limits, .costs = rq->agent->costs,
 	};
 	return worker_start(rq->agent->base, resolve_work, &j->what, on_resolved, j, &j->worker, err);
 }

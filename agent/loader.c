@@ -86,13 +86,13 @@ static enum attach_method best_method(enum attach_method wanted, bool call)
 	return feature_has(FEATURE_MULTI) ? ATTACH_MULTI : ATTACH_PERF;
 }
 
-const char *loader_describe_method(enum attach_method wanted)
+const char *loader_describe_method(enum attach_method wanted, bool call)
 {
 	static const char *const how[] = {
-		[ATTACH_SESSION] = "one session link", [ATTACH_MULTI] = "uprobe_multi links", [ATTACH_PERF] = "perf-event uprobes",
+		[ATTACH_SESSION] = "one session link", [ATTACH_MULTI] = "uprobe_multi", [ATTACH_PERF] = "perf-event uprobe",
 	};
 
-	return how[best_method(wanted, true)];
+	return how[best_method(wanted, call)];
 }
 
 /* As many frames in the thread's own storage as fit; deeper calls go to the hash map. */

@@ -21,8 +21,8 @@ enum attach_method { ATTACH_AUTO, ATTACH_SESSION, ATTACH_MULTI, ATTACH_PERF };
 int attach_method_parse(const char *name, enum attach_method *out);
 const char *attach_method_name(enum attach_method m);
 
-/* How calls would be attached, for people: "one session link". */
-const char *loader_describe_method(enum attach_method wanted);
+/* How an entry or a call (entry and return) would be attached, for people: "one session link". */
+const char *loader_describe_method(enum attach_method wanted, bool call);
 
 struct load_options {
 	enum attach_method method;

@@ -359,7 +359,7 @@ static void explain_place(const struct resolving *r, const struct resolved *f, s
 	site_dump(&f->site, out);
 	buf_printf(out, "\ncost     about %u ns per %s, and the program's own time (%s)\n", r->costs.ns[f->site.kind][call],
 		   call ? "call" : "hit", r->costs.measured ? "measured on this machine" : "a default, not measured here");
-	buf_printf(out, "attach   %s, file offset 0x%lx\n", r->rq->method, (unsigned long)f->offset);
+	buf_printf(out, "attach   %s, file offset 0x%lx\n", r->rq->method[call], (unsigned long)f->offset);
 	buf_printf(out, "plan     %s%s%s\n", call ? "entry and return are one call" : "entry only",
 		   f->has_error ? ", failing calls are told apart" : "", f->has_condition ? ", with a condition" : "");
 	plan_dump(&f->plan, out);

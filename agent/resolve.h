@@ -26,7 +26,7 @@ struct resolve_request {
 	bool errors_only, ship, force_call;
 	struct capture_limits limits;
 	struct site_costs costs;     /* explain: expected ns per hit */
-	const char *method;          /* explain: how it would be attached */
+	const char *method[2];       /* explain: how an entry, a call would be attached */
 };
 
 /* What a worker answers: either an error or resolved probes. */

@@ -160,7 +160,8 @@ static void verb_explain(struct client *c, uint64_t id, const msgpack_object *ar
 		.probes = (const char *const *)q->args.probes, .index = &q->index, .n_index = 1,
 		.error_expr = q->args.error_expr, .errors_only = q->args.errors_only, .ship = true,
 		.limits = q->args.limits, .costs = c->agent->costs,
-		.method = loader_describe_method(c->agent->opt.method),
+		.method = { loader_describe_method(c->agent->opt.method, false),
+			    loader_describe_method(c->agent->opt.method, true) },
 	};
 	if (!rc)
 		rc = worker_start(c->agent->base, explain_work, &q->resolve, on_explained, q, &q->worker, &err);
