@@ -33,6 +33,10 @@ struct stream {
 	int64_t deadline_ms;     /* of the END that was asked for */
 };
 
+/* How long the END that was asked for may take: old kernels need 100 ms for each breakpoint that goes. A second Ctrl-C does
+ * not wait. Tests shorten it. */
+extern int stream_stop_ms;
+
 /* Runs it to its end. Returns the exit code. */
 int stream_run(const struct args *a, const struct stream_ops *ops);
 
