@@ -159,7 +159,7 @@ static int resolve(struct direct *d, struct error *err)
 	struct resolve_request rq = {
 		.fd = d->fd, .exe_fd = d->fd, .path = d->path, .root = "", .probes = texts, .index = index, .n_index = 1,
 		.errors_only = d->errors_only, .ship = !d->counters_only, .force_call = d->counters_only,
-		.limits.string = d->string_limit, .method = "",
+		.limits.string = d->string_limit,
 	};
 	int rc;
 
