@@ -176,9 +176,12 @@ static uint64_t dimension(Dwarf_Die *range)
 	if (attr)                             /* a reference or an expression: known at run time only */
 		return dwarf_formudata(attr, &value) == 0 && value < (uint64_t)1 << 40 ? value : 0;
 	attr = dwarf_attr_integrate(range, DW_AT_upper_bound, &mem);
-	if (!attr || dwarf_formsdata(attr, &upper) != 0 || upper < 0 || upper >= (int64_t)1 << 40)
+	if (!attr)
 		return 0;
-	return (uint64_t)upper + 1;
+	/* DW_FORM_data1 has no sign of its own, and libdw would take the 255 of a char[256] for -1. */
+	if (dwarf_whatform(attr) == DW_FORM_sdata || dwarf_whatform(attr) == DW_FORM_implicit_const)
+		return dwarf_formsdata(attr, &upper) == 0 && upper >= 0 && upper < (int64_t)1 << 40 ? (uint64_t)upper + 1 : 0;
+	return dwarf_formudata(attr, &value) == 0 && value < (uint64_t)1 << 40 ? value + 1 : 0;
 }
 
 static uint64_t product(uint64_t a, uint64_t b)

@@ -78,6 +78,11 @@ static struct plan_op op_for(enum plan_code code, const struct operand *o)
 				 .size = o->type->size ? o->type->size : 8, .sign = !type_is_unsigned(o->type) };
 }
 
+struct type *plan_promoted(const struct operand *o)
+{
+	return o->bit_size && o->bit_size < 32 ? &plan_type_int : o->type;
+}
+
 /* Bytes that hold the value; a bit-field's bits may lie in more or fewer than its type has. */
 static uint64_t bytes_of(const struct operand *o)
 {
@@ -161,6 +166,7 @@ int plan_load(struct builder *b, struct operand *o)
 		err = plan_take_reg(b, &o->reg);
 	if (!err)
 		err = load_from(b, o);
+	o->type = plan_promoted(o);
 	o->kind = OPERAND_REG;
 	o->bit_size = 0;
 	return err;

@@ -84,6 +84,8 @@ uint32_t plan_bits_left(const struct builder *b);
 int plan_eval(struct builder *b, const struct expr *e, struct operand *out);
 /* Brings a scalar into machine register `o->reg` (allocates one if needed); then o->kind is OPERAND_REG. */
 int plan_load(struct builder *b, struct operand *o);
+/* The type that a value is computed with: a bit-field narrower than an int becomes one. */
+struct type *plan_promoted(const struct operand *o);
 /* A machine register of its own. */
 int plan_take_reg(struct builder *b, uint8_t *reg);
 const struct param *plan_find_param(const struct builder *b, const char *name);

@@ -152,8 +152,9 @@ static int eval_text(struct builder *b, const struct expr *e, struct operand *a,
 
 /* ---- numbers ---- */
 
-static struct type *common_type(const struct type *a, const struct type *b)
+static struct type *common_type(const struct operand *left, const struct operand *right)
 {
+	const struct type *a = plan_promoted(left), *b = plan_promoted(right);
 	bool wide_a = a->size > 4, wide_b = b->size > 4;
 
 	if (wide_a || wide_b)
@@ -171,7 +172,7 @@ static int cut_to_32(struct builder *b, uint8_t reg)
 /* Brings an operand into a register, as a value of the common type. */
 static int load_as(struct builder *b, struct operand *o, const struct type *common)
 {
-	bool cut = common == &plan_type_uint && !type_is_unsigned(o->type);
+	bool cut = common == &plan_type_uint && !type_is_unsigned(plan_promoted(o));
 	int err;
 
 	if (cut && o->kind == OPERAND_CONST) {
@@ -270,7 +271,7 @@ static int eval_numbers(struct builder *b, const struct expr *e, struct operand 
 	const struct operator *op = &operators[e->op];
 	bool shift = e->op == EXPR_SHL || e->op == EXPR_SHR, logical = e->op == EXPR_AND || e->op == EXPR_OR;
 	bool swap = e->op == EXPR_GT || e->op == EXPR_GE;
-	struct type *common = shift ? common_type(a->type, a->type) : logical ? &plan_type_long : common_type(a->type, z->type);
+	struct type *common = shift ? common_type(a, a) : logical ? &plan_type_long : common_type(a, z);
 	struct plan_op code = { .code = OP_BINARY, .dst = mark, .bit = LAYOUT_BIT_NONE };
 	int err = load_as(b, a, common);
 
@@ -352,7 +353,7 @@ int plan_eval_unary(struct builder *b, const struct expr *e, struct operand *out
 		*out = plan_constant(fold(e->op, out->value));
 		return 0;
 	}
-	common = e->op == EXPR_NOT ? &plan_type_int : common_type(out->type, out->type);
+	common = e->op == EXPR_NOT ? &plan_type_int : common_type(out, out);
 	err = plan_load(b, out);
 	if (!err)
 		err = plan_emit(b, (struct plan_op){ .code = OP_UNARY, .sub = codes[e->op], .dst = out->reg, .a = out->reg,
