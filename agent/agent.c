@@ -36,7 +36,7 @@ void agent_options_default(struct agent_options *opt)
 {
 	*opt = (struct agent_options){
 		.socket_path = PLUMB_SOCKET_PATH, .socket_group = "plumb", .private_fd = -1, .method = ATTACH_AUTO,
-		.budget_ppm = 100000, .max_budget_ppm = 1000000, .ring_bytes = 4 << 20,
+		.budget_ppm = 100000, .max_budget_ppm = 1000000, .ring_bytes = 0,
 		.ttl_ns = 600ULL * 1000000000, .max_ttl_ns = 24ULL * 3600 * 1000000000, .max_requests = 256,
 	};
 }
@@ -118,6 +118,14 @@ static void raise_limits(void)
 	}
 }
 
+/* The rings are mapped twice and count as resident: together they stay below 8 MiB, but none below 256 KiB. */
+static uint32_t ring_bytes(const struct agent_options *opt, unsigned cpus)
+{
+	uint32_t each = (4U << 20) / cpus;
+
+	return opt->ring_bytes ? opt->ring_bytes : each < 256U << 10 ? 256U << 10 : each > 2U << 20 ? 2U << 20 : each;
+}
+
 static void cannot_probe(struct error *err)
 {
 	size_t n;
@@ -129,6 +137,7 @@ static void cannot_probe(struct error *err)
 
 static int start(struct agent *a, struct error *err)
 {
+	unsigned cpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
 	size_t n;
 	int rc;
 
@@ -149,7 +158,7 @@ static int start(struct agent *a, struct error *err)
 		return error_set(err, ENOMEM, "out of memory");
 	rc = reaper_new(a->base, &a->reaper, err);
 	if (!rc && !a->unusable.code)
-		rc = rings_new((unsigned)sysconf(_SC_NPROCESSORS_ONLN), a->opt.ring_bytes, &a->rings, err);
+		rc = rings_new(cpus, ring_bytes(&a->opt, cpus), &a->rings, err);
 	if (!rc && a->rings)
 		rc = stream_start(a, err);
 	if (!rc && add_events(a))
@@ -158,7 +167,7 @@ static int start(struct agent *a, struct error *err)
 		rc = client_add(a, a->opt.private_fd, err);
 	if (!rc && a->opt.socket_path && a->opt.private_fd < 0)
 		rc = clients_listen(a, err);
-	if (!rc && a->rings && worker_start(a->base, calibrate_work, NULL, on_calibrated, a, &a->calibrator, NULL))
+	if (!rc && a->rings && worker_start(a->base, NULL, calibrate_work, NULL, on_calibrated, a, &a->calibrator, NULL))
 		a->calibrator = NULL; /* the defaults stay */
 	return rc;
 }

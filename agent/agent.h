@@ -15,7 +15,7 @@ struct agent_options {
 	enum attach_method method;
 	uint32_t budget_ppm;         /* default CPU budget per process, parts per million of one core */
 	uint32_t max_budget_ppm;     /* what a request may ask for */
-	uint32_t ring_bytes;         /* of one ring buffer */
+	uint32_t ring_bytes;         /* of one ring buffer; 0: by the number of CPUs */
 	uint64_t ttl_ns;             /* default life of a request */
 	uint64_t max_ttl_ns;
 	uint32_t max_requests;

@@ -144,7 +144,7 @@ static int job_start(struct job *j, struct error *err)
 		.error_expr = rq->args.error_expr, .errors_only = rq->args.errors_only, .ship = rq->verb == VERB_TRACE,
 		.force_call = rq->verb == VERB_STAT, .limits = rq->args.limits, .costs = rq->agent->costs,
 	};
-	return worker_start(rq->agent->base, resolve_work, &j->what, on_resolved, j, &j->worker, err);
+	return worker_start(rq->agent->base, &(struct worker_files){ { j->fd, j->exe_fd } }, resolve_work, &j->what, on_resolved, j, &j->worker, err);
 }
 
 static struct job *job_find(struct request *rq, uint64_t dev, uint64_t ino)

@@ -6,9 +6,11 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -35,8 +37,10 @@ struct attached {
 };
 
 struct loaded {
-	struct probe_bpf *skel;
-	int tasks_fd;
+	struct probe_bpf *skel;     /* while loading; afterwards for perf events only, libbpf attaches those: it is 1 MB */
+	int prog_fd[2];             /* entry or session, return; -1: none */
+	int tasks_fd, slots_fd, counters_fd;
+	struct probe_shared *shared;/* the program's .bss, mapped */
 	enum attach_method method;
 	bool call;
 	uint32_t slots, next_slot, cpus;
@@ -213,6 +217,36 @@ static void choose_programs(struct loaded *l)
 	use_program(l->skel->progs.plumb_return, !session && l->call, plan, type);
 }
 
+static int own_fd(int fd)
+{
+	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+}
+
+/* Takes over what is needed of the loaded object and lets libbpf's copy of it go. */
+static int keep_loaded(struct loaded *l)
+{
+	bool session = l->method == ATTACH_SESSION;
+	void *bss;
+
+	l->prog_fd[0] = own_fd(bpf_program__fd(session ? l->skel->progs.plumb_session : l->skel->progs.plumb_entry));
+	if (l->call && !session)
+		l->prog_fd[1] = own_fd(bpf_program__fd(l->skel->progs.plumb_return));
+	l->slots_fd = own_fd(bpf_map__fd(l->skel->maps.slots));
+	l->counters_fd = own_fd(bpf_map__fd(l->skel->maps.counters));
+	if (l->prog_fd[0] < 0 || (l->call && !session && l->prog_fd[1] < 0) || l->slots_fd < 0 || l->counters_fd < 0)
+		return -EMFILE;
+	bss = mmap(NULL, sizeof(*l->shared), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(l->skel->maps.bss), 0);
+	if (bss == MAP_FAILED)
+		return -errno;
+	l->shared = bss;
+	if (l->method != ATTACH_PERF) {
+		probe_bpf__destroy(l->skel);
+		l->skel = NULL;
+		malloc_trim(0);
+	}
+	return 0;
+}
+
 static int load_refused(struct error *err, int rc)
 {
 	char *end = strchr(libbpf_said, '\n');
@@ -236,7 +270,7 @@ int loader_load(const struct resolved *r, const struct rings *rings, const struc
 		return error_set(err, ENOMEM, "out of memory");
 	libbpf_said[0] = '\0';
 	libbpf_set_print(keep_warning);
-	l->tasks_fd = -1;
+	l->prog_fd[0] = l->prog_fd[1] = l->tasks_fd = l->slots_fd = l->counters_fd = -1;
 	l->call = r->plan.flags & PLAN_CALL;
 	l->method = best_method(opts->method, l->call);
 	l->slots = opts->slots < 2 ? 2 : opts->slots;
@@ -251,6 +285,8 @@ int loader_load(const struct resolved *r, const struct rings *rings, const struc
 	if (!rc) {
 		choose_programs(l);
 		rc = probe_bpf__load(l->skel);
+		if (!rc)
+			rc = keep_loaded(l);
 	}
 	if (rc) {
 		load_refused(err, rc);
@@ -266,7 +302,6 @@ int loader_load(const struct resolved *r, const struct rings *rings, const struc
 static int attach_multi(struct loaded *l, const char *path, uint64_t offset, pid_t pid, struct attached *a)
 {
 	bool session = l->method == ATTACH_SESSION;
-	struct bpf_program *entry = session ? l->skel->progs.plumb_session : l->skel->progs.plumb_entry;
 	int fd;
 
 	/* Before 6.10 the filter missed threads: there the program itself tells processes apart. */
@@ -274,12 +309,12 @@ static int attach_multi(struct loaded *l, const char *path, uint64_t offset, pid
 		pid = 0;
 	/* The return first: an entry that is seen must have its return probed. */
 	if (l->call && !session) {
-		fd = multi_link_create(bpf_program__fd(l->skel->progs.plumb_return), false, true, path, &offset, NULL, 1, pid);
+		fd = multi_link_create(l->prog_fd[1], false, true, path, &offset, NULL, 1, pid);
 		if (fd < 0)
 			return fd;
 		a->fd[1] = fd;
 	}
-	fd = multi_link_create(bpf_program__fd(entry), session, false, path, &offset, NULL, 1, pid);
+	fd = multi_link_create(l->prog_fd[0], session, false, path, &offset, NULL, 1, pid);
 	if (fd < 0)
 		return fd;
 	a->fd[0] = fd;
@@ -365,10 +400,15 @@ void loader_free(struct loaded *l)
 {
 	if (!l)
 		return;
+	const int fds[] = { l->prog_fd[0], l->prog_fd[1], l->tasks_fd, l->slots_fd, l->counters_fd };
+
 	loader_detach(l, 0);
 	probe_bpf__destroy(l->skel);
-	if (l->tasks_fd >= 0)
-		close(l->tasks_fd);
+	if (l->shared)
+		munmap(l->shared, sizeof(*l->shared));
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
 	free(l->per_cpu);
 	free(l->link);
 	free(l);
@@ -380,13 +420,13 @@ int loader_add_process(struct loaded *l, pid_t pid)
 {
 	uint32_t key = (uint32_t)pid, slot;
 
-	if (!bpf_map_lookup_elem(bpf_map__fd(l->skel->maps.slots), &key, &slot))
+	if (!bpf_map_lookup_elem(l->slots_fd, &key, &slot))
 		return (int)slot;
 	/* Beyond the last slot processes share it: totals stay exact, attribution is lost. */
-	slot = __atomic_fetch_add(&l->skel->bss->shared.next_slot, 1, __ATOMIC_RELAXED);
+	slot = __atomic_fetch_add(&l->shared->next_slot, 1, __ATOMIC_RELAXED);
 	if (slot >= l->slots)
 		slot = l->slots - 1;
-	if (bpf_map_update_elem(bpf_map__fd(l->skel->maps.slots), &key, &slot, BPF_NOEXIST) && errno != EEXIST)
+	if (bpf_map_update_elem(l->slots_fd, &key, &slot, BPF_NOEXIST) && errno != EEXIST)
 		return -errno;
 	return (int)slot;
 }
@@ -401,17 +441,12 @@ uint32_t loader_slots(const struct loaded *l)
 	return l->slots;
 }
 
-static const struct bpf_program *main_program(const struct loaded *l)
-{
-	return l->method == ATTACH_SESSION ? l->skel->progs.plumb_session : l->skel->progs.plumb_entry;
-}
-
 uint32_t loader_instructions(const struct loaded *l)
 {
 	struct bpf_prog_info info = { 0 };
 	uint32_t len = sizeof(info);
 
-	if (bpf_obj_get_info_by_fd(bpf_program__fd(main_program(l)), &info, &len))
+	if (bpf_obj_get_info_by_fd(l->prog_fd[0], &info, &len))
 		return 0;
 	return info.xlated_prog_len / 8;
 }
@@ -429,7 +464,7 @@ void counts_add(struct counts *to, const struct counts *from)
 int loader_counts(const struct loaded *l, uint32_t slot, struct counts *out)
 {
 	memset(out, 0, sizeof(*out));
-	if (bpf_map_lookup_elem(bpf_map__fd(l->skel->maps.counters), &slot, l->per_cpu))
+	if (bpf_map_lookup_elem(l->counters_fd, &slot, l->per_cpu))
 		return -errno;
 	for (uint32_t i = 0; i < l->cpus; i++)
 		counts_add(out, &l->per_cpu[i]);
@@ -438,7 +473,7 @@ int loader_counts(const struct loaded *l, uint32_t slot, struct counts *out)
 
 void loader_each_process(const struct loaded *l, void (*visit)(pid_t pid, uint32_t slot, void *arg), void *arg)
 {
-	int fd = bpf_map__fd(l->skel->maps.slots);
+	int fd = l->slots_fd;
 	uint32_t key, *at = NULL, slot;
 
 	while (!bpf_map_get_next_key(fd, at, &key)) {
@@ -450,14 +485,12 @@ void loader_each_process(const struct loaded *l, void (*visit)(pid_t pid, uint32
 
 int loader_run_time(const struct loaded *l, uint64_t *runs, uint64_t *ns)
 {
-	const struct bpf_program *all[] = { main_program(l), l->skel->progs.plumb_return };
-
 	*runs = *ns = 0;
 	for (int i = 0; i < (l->call && l->method != ATTACH_SESSION ? 2 : 1); i++) {
 		struct bpf_prog_info info = { 0 };
 		uint32_t len = sizeof(info);
 
-		if (bpf_obj_get_info_by_fd(bpf_program__fd(all[i]), &info, &len))
+		if (bpf_obj_get_info_by_fd(l->prog_fd[i], &info, &len))
 			return -errno;
 		*runs += info.run_cnt;
 		*ns += info.run_time_ns;

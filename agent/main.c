@@ -41,7 +41,7 @@ static void usage(FILE *to)
 	      "      --max-budget PERCENT  what a request may ask for (default 100)\n"
 	      "      --ttl SECONDS       default life of a request (default 600)\n"
 	      "      --max-ttl SECONDS   longest life of a request (default 86400)\n"
-	      "      --ring-kib N        size of one event buffer (default 4096)\n"
+	      "      --ring-kib N        size of one event buffer (default: 4096 over all CPUs)\n"
 	      "      --attach METHOD     auto, session, multi or perf: how breakpoints are attached (default auto)\n"
 	      "  -q, --quiet             log warnings and errors only\n"
 	      "  -h, --help              this text\n"

@@ -164,7 +164,7 @@ static void verb_explain(struct client *c, uint64_t id, const msgpack_object *ar
 			    loader_describe_method(c->agent->opt.method, true) },
 	};
 	if (!rc)
-		rc = worker_start(c->agent->base, explain_work, &q->resolve, on_explained, q, &q->worker, &err);
+		rc = worker_start(c->agent->base, &(struct worker_files){ { q->fd, q->exe_fd } }, explain_work, &q->resolve, on_explained, q, &q->worker, &err);
 	if (rc)
 		refuse(q, &err, probe);
 }
@@ -208,7 +208,7 @@ static void verb_ps(struct client *c, uint64_t id, const msgpack_object *args)
 	if (rc)
 		error_set(&err, -rc, "cannot list the processes: %s", strerror(-rc));
 	else
-		rc = worker_start(c->agent->base, inventory_ps_work, &q->inventory, on_inventory, q, &q->worker, &err);
+		rc = worker_start(c->agent->base, NULL, inventory_ps_work, &q->inventory, on_inventory, q, &q->worker, &err);
 	if (rc)
 		refuse(q, &err, 0);
 }
@@ -230,7 +230,7 @@ static void verb_funcs(struct client *c, uint64_t id, const msgpack_object *args
 	q->inventory.path = q->path;
 	q->inventory.root = q->root;
 	if (!rc)
-		rc = worker_start(c->agent->base, inventory_funcs_work, &q->inventory, on_inventory, q, &q->worker, &err);
+		rc = worker_start(c->agent->base, &(struct worker_files){ { q->fd, q->exe_fd } }, inventory_funcs_work, &q->inventory, on_inventory, q, &q->worker, &err);
 	if (rc)
 		refuse(q, &err, 0);
 }

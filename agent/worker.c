@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -41,11 +43,36 @@ static void write_all(int fd, const char *data, size_t len)
 	}
 }
 
-static void __attribute__((noreturn)) child(int fd, void (*work)(struct buf *out, void *arg), void *arg)
+/*
+ * A link that the parent closes lives on in a child that has it open too: the breakpoints would stay as long as the
+ * child.  So it keeps its own few files only.
+ */
+static void close_others(const int *keep, size_t n_keep)
 {
+	unsigned from = 3;
+
+	for (;;) {
+		unsigned next = UINT_MAX;
+
+		for (size_t i = 0; i < n_keep; i++)
+			if (keep[i] >= (int)from && (unsigned)keep[i] < next)
+				next = (unsigned)keep[i];
+		if (next > from)
+			syscall(SYS_close_range, from, next - 1, 0);
+		if (next == UINT_MAX)
+			return;
+		from = next + 1;
+	}
+}
+
+static void __attribute__((noreturn)) child(int fd, const struct worker_files *files,
+					    void (*work)(struct buf *out, void *arg), void *arg)
+{
+	const int keep[] = { fd, files ? files->fd[0] : -1, files ? files->fd[1] : -1 };
 	struct buf out = { 0 };
 	sigset_t none;
 
+	close_others(keep, sizeof(keep) / sizeof(keep[0]));
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGTERM, SIG_DFL);
@@ -146,7 +173,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	finish(w, &err);
 }
 
-int worker_start(struct event_base *base, void (*work)(struct buf *out, void *arg), void *arg,
+int worker_start(struct event_base *base, const struct worker_files *files,
+		 void (*work)(struct buf *out, void *arg), void *arg,
 		 void (*done)(const char *data, size_t len, const struct error *failed, void *arg), void *done_arg,
 		 struct worker **out, struct error *err)
 {
@@ -163,7 +191,7 @@ int worker_start(struct event_base *base, void (*work)(struct buf *out, void *ar
 	}
 	w->pid = fork();
 	if (w->pid == 0)
-		child(fds[1], work, arg);
+		child(fds[1], files, work, arg);
 	close(fds[1]);
 	w->fd = fds[0];
 	if (w->pid < 0) {

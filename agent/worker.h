@@ -19,11 +19,15 @@ enum {
 
 struct worker;
 
+/* What a worker may have open besides its pipe; -1: none. */
+struct worker_files { int fd[2]; };
+
 /*
- * Forks; the child runs work(out, arg) and sends what it left in `out`.  `done` is called once, from the loop, with the
+ * Forks, with `files` (may be NULL) and nothing else of the agent's open; the child runs work(out, arg) and sends what it left in `out`.  `done` is called once, from the loop, with the
  * answer, or with failed != NULL when the child died, ran out of time or said too much.  The worker is gone after done.
  */
-int worker_start(struct event_base *base, void (*work)(struct buf *out, void *arg), void *arg,
+int worker_start(struct event_base *base, const struct worker_files *files,
+		 void (*work)(struct buf *out, void *arg), void *arg,
 		 void (*done)(const char *data, size_t len, const struct error *failed, void *arg), void *done_arg,
 		 struct worker **out, struct error *err);
 /* Kills the child; done is not called. */
