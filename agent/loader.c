@@ -380,6 +380,7 @@ int loader_attach(struct loaded *l, int file_fd, uint64_t offset, pid_t pid, str
 		return attach_failed(err, rc);
 	}
 	l->link[l->n_links++] = a;
+	__atomic_store_n(&l->shared->live, 1, __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -387,6 +388,8 @@ void loader_detach(struct loaded *l, pid_t pid)
 {
 	size_t kept = 0;
 
+	if (!pid && l->shared)
+		__atomic_store_n(&l->shared->live, 0, __ATOMIC_RELAXED);
 	for (size_t i = 0; i < l->n_links; i++) {
 		if (pid && l->link[i].pid != pid)
 			l->link[kept++] = l->link[i];

@@ -125,7 +125,7 @@ static __always_inline int call_close(struct task_state *ts, __u64 sp, struct co
 	if (found < 0) {
 		/* One that began inside of an open call was seen then, and counted as too deep. */
 		if (!depth || ts->sp[(depth - 1) & (FRAMES_MAX - 1)] < sp)
-			count(&c->stray, 1);
+			count(&c->stray, shared.live);
 		return -1;
 	}
 	count(&c->unwound, depth - found - 1);

@@ -86,6 +86,8 @@ static __always_inline int on_entry(struct pt_regs *ctx)
 	struct counts *c;
 	int depth = 0;
 
+	if (!*(volatile __u32 *)&shared.live)
+		return 1;
 	if (!ts) {
 		count_nomem();
 		return 1;

@@ -34,7 +34,7 @@ void totals_of(const struct model *m, uint64_t shown, struct totals *t)
 	model_sum(m, NULL, &t->sum);
 	t->shown = shown;
 	t->unread = t->sum.unread + t->sum.unplaced;
-	t->missed = t->sum.c.too_deep + t->sum.c.unwound + t->sum.c.stray;
+	t->missed = t->sum.c.too_deep + t->sum.c.unwound;
 	t->dropped = t->sum.drop_client;
 	for (int i = 0; i < DROP_REASONS; i++)
 		t->dropped += t->sum.c.dropped[i];
@@ -98,7 +98,7 @@ static void put_unread(const struct totals *t, struct buf *out)
 static void put_missed(const struct totals *t, struct buf *out)
 {
 	const struct part reasons[] = {
-		{ "too deep", t->sum.c.too_deep }, { "unwound", t->sum.c.unwound }, { "began before the probe", t->sum.c.stray },
+		{ "too deep", t->sum.c.too_deep }, { "unwound", t->sum.c.unwound },
 	};
 
 	put_parts(out, &(struct part){ "missed", t->missed }, 1, 0);
@@ -116,10 +116,12 @@ void totals_text(const struct totals *t, struct buf *out)
 	put_dropped(t, out);
 	put_unread(t, out);
 	if (t->condition)
-		put_parts(out, &(struct part){ "matched", t->sum.c.matched }, 1, 0);
+		put_parts(out, &(struct part){ "matched", t->sum.c.matched }, 1, 1);
 	put_parts(out, &(struct part){ "undecided", t->sum.c.undecided }, 1, 0);
 	put_missed(t, out);
 	put_parts(out, &(struct part){ "open", t->open }, 1, 0);
+	/* Returns of calls that began before the probe: no loss, they are not in `calls`. */
+	put_parts(out, &(struct part){ "early", t->sum.c.stray }, 1, 0);
 	buf_char(out, '\n');
 }
 
@@ -132,7 +134,7 @@ void totals_json(const struct totals *t, const char *end, struct buf *out)
 		{ "drop_ring", t->sum.c.dropped[DROP_RING] }, { "drop_rate", t->sum.c.dropped[DROP_RATE] },
 		{ "drop_memory", t->sum.c.dropped[DROP_NOMEM] }, { "drop_client", t->sum.drop_client },
 		{ "unread_memory", t->sum.unread }, { "unread_place", t->sum.unplaced }, { "too_deep", t->sum.c.too_deep },
-		{ "unwound", t->sum.c.unwound }, { "began_before", t->sum.c.stray },
+		{ "unwound", t->sum.c.unwound }, { "early", t->sum.c.stray },
 	};
 
 	buf_str(out, "{\"total\":{");

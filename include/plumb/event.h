@@ -215,7 +215,7 @@ struct ring_shared {
 /* One per probe, in the BPF object's .bss. */
 struct probe_shared {
 	__u32 next_slot;     /* PLAN_OPEN: next free process slot */
-	__u32 pad;
+	__u32 live;          /* 1: entries count. 0 while one of two breakpoints (entry, return) is set without the other */
 	__u64 rate_window;   /* the window that rate_used belongs to */
 	__u64 rate_used;
 };

@@ -266,7 +266,7 @@ static void test_totals(void **state)
 		     { "drop_rate", 4 }, { "drop_nomem", 1 }, { "unread_fault", 6 }, { "unread_place", 1 }, { "too_deep", 2 }, { "unwound", 3 },
 		     { "stray", 1 }, { 0 } }, 60,
 		     "total calls=100 errors=0 shown=60 sampled=7 dropped=10 (ring=3 rate=4 memory=1 client=2) unread=7 (not in memory=6 "
-		     "not in a readable place=1) missed=6 (too deep=2 unwound=3 began before the probe=1) open=4\n");
+		     "not in a readable place=1) missed=5 (too deep=2 unwound=3) open=4 early=1\n");
 	check_totals(true, (struct test_count[]){ { "calls", 9 }, { "returns", 3 }, { "matched", 3 }, { "undecided", 1 }, { 0 } }, 3,
 		     "total calls=9 errors=0 shown=3 sampled=0 dropped=0 unread=0 matched=3 undecided=1\n");
 }
