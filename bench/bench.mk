@@ -10,7 +10,7 @@ PROBED_ENDBR := -fcf-protection=full -DPROBED_SAVES -DPROBED=f_endbr
 PROBED_SUB   := -fno-stack-protector -fcf-protection=none -DPROBED_ROOM -DPROBED=f_sub
 PROBED_NOP5  := -fcf-protection=none -fpatchable-function-entry=5 -DPROBED=f_nop5
 
-BENCH_BIN := $(BENCH)/target $(BENCH)/direct $(BENCH)/site_census $(BENCH)/site_costs
+BENCH_BIN := $(BENCH)/target $(BENCH)/target-many $(BENCH)/caller $(BENCH)/realfns $(BENCH)/direct $(BENCH)/site_census $(BENCH)/site_costs
 
 .PHONY: bench bench-check bench-programs
 
@@ -29,6 +29,14 @@ $(BENCH)/probed_nop5.o: bench/probed.c bench/probed.h
 $(BENCH)/target: bench/target.c bench/probed.h $(BENCH)/probed_push.o $(BENCH)/probed_endbr.o $(BENCH)/probed_sub.o $(BENCH)/probed_nop5.o
 	$(call say,LINK,$@)
 	$(Q)$(BENCH_CC) -o $@ $(filter %.c %.o,$^)
+
+$(BENCH)/target-many: bench/target.c bench/many.S $(BENCH)/target
+	$(call say,LINK,$@)
+	$(Q)$(BENCH_CC) -o $@ bench/target.c bench/many.S $(BENCH)/probed_push.o $(BENCH)/probed_endbr.o $(BENCH)/probed_sub.o $(BENCH)/probed_nop5.o
+$(BENCH)/caller $(BENCH)/realfns: $(BENCH)/%: bench/%.c
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(BENCH_CC) -o $@ $< -ldl
 
 # For the yardsticks that must be compiled in; built by the questions that use them.
 $(BENCH)/target-pg: bench/target.c bench/probed.c bench/probed.h

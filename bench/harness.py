@@ -204,16 +204,14 @@ def one_subject(env, target, series, floor_kind, function, base, calls):
     subject = series.subject
     floor = floor_ns(env, target, floor_kind, function, calls) - base
     own = target
-    own_base = base
     try:
         own = subject.start(env, target, function) or target
-        if own is not target:
-            own_base = subject.base_ns
-        else:
+        if own is target:
             wait_attached(own, function, base, process=subject.process)
+            time.sleep(subject.settle_s)
         n = min(calls, subject.calls_max)
         ns, cpu = own.run(function, n, min(100, max(4, n // 50)))
-        series.add(ns - own_base, cpu - own_base, (ns - own_base) / floor)
+        series.add(ns - base, cpu - base, (ns - base) / floor)
     except Unavailable as e:
         series.why_not = str(e)
     finally:
