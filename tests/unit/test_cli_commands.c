@@ -237,6 +237,10 @@ static void test_version_mismatch(void **state)
 
 static void play_garbage(struct fake *a)
 {
+	struct frame_in in;
+
+	if (fake_receive(a, &in))
+		frame_in_free(&in);
 	buf_add(&a->out, "\xff\xff\xff\xffHTTP/1.1 400", 16);
 	fake_send(a);
 }
