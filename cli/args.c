@@ -75,6 +75,9 @@ SET_FLAG(keep)
 SET_TEXT(error)
 SET_TEXT(module)
 SET_PARSED(limit, parse_count)
+SET_PARSED(depth, parse_count)
+SET_PARSED(bytes, parse_count)
+SET_PARSED(string, parse_count)
 SET_PARSED(for_ns, parse_duration)
 SET_PARSED(ttl_ns, parse_duration)
 SET_PARSED(tick_ns, parse_duration)
@@ -103,6 +106,9 @@ static const struct option_def {
 	{ "ttl", 0, required_argument, ARGS_REQUEST, set_ttl_ns },
 	{ "budget", 0, required_argument, ARGS_REQUEST, set_budget_ppm },
 	{ "errors", 0, no_argument, ARGS_TRACE | ARGS_EXPLAIN, set_errors },
+	{ "depth", 0, required_argument, ARGS_TRACE | ARGS_EXPLAIN, set_depth },
+	{ "bytes", 0, required_argument, ARGS_TRACE | ARGS_EXPLAIN, set_bytes },
+	{ "string", 0, required_argument, ARGS_TRACE | ARGS_EXPLAIN, set_string },
 	{ "limit", 0, required_argument, ARGS_TRACE, set_limit },
 	{ "sample", 0, required_argument, ARGS_TRACE, set_sample },
 	{ "rate", 0, required_argument, ARGS_TRACE, set_rate },

@@ -14,10 +14,10 @@ enum arg_groups {
 	ARGS_TARGET = 2,     /* -p -s -x */
 	ARGS_JSON = 4,       /* --json */
 	ARGS_REQUEST = 8,    /* --error --for --keep --ttl --budget: what trace and stat share */
-	ARGS_TRACE = 16,     /* --errors --limit --sample --rate --msgpack */
+	ARGS_TRACE = 16,     /* --errors --limit --sample --rate --msgpack --depth --bytes --string */
 	ARGS_STAT = 32,      /* --tick */
 	ARGS_FUNCS = 64,     /* --module */
-	ARGS_EXPLAIN = 128,  /* --error --errors */
+	ARGS_EXPLAIN = 128,  /* --error --errors --depth --bytes --string */
 	ARGS_VERSION = 256,  /* --version; main's */
 };
 
@@ -34,7 +34,7 @@ struct args {
 	const char *target_text;
 	const char *error, *module;
 	bool errors, json, msgpack, keep;
-	uint64_t limit, for_ns, sample, rate, ttl_ns, budget_ppm, tick_ns;
+	uint64_t limit, for_ns, sample, rate, ttl_ns, budget_ppm, tick_ns, depth, bytes, string;
 	char **rest;         /* what is left: probes, a glob, an id */
 	int n_rest;
 };

@@ -51,6 +51,7 @@ int request_pack_probes(struct buf *out, const char *verb, const struct args *a,
 	const struct { const char *key; uint64_t value; } numbers[] = {
 		{ "limit", a->limit }, { "for_ns", a->for_ns }, { "sample", a->sample }, { "rate", a->rate },
 		{ "ttl_ns", a->ttl_ns }, { "budget_ppm", a->budget_ppm }, { "tick_ns", a->tick_ns },
+		{ "depth", a->depth }, { "bytes", a->bytes }, { "string", a->string },
 	};
 	const size_t n = sizeof(numbers) / sizeof(numbers[0]);
 	unsigned keys = 2 + (a->error != NULL) + a->errors + a->keep;
