@@ -2,6 +2,7 @@
 #include "agent.h"
 
 #include <errno.h>
+#include <event2/buffer.h>
 #include <event2/listener.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -196,13 +197,23 @@ int agent_run(struct agent *a)
 	return event_base_dispatch(a->base) < 0 ? -EIO : 0;
 }
 
+/* What the loop did not come to write any more, as far as the socket takes it. */
+static void write_rest(struct client *c)
+{
+	struct evbuffer *out = bufferevent_get_output(c->bev);
+
+	evbuffer_unfreeze(out, 1); /* a bufferevent lets nobody else take from it */
+	while (evbuffer_get_length(out) && evbuffer_write(out, bufferevent_getfd(c->bev)) > 0)
+		;
+}
+
 static void free_clients(struct agent *a)
 {
 	struct client *c, *next;
 
 	for (c = LIST_FIRST(&a->clients); c; c = next) {
 		next = LIST_NEXT(c, link);
-		bufferevent_flush(c->bev, EV_WRITE, BEV_FINISHED);
+		write_rest(c);
 		client_close(c);
 	}
 }
