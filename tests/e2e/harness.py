@@ -25,7 +25,8 @@ SANITIZER = re.compile(r'(AddressSanitizer|LeakSanitizer|runtime error:)[^\n]*')
 
 # The line of a record, and of the totals, as the README and the manual page have them.
 TOTAL_LINE = re.compile(r'^total calls=(\d+) errors=(\d+) shown=(\d+) sampled=(\d+)'
-                        r' dropped=(\d+)(?: \([^()]+\))? unread=(\d+)(?: \([^()]+\))?$', re.M)
+                        r' dropped=(\d+)(?: \([^()]+\))? unread=(\d+)(?: \([^()]+\))?'
+                        r'(?: matched=\d+)?(?: undecided=\d+)?(?: missed=\d+(?: \([^()]+\))?)?(?: open=\d+)?$', re.M)
 RECORD_LINE = re.compile(r'^\d\d:\d\d:\d\d\.\d{6} [^\[]+\[\d+/\d+\] [\w.:$@~]+\(.*\)(?: = .+)?(?: <[\d.]+(?:ns|us|ms|s)>)?(?: error)?$')
 
 

@@ -2,9 +2,11 @@
 """Bad requests are refused with their position, a caret and the nearest names: tests/cases/refused/*.case.
 
 A case file: "target NAME SCENARIO" lines choose the program; "> REQUEST" is followed by the lines that plumb must write on
-standard error, up to an empty line.  "~ EXPR" is an --error expression for take_ints.  $TARGET stands for the program's path."""
+standard error, up to an empty line.  "~ EXPR" is an --error expression for take_ints.  $TARGET stands for the program's path, $PID and
+$BUILDID for its own."""
 import glob
 import os
+import re
 
 from harness import ROOT, KernelCase, Target
 
@@ -30,6 +32,12 @@ def read_cases(path):
 
 
 class Refused(KernelCase):
+    def placeless(self, text, t):
+        """Without what differs from run to run."""
+        text = text.replace(t.argv[0], '$TARGET').rstrip('\n')
+        text = re.sub(r'[0-9a-f]{2}/[0-9a-f]{38}', '$BUILDID', text)
+        return re.sub(r'(process |/proc/)%d\b' % t.pid, r'\1$PID', text)
+
     def check_file(self, path):
         agent, targets = self.agent(), {}
         for n, words, kind, request, want in read_cases(path):
@@ -38,8 +46,7 @@ class Refused(KernelCase):
             args = ['--error', request, 'take_ints'] if kind == '~' else [request]
             with self.subTest(case='%s:%d' % (os.path.basename(path), n), request=request):
                 p = agent.run('trace', '-p', t.pid, '--for', '100ms', *args, code=1)
-                got = p.stderr.replace(t.argv[0], '$TARGET').rstrip('\n').splitlines()
-                self.assertEqual('\n'.join(got), '\n'.join(want))
+                self.assertEqual(self.placeless(p.stderr, t), '\n'.join(want))
                 self.assertEqual(p.stdout, '')
         self.assertNotIn('running', agent.requests())
         for t in targets.values():
