@@ -328,7 +328,7 @@ static int keep_modules(struct request *rq, struct error *err)
 
 		if (rc)
 			return rc;
-		rq->module[i] = s->module ? strdup(s->module) : NULL;
+		rq->module[i] = spec_file(s) ? strdup(spec_file(s)) : NULL;
 		spec_free(s);
 	}
 	return 0;

@@ -24,6 +24,7 @@ struct resolving {
 	uint32_t *keep_regs;
 	size_t n_found, cap_found;
 	size_t first;                /* of the current probe */
+	bool blame_error;            /* an error's position is in error_expr */
 };
 
 /* ---- what must be refused for the target's sake ---- */
@@ -232,7 +233,7 @@ static int room_for_one(struct resolving *r, struct error *err)
 static int add_place(struct resolving *r, uint64_t addr, uint64_t size, const char *name, const struct function *fn,
 		     struct error *err)
 {
-	struct plan_request rq = { .spec = r->spec, .error = r->error_expr, .errors_only = r->rq->errors_only,
+	struct plan_request rq = { .spec = r->spec, .error = r->error_expr, .blame_error = &r->blame_error, .errors_only = r->rq->errors_only,
 				   .ship = r->rq->ship, .force_call = r->rq->force_call, .limits = r->rq->limits,
 				   .di = r->di, .fn = fn };
 	int rc = room_for_one(r, err);
@@ -311,6 +312,8 @@ static int resolve_all(struct resolving *r, uint32_t *failed, struct error *err)
 		if (!rc)
 			rc = resolve_functions(r, err);
 	}
+	if (rc && r->blame_error)
+		*failed = UINT32_MAX;
 	return rc;
 }
 

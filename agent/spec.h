@@ -78,6 +78,11 @@ struct spec {
 /* Parses a request. On success *out is the caller's to free. On error: -EINVAL, position and text in err. */
 int spec_parse(const char *text, struct spec **out, struct error *err);
 void spec_free(struct spec *spec);
+/* The name of the file that the place is in; NULL: the executable. */
+static inline const char *spec_file(const struct spec *spec)
+{
+	return spec->place == PLACE_USDT ? NULL : spec->module;
+}
 
 /* Parses a bare expression, as given to --error. The caller frees *out. */
 int spec_parse_expr(const char *text, struct expr **out, struct error *err);

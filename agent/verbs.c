@@ -153,7 +153,7 @@ static void verb_explain(struct client *c, uint64_t id, const msgpack_object *ar
 	if (!rc)
 		rc = spec_parse(q->args.probes[0], &s, &err);
 	if (!rc)
-		rc = open_file_of(q, &q->args.target, s->module, &err);
+		rc = open_file_of(q, &q->args.target, spec_file(s), &err);
 	spec_free(s);
 	q->resolve = (struct resolve_request){
 		.fd = q->fd, .exe_fd = q->exe_fd, .path = q->path, .root = q->root,
