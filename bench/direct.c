@@ -29,7 +29,7 @@
 #include "resolve.h"
 #include "trial.h"
 
-enum { FLOOR_MAX = 20000, PROBES_LIMIT = 16384, RING_BYTES = 4 << 20, POLL_MS = 1 };
+enum { FLOOR_MAX = 20000, PROBES_LIMIT = 16384, RING_BYTES = 4 << 20, POLL_MS = 1, WARM_EVENTS = 5000 };
 
 static double now_ms(void)
 {
@@ -135,6 +135,35 @@ static int run_floor(int argc, char **argv)
 	return 0;
 }
 
+/* ---- allocations: bench.mk links with --wrap, so that every one from here and from libagent comes by ---- */
+
+static uint64_t allocations;
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+
+void *__wrap_malloc(size_t size)
+{
+	allocations++;
+	return __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	allocations++;
+	return __real_calloc(n, size);
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+	allocations++;
+	return __real_realloc(p, size);
+}
+
 /* ---- a probe ---- */
 
 struct direct {
@@ -148,6 +177,7 @@ struct direct {
 	struct loaded *loaded[PROBES_LIMIT];
 	struct buf chunk;
 	uint64_t taken, bytes;
+	uint64_t warm, at_end;     /* allocations when the first chunks had been made, and when the last event was taken */
 	int fd;
 };
 
@@ -191,7 +221,8 @@ static void take(const struct event *ev, size_t len, void *arg)
 	struct direct *d = arg;
 
 	decode_event(&d->answer.resolved[0].layout, ev, ev->ts_ns, &d->chunk);
-	d->taken++;
+	if (++d->taken == WARM_EVENTS)
+		d->warm = allocations;
 	if (d->chunk.len > 48 << 10) {
 		d->bytes += d->chunk.len;
 		buf_clear(&d->chunk);
@@ -206,6 +237,7 @@ static void consume_until_end(struct direct *d)
 			;
 	} while (!stdin_ended(POLL_MS));
 	rings_consume(d->rings, take, d, SIZE_MAX);
+	d->at_end = allocations;
 	d->bytes += d->chunk.len;
 }
 
@@ -235,10 +267,10 @@ static void print_totals(const struct direct *d)
 		run_ns += ns;
 	}
 	printf("{\"calls\":%llu,\"errors\":%llu,\"shipped\":%llu,\"taken\":%llu,\"dropped\":%llu,\"bytes\":%llu,"
-	       "\"runs\":%llu,\"run_ns\":%llu}\n", (unsigned long long)sum.calls, (unsigned long long)sum.errors,
+	       "\"runs\":%llu,\"run_ns\":%llu,\"warm_allocations\":%llu}\n", (unsigned long long)sum.calls, (unsigned long long)sum.errors,
 	       (unsigned long long)sum.shipped, (unsigned long long)d->taken,
 	       (unsigned long long)sum.dropped[DROP_RING], (unsigned long long)d->bytes, (unsigned long long)runs,
-	       (unsigned long long)run_ns);
+	       (unsigned long long)run_ns, (unsigned long long)(d->taken > WARM_EVENTS ? d->at_end - d->warm : 0));
 }
 
 static int parse(struct direct *d, int argc, char **argv)
