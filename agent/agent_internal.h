@@ -95,7 +95,7 @@ struct request_args {
 	char *probes[PROBES_MAX];
 	uint32_t n_probes;
 	char *error_expr;
-	bool errors_only, keep;
+	bool errors_only, keep, unwind_ok;
 	uint64_t limit, for_ns, sample, rate, ttl_ns, tick_ns;
 	uint32_t budget_ppm;
 	struct capture_limits limits;

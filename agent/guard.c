@@ -18,6 +18,7 @@ enum {
 };
 
 #define MEASURE_NS 600000000ULL      /* BPF statistics are on this long ... */
+#define CALIBRATION_NS 500000000ULL  /* calibration is done by then */
 #define MEASURE_AGAIN_NS 15000000000ULL /* ... after a probe came, and from time to time: they cost every program */
 
 struct process_cost {
@@ -148,6 +149,12 @@ static void trip(struct agent *a, const struct process_cost *p, uint64_t window_
 	}
 }
 
+/* The default price of a single step is ten times what it is on some machines: better to wait for the measurement. */
+static bool price_is_unknown(const struct instance *in, uint64_t now)
+{
+	return in->rq->agent->calibrator && now - in->attached_ns < CALIBRATION_NS;
+}
+
 static bool over_budget(struct process_cost *p, struct instance *in, uint64_t window_ns)
 {
 	uint64_t ppm = window_ns ? p->ns * 1000000 / window_ns : 0;
@@ -179,7 +186,7 @@ void guard_tick(struct agent *a, uint64_t now)
 	}
 	a->guard_ns = now;
 	for (size_t i = 0; i < bill.n; i++)
-		if (bill.process[i].worst && !bill.process[i].worst->detached &&
+		if (bill.process[i].worst && !bill.process[i].worst->detached && !price_is_unknown(bill.process[i].worst, now) &&
 		    over_budget(&bill.process[i], bill.process[i].worst, window_ns))
 			trip(a, &bill.process[i], window_ns);
 	if (!LIST_EMPTY(&a->requests))

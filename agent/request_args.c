@@ -62,10 +62,16 @@ static int read_numbers(const msgpack_object *args, struct request_args *out, st
 
 static int read_flags(const msgpack_object *args, struct request_args *out, struct error *err)
 {
-	const msgpack_object *errors = map_get(args, "errors"), *keep = map_get(args, "keep");
+	const struct { const char *key; bool *to; } flags[] = {
+		{ "errors", &out->errors_only }, { "keep", &out->keep }, { "unwind_ok", &out->unwind_ok },
+	};
 
-	if ((errors && !object_bool(errors, &out->errors_only)) || (keep && !object_bool(keep, &out->keep)))
-		return bad_value(err, "a flag");
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		const msgpack_object *o = map_get(args, flags[i].key);
+
+		if (o && !object_bool(o, flags[i].to))
+			return bad_value(err, flags[i].key);
+	}
 	return 0;
 }
 

@@ -46,6 +46,29 @@ static const char *switches_stacks(const struct image *img, bool is_executable)
 }
 
 /* The kernel swaps the return address on the stack for its own: programs that move or switch stacks break on it. */
+/* What the code of languages with exceptions refers to; a file without them (C) lets none pass. */
+static const char *throws(const struct image *img)
+{
+	static const char *const marks[] = { "__gxx_personality_v0", "rust_eh_personality", "__cxa_throw", "_Unwind_RaiseException" };
+
+	for (unsigned i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
+		if (image_mentions(img, marks[i]))
+			return marks[i];
+	return NULL;
+}
+
+/* An unwinder that meets the kernel's return address on the stack finds no caller there and ends the program. */
+static int unwinding_is_safe(const struct resolving *r, struct error *err)
+{
+	const char *why = r->rq->unwind_ok ? NULL : throws(r->img);
+
+	if (!why)
+		return 0;
+	error_set(err, ENOTSUP, "a return probe could end this program: an exception that passes through a probed call finds no way on, "
+		  "and %s has exceptions (%s)", r->rq->path, why);
+	return error_hint(err, "ask about the entry only, e.g. 'name(argument)'; or, if none passes through this function, --allow-unwind");
+}
+
 static int returns_are_safe(const struct resolving *r, struct error *err)
 {
 	const char *why;
@@ -61,7 +84,7 @@ static int returns_are_safe(const struct resolving *r, struct error *err)
 		error_set(err, ENOTSUP, "a return probe could crash this program: it switches stacks itself (%s)", why);
 		return error_hint(err, "ask about the entry only, e.g. 'name(argument)'");
 	}
-	return 0;
+	return unwinding_is_safe(r, err);
 }
 
 /* ---- place -> functions ---- */

@@ -24,6 +24,7 @@ struct resolve_request {
 	uint32_t n_index;
 	const char *error_expr;      /* NULL: default */
 	bool errors_only, ship, force_call;
+	bool unwind_ok;              /* the user knows that no exception passes through the functions */
 	struct capture_limits limits;
 	struct site_costs costs;     /* explain: expected ns per hit */
 	const char *method[2];       /* explain: how an entry, a call would be attached */

@@ -110,17 +110,21 @@ static size_t take_batch(struct agent *a)
 	return n;
 }
 
-void stream_drain(struct agent *a)
-{
-	while (take_batch(a) == BATCH_EVENTS)
-		;
-}
-
 static void poll_again(struct agent *a, unsigned ms)
 {
 	struct timeval tv = { .tv_usec = ms * 1000 };
 
 	event_add(a->ring_timer, &tv);
+}
+
+/* Taking events withdraws the wish to be woken: the polling must start anew. */
+void stream_drain(struct agent *a)
+{
+	while (take_batch(a) == BATCH_EVENTS)
+		;
+	event_del(a->ring_wake);
+	a->quiet_polls = 0;
+	poll_again(a, POLL_MS);
 }
 
 static void on_poll(evutil_socket_t fd, short what, void *arg)

@@ -158,7 +158,7 @@ static void verb_explain(struct client *c, uint64_t id, const msgpack_object *ar
 	q->resolve = (struct resolve_request){
 		.fd = q->fd, .exe_fd = q->exe_fd, .path = q->path, .root = q->root,
 		.probes = (const char *const *)q->args.probes, .index = &q->index, .n_index = 1,
-		.error_expr = q->args.error_expr, .errors_only = q->args.errors_only, .ship = true,
+		.error_expr = q->args.error_expr, .errors_only = q->args.errors_only, .unwind_ok = q->args.unwind_ok, .ship = true,
 		.limits = q->args.limits, .costs = c->agent->costs,
 		.method = { loader_describe_method(c->agent->opt.method, false),
 			    loader_describe_method(c->agent->opt.method, true) },

@@ -72,6 +72,7 @@ SET_FLAG(errors)
 SET_FLAG(json)
 SET_FLAG(msgpack)
 SET_FLAG(keep)
+SET_FLAG(allow_unwind)
 SET_TEXT(error)
 SET_TEXT(module)
 SET_PARSED(limit, parse_count)
@@ -103,6 +104,7 @@ static const struct option_def {
 	{ "error", 0, required_argument, ARGS_REQUEST | ARGS_EXPLAIN, set_error },
 	{ "for", 0, required_argument, ARGS_REQUEST, set_for_ns },
 	{ "keep", 0, no_argument, ARGS_REQUEST, set_keep },
+	{ "allow-unwind", 0, no_argument, ARGS_REQUEST | ARGS_EXPLAIN, set_allow_unwind },
 	{ "ttl", 0, required_argument, ARGS_REQUEST, set_ttl_ns },
 	{ "budget", 0, required_argument, ARGS_REQUEST, set_budget_ppm },
 	{ "errors", 0, no_argument, ARGS_TRACE | ARGS_EXPLAIN, set_errors },

@@ -13,7 +13,7 @@ enum arg_groups {
 	ARGS_GLOBAL = 1,     /* --socket --color --help; main's, and every subcommand's */
 	ARGS_TARGET = 2,     /* -p -s -x */
 	ARGS_JSON = 4,       /* --json */
-	ARGS_REQUEST = 8,    /* --error --for --keep --ttl --budget: what trace and stat share */
+	ARGS_REQUEST = 8,    /* --error --for --keep --ttl --budget --allow-unwind: what trace and stat share */
 	ARGS_TRACE = 16,     /* --errors --limit --sample --rate --msgpack --depth --bytes --string */
 	ARGS_STAT = 32,      /* --tick */
 	ARGS_FUNCS = 64,     /* --module */
@@ -33,7 +33,7 @@ struct args {
 	uint64_t pid;
 	const char *target_text;
 	const char *error, *module;
-	bool errors, json, msgpack, keep;
+	bool errors, json, msgpack, keep, allow_unwind;
 	uint64_t limit, for_ns, sample, rate, ttl_ns, budget_ppm, tick_ns, depth, bytes, string;
 	char **rest;         /* what is left: probes, a glob, an id */
 	int n_rest;

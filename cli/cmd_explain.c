@@ -62,6 +62,7 @@ const struct command command_explain = {
 		"Options:\n"
 		"      --error EXPR      what a failing call is\n"
 		"      --errors          as if only failing calls were shown\n"
+		"      --allow-unwind    as if no exception passed through the function (C++, Rust)\n"
 		"      --depth N         pointers to structs that are followed (1, at most 4)\n"
 		"      --bytes N         of each struct or array that are captured (256, at most 4096)\n"
 		"      --string N        bytes of each text that are captured (64, at most 4096)\n"

@@ -99,6 +99,7 @@ const struct command command_stat = {
 		"      --keep            stays when this command ends; see plumb list, plumb rm\n"
 		"      --ttl DURATION    removed after this time at the latest (10m)\n"
 		"      --budget P%       of one core that the probes may add to a process (10%)\n"
+		"      --allow-unwind    probe returns in C++ and Rust too: no exception passes through these functions\n"
 		"Every count is exact. P50, P90 and P99 are exact to 1/16 of their value.\n"
 		"Examples:\n"
 		"  plumb stat -s checkoutd parse_order charge_card\n"

@@ -109,6 +109,7 @@ const struct command command_trace = {
 		"      --keep            stays when this command ends; see plumb list, plumb rm\n"
 		"      --ttl DURATION    removed after this time at the latest (10m)\n"
 		"      --budget P%       of one core that the probes may add to a process (10%)\n"
+		"      --allow-unwind    probe returns in C++ and Rust too: no exception passes through these functions\n"
 		"Examples:\n"
 		"  plumb trace -p 812 parse_order\n"
 		"  plumb trace -s checkoutd 'parse_order(o->id, o->user.name) if $ret < 0'\n"

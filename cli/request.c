@@ -54,7 +54,7 @@ int request_pack_probes(struct buf *out, const char *verb, const struct args *a,
 		{ "depth", a->depth }, { "bytes", a->bytes }, { "string", a->string },
 	};
 	const size_t n = sizeof(numbers) / sizeof(numbers[0]);
-	unsigned keys = 2 + (a->error != NULL) + a->errors + a->keep;
+	unsigned keys = 2 + (a->error != NULL) + a->errors + a->keep + a->allow_unwind;
 	struct frame f;
 
 	for (size_t i = 0; i < n; i++)
@@ -71,6 +71,8 @@ int request_pack_probes(struct buf *out, const char *verb, const struct args *a,
 		pack_flag(&f.pk, "errors");
 	if (a->keep)
 		pack_flag(&f.pk, "keep");
+	if (a->allow_unwind)
+		pack_flag(&f.pk, "unwind_ok");
 	for (size_t i = 0; i < n; i++)
 		if (numbers[i].value)
 			pack_key_u64(&f.pk, numbers[i].key, numbers[i].value);
