@@ -223,7 +223,7 @@ def one_subject(env, target, series, floor_kind, function, base, calls):
 
 def compare(env, subjects, floor_kind, function="f_push", calls=None):
     """-> rows, the floor first: ns per call added, and its ratio to the floor measured just before."""
-    calls = calls or (60000 if env.quick else 200000)
+    calls = calls or (30000 if env.quick else 200000)
     series = [Series(s) for s in subjects]
     floors = []
     with Target(env) as target:

@@ -24,9 +24,10 @@ def full(env, *subjects):
 
 def entry(env):
     probe = "FUNCTION(a, b, s)"
-    subjects = [Plumb(probe), PlumbDirect(probe), PlumbDirect(probe, "-s", "16", name="the same, text limit 16"),
+    subjects = [Plumb(probe), PlumbDirect(probe),
                 Bpftrace("bpftrace printf", 'uprobe:WHERE { printf("%d %d %s\\n", arg0, arg1, str(arg2, 16)); }')]
-    subjects += full(env, PerfProbe("perf probe + record", ["FUNCTION a b s:string"]), Tracefs("tracefs uprobe_events"),
+    subjects += full(env, PlumbDirect(probe, "-s", "16", name="the same, text limit 16"),
+                     PerfProbe("perf probe + record", ["FUNCTION a b s:string"]), Tracefs("tracefs uprobe_events"),
                      Cannot("funclatency (libbpf-tools)", "has no captures"), Lttng(), Uftrace(ret=False), Ltrace(), Gdb())
     rows = compare(env, subjects, "entry")
     return {"id": "entry", "title": "Entry capture: 2 integers and a 16-byte string, every call shipped", "rows": rows,
@@ -67,9 +68,8 @@ def stat(env):
     hist = 'uprobe:WHERE { @t[tid] = nsecs; } uretprobe:WHERE /@t[tid]/ { @h[pid] = hist(nsecs - @t[tid]); delete(@t[tid]); }'
     same = ('uprobe:WHERE { @t[tid] = nsecs; @n[pid] = count(); } uretprobe:WHERE /@t[tid]/ { @h[pid] = hist(nsecs - @t[tid]); '
             'if ((int32)retval < 0) { @e[pid] = count(); } delete(@t[tid]); }')
-    subjects = [Plumb("FUNCTION", verb="stat"), PlumbDirect("FUNCTION", "-q"), Bpftrace("bpftrace hist()", hist),
-                Bpftrace("bpftrace hist(), count() and errors", same)]
-    subjects += full(env, Funclatency(), Cannot("perf probe + record", NO_STATS), Cannot("tracefs uprobe_events", NO_STATS),
+    subjects = [Plumb("FUNCTION", verb="stat"), PlumbDirect("FUNCTION", "-q"), Bpftrace("bpftrace hist()", hist)]
+    subjects += full(env, Bpftrace("bpftrace hist(), count() and errors", same), Funclatency(), Cannot("perf probe + record", NO_STATS), Cannot("tracefs uprobe_events", NO_STATS),
                      Cannot("lttng-ust, source tracepoint", NO_STATS), Cannot("gdb", NO_STATS))
     rows = compare(env, subjects, "session")
     return {"id": "stat", "title": "Exact statistics only: count, errors, histogram per process", "rows": rows,

@@ -9,7 +9,7 @@ import threading
 import time
 
 import reasons
-from harness import Target, Unavailable, aim, end, spawn
+from harness import Unavailable, aim, end, spawn
 
 JVM_FUNCTION = "JNI_GetDefaultJavaVMInitArgs"
 
@@ -112,17 +112,13 @@ def debug_file(path):
 def small(env):
     env.stop_agent()
     env.start_agent()
-    with Target(env) as target:
-        pace = threading.Thread(target=lambda: target.ask("pace f_push 1000 %d 1" % (9000 if env.quick else 40000)))
-        pace.start()
-        try:
-            time.sleep(0.2)
-            seen, peak = measure(env, target.pid, target.path, "f_push", None, (), False, env.rounds)
-        finally:
-            target.process.send_signal(signal.SIGTERM)
-            end(target.process)
-            pace.join()
-            target.process = spawn(["true"], stdin=subprocess.PIPE)
+    target = spawn([env.program("target")], stdin=subprocess.PIPE, text=True)
+    target.stdin.write("pace f_push 1000 600000 1\n")
+    target.stdin.flush()
+    try:
+        seen, peak = measure(env, target.pid, env.program("target"), "f_push", None, (), False, env.rounds)
+    finally:
+        end(target, signal.SIGKILL)
     return [["a small program, warm", seen.get("plumb"), seen.get("bpftrace"), seen.get("gdb"), peak]], []
 
 

@@ -11,7 +11,7 @@ def sizes(env, quick, full):
 
 
 def rounds(env):
-    return 3 if env.quick else 5
+    return 2 if env.quick else 5
 
 
 def probe_ns(env, target, args, probe, calls=40000):
