@@ -10,6 +10,7 @@ BINDIR  ?= $(PREFIX)/bin
 SBINDIR ?= $(PREFIX)/sbin
 MANDIR  ?= $(PREFIX)/share/man
 COMPDIR ?= $(PREFIX)/share/bash-completion/completions
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -123,6 +124,9 @@ install: all
 	for m in docs/man/*.1; do install -D -m 644 $$m $(DESTDIR)$(MANDIR)/man1/$${m##*/}; done
 	for m in docs/man/*.8; do install -D -m 644 $$m $(DESTDIR)$(MANDIR)/man8/$${m##*/}; done
 	install -D -m 644 scripts/plumb.bash-completion $(DESTDIR)$(COMPDIR)/plumb
+	install -d $(DESTDIR)$(UNITDIR)
+	sed 's|@SBINDIR@|$(SBINDIR)|' scripts/plumbd.service > $(DESTDIR)$(UNITDIR)/plumbd.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/plumbd.service
 
 clean:
 	rm -rf $(BUILD)
