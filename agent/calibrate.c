@@ -221,7 +221,7 @@ int calibrate(struct site_costs *out, struct error *err)
 	rc = trial_start(&trial, run_calibration, sizeof(result));
 	if (rc != 0)
 		return error_set(err, -rc, "the cost of a probe cannot be measured: %s", strerror(-rc));
-	rc = trial_finish(&trial, &result, &signal);
+	trial_finish(&trial, &result, &signal);
 	if (!result.done)
 		return error_set(err, ECHILD, "the cost of a probe cannot be measured: the process for it %s",
 				 signal ? strsignal(signal) : "went away");

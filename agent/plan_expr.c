@@ -251,6 +251,8 @@ static int no_member(struct builder *b, const struct expr *e, struct type *t)
 {
 	struct nearest near;
 
+	if (!t)
+		return plan_refuse(b, e, EINVAL, "%s", "a value of unknown type has no members");
 	if (t->kind == TYPE_INCOMPLETE)
 		return plan_refuse(b, e, ENOENT, "'%s' is only declared in the debug info, its members are not known", t->name);
 	if (t->kind != TYPE_STRUCT && t->kind != TYPE_UNION)
@@ -312,7 +314,7 @@ static int eval_member(struct builder *b, const struct expr *e, struct operand *
 		if (out->type && out->type->kind == TYPE_STRUCT)
 			return plan_refuse(b, e, EINVAL, "'%s' is not a pointer; use . instead of ->", out->type->name);
 		err = follow(b, e, out);
-	} else if (out->kind == OPERAND_RET && (out->type->kind == TYPE_STRUCT || out->type->kind == TYPE_UNION)) {
+	} else if (out->kind == OPERAND_RET && out->type && (out->type->kind == TYPE_STRUCT || out->type->kind == TYPE_UNION)) {
 		err = plan_return_place(b, out);
 	} else if (out->kind != OPERAND_MEMORY && out->kind != OPERAND_DATA) {
 		return plan_refuse(b, e, EINVAL, "'%s' has no members that can be read here", out->type ? out->type->name : "");

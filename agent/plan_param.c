@@ -106,7 +106,7 @@ static int param_at_entry(struct builder *b, const struct param *p, struct opera
 /* Keeps a value in a hidden cell of the event and turns it into an operand that both sides can read. */
 static int to_cell(struct builder *b, struct operand *o)
 {
-	bool scalar = o->kind != OPERAND_MEMORY || (o->type && type_is_scalar(o->type));
+	bool scalar = o->kind != OPERAND_MEMORY || !o->type || type_is_scalar(o->type);
 	struct plan_op op = { .code = OP_STORE, .size = 8, .bit = plan_bit(b) };
 	int64_t at;
 	int err = 0;

@@ -383,7 +383,7 @@ void request_start(struct client *c, uint64_t wire_id, enum request_verb verb, c
 	} else if (!rq) {
 		rc = error_set(&err, ENOMEM, "out of memory");
 	}
-	if (rc) {
+	if (rc || !rq) {
 		client_reply_error(c, wire_id, &err, 0);
 		free(rq);
 		return;

@@ -107,7 +107,7 @@ const char *path_base(const char *path)
 bool path_deleted(int dir, char *path, const struct file_id *id)
 {
 	char below[PATH_MAX + 8], whole[PATH_MAX];
-	struct file_id other;
+	struct file_id other = { 0 };
 
 	snprintf(whole, sizeof(whole), "%s", path);
 	if (!cut_deleted(path))

@@ -70,7 +70,7 @@ static size_t group_end(const struct parser *p, size_t pos)
 			stack[n++] = close;
 			continue;
 		}
-		if (c == '>' && (p->text[pos - 1] == '-' || stack[n - 1] != '>'))
+		if (c == '>' && (p->text[pos - 1] == '-' || !n || stack[n - 1] != '>'))
 			continue; /* an arrow, or a comparison inside other brackets */
 		if (c != '>' && c != ')' && c != ']' && c != '}')
 			continue;

@@ -166,8 +166,11 @@ static int unpack_probe(struct probe *p, const msgpack_object *map, struct error
 int model_probe(struct model *m, const struct frame_in *in, struct error *err)
 {
 	struct probe *p = calloc(1, sizeof(*p));
-	int rc = p ? in->count < 3 ? malformed(err, "probe") : unpack_probe(p, &in->items[2], err) : no_memory(err);
+	int rc;
 
+	if (!p)
+		return no_memory(err);
+	rc = in->count < 3 ? malformed(err, "probe") : unpack_probe(p, &in->items[2], err);
 	if (!rc && idmap_get(&m->probe_of, p->id))
 		rc = malformed(err, "probe: its id is taken");
 	if (!rc && room(&m->probe, m->n_probes, MODEL_PROBES_MAX) < 0)
