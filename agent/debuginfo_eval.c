@@ -135,11 +135,6 @@ static void op_implicit_value(struct eval *e, const struct eval_context *c, cons
 	e->is_value = true;
 }
 
-static bool is_entry_value(uint8_t atom)
-{
-	return atom == DW_OP_entry_value || atom == DW_OP_GNU_entry_value;
-}
-
 static bool eval_const(struct eval *e, const Dwarf_Op *op)
 {
 	switch (op->atom) {
@@ -182,18 +177,50 @@ static bool eval_register(struct eval *e, const struct eval_context *c, const Dw
 	}
 }
 
-static void eval_op(struct eval *e, const struct eval_context *c, const Dwarf_Op *op)
+static bool eval_arithmetic(struct eval *e, const struct eval_context *c, const Dwarf_Op *op)
 {
-	struct eval_value *s;
-
-	if (eval_const(e, op) || eval_register(e, c, op))
-		return;
-	if (is_entry_value(op->atom)) {
-		op_entry_value(e, c, op);
-		return;
-	}
 	switch (op->atom) {
 	case DW_OP_nop:
+		return true;
+	case DW_OP_plus_uconst:
+		op_add(e, (int64_t)op->number);
+		return true;
+	case DW_OP_plus:
+		op_binary(e, 1);
+		return true;
+	case DW_OP_minus:
+		op_binary(e, -1);
+		return true;
+	case DW_OP_and:
+		op_and(e);
+		return true;
+	case DW_OP_convert:
+	case DW_OP_GNU_convert:
+		op_convert(e, c, op);
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void op_deref(struct eval *e)
+{
+	struct eval_value *s = top(e);
+
+	if (s && s->bits < 64)
+		e->reason = "computed by an expression";
+	else if (s)
+		s->derefs++;
+}
+
+static void eval_op(struct eval *e, const struct eval_context *c, const Dwarf_Op *op)
+{
+	if (eval_const(e, op) || eval_register(e, c, op) || eval_arithmetic(e, c, op))
+		return;
+	switch (op->atom) {
+	case DW_OP_entry_value:
+	case DW_OP_GNU_entry_value:
+		op_entry_value(e, c, op);
 		return;
 	case DW_OP_fbreg:
 		push_frame(e, c, (int64_t)op->number);
@@ -201,27 +228,8 @@ static void eval_op(struct eval *e, const struct eval_context *c, const Dwarf_Op
 	case DW_OP_call_frame_cfa:
 		push(e, BASE_REG, GPR_SP, 8);
 		return;
-	case DW_OP_plus_uconst:
-		op_add(e, (int64_t)op->number);
-		return;
-	case DW_OP_plus:
-		op_binary(e, 1);
-		return;
-	case DW_OP_minus:
-		op_binary(e, -1);
-		return;
-	case DW_OP_and:
-		op_and(e);
-		return;
-	case DW_OP_convert:
-	case DW_OP_GNU_convert:
-		op_convert(e, c, op);
-		return;
 	case DW_OP_deref:
-		if ((s = top(e)) && s->bits < 64)
-			e->reason = "computed by an expression";
-		else if (s)
-			s->derefs++;
+		op_deref(e);
 		return;
 	case DW_OP_stack_value:
 		e->is_value = true;
