@@ -156,6 +156,8 @@ int plan_load(struct builder *b, struct operand *o)
 
 	if (o->kind == OPERAND_REG)
 		return 0;
+	if (o->type && o->type->kind == TYPE_ENUM) /* only its enumerators tell if it is signed */
+		type_complete(b->rq->di, o->type);
 	if (!o->type || !type_is_scalar(o->type))
 		return error_set(b->err, EINVAL, o->type && o->type->kind == TYPE_FLOAT ?
 				 "'%s' is a floating point value: it can be captured, not computed with" :

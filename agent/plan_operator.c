@@ -294,20 +294,23 @@ static int eval_numbers(struct builder *b, const struct expr *e, struct operand 
 /* Evaluates both sides. Only one that needs registers to be found is brought into one before the other is looked at. */
 static int eval_sides(struct builder *b, const struct expr *e, struct operand *a, struct operand *z)
 {
+	struct type *own; /* as it is declared: a bit-field is an int once it is loaded */
 	int err;
 
 	if (e->a->op == EXPR_NAME && !plan_find_param(b, e->a->text)) { /* the right side knows the enum */
 		err = plan_eval(b, e->b, z);
+		own = z->type;
 		if (!err && z->kind == OPERAND_MEMORY && z->type && type_is_scalar(z->type))
 			err = plan_load(b, z);
-		if (!err && !eval_enumerator(b, e->a, z->type, a))
+		if (!err && !eval_enumerator(b, e->a, own, a))
 			err = plan_eval(b, e->a, a);
 		return err;
 	}
 	err = plan_eval(b, e->a, a);
+	own = a->type;
 	if (!err && a->kind == OPERAND_MEMORY && a->type && type_is_scalar(a->type) && e->b->op != EXPR_STRING)
 		err = plan_load(b, a);
-	if (!err && !eval_enumerator(b, e->b, a->type, z))
+	if (!err && !eval_enumerator(b, e->b, own, z))
 		err = plan_eval(b, e->b, z);
 	return err;
 }

@@ -143,6 +143,9 @@ class Capture(KernelCase):
         ('tree', 'take_tree if root->next == NULL', lambda i: i % 4 == 1),
         ('tree', 'take_tree if root->name == "root" && $ret < 0', truth.fails),
         ('structs', 'take_bits if b->color == BLUE', lambda i: i % 4 == 2),
+        ('structs', 'take_bits if ALPHA == b->color', lambda i: i % 4 == 3),
+        ('ints', 'take_longs(e) if e == ALPHA', None),
+        ('ints', 'take_longs(e) if e < 0', None),
         ('structs', 'take_bits if b->middle < -10', lambda i: i % 32 - 16 < -10),
         ('structs', 'take_pair if p.second == -40', lambda i: i == 40),
         ('slow', 'give_slowly if $duration > 10ms', lambda i: i % 10 == 9),
@@ -153,6 +156,9 @@ class Capture(KernelCase):
         for scenario, probe, holds in self.CONDITIONS:
             with self.subTest(probe=probe):
                 tr = self.shown(scenario, probe)
+                if not holds:    # no i among the arguments
+                    self.assertEqual([r['args']['e'] for r in tr.records()], ['ALPHA'] * 25)
+                    continue
                 want = [i for i in range(100) if holds(i)]
                 self.assertEqual(self.numbers(tr), want)
                 self.assertEqual(tr.total()['calls'], 100)
