@@ -1,22 +1,58 @@
 # SPDX-License-Identifier: Apache-2.0
-# make check | make asan | make fuzz | make lint
+# make check   all tests: units, end to end on the real kernel, lint of what has changed
+# make asan    the same tests on a build with AddressSanitizer and UndefinedBehaviorSanitizer
+# make fuzz    every fuzz target for FUZZ_SECONDS
+# make lint    cppcheck and clang-tidy
 
-.PHONY: test-deps check-programs test-lint
+.PHONY: test-deps test-programs unit-tests
+
+FUZZ_SECONDS ?= 20
 
 test-deps:
 	@scripts/deps.sh test
 
-# Everything that a test runs. Redis is built from Debian's source package, once, for its debug information.
-check-programs: test-deps all test-targets $(UNIT_BIN)
+unit-tests: $(UNIT_BIN)
+test-programs: all test-targets unit-tests
 
+# Redis, for its debug information: built once from the distribution's source package.
 REDIS_SRC = $(BUILD)/redis-src/.built
 $(REDIS_SRC): tests/e2e/redis_source.sh | test-deps
-	tests/e2e/redis_source.sh $(BUILD)/redis-src
+	@echo "  REDIS $(@D)"
+	@tests/e2e/redis_source.sh $(@D)
 
-check: check-programs $(if $(filter-out 0,$(PLUMB_NO_KERNEL)),,$(REDIS_SRC)) test-lint
+KERNEL_TESTS := $(if $(filter-out 0,$(PLUMB_NO_KERNEL)),,yes)
+
+check: test-deps test-programs lint $(if $(KERNEL_TESTS),$(REDIS_SRC))
 	tests/run --build $(BUILD)
 
-# The same tests on a build with sanitizers. The programs to probe have none: they stand for other people's.
-asan: check $(REDIS_SRC)
-	+$(MAKE) BUILD=$(BUILD)-asan SANITIZE=1 asan-programs
+# The programs to probe have no sanitizers: they stand for other people's.
+asan: test-deps test-targets $(if $(KERNEL_TESTS),$(REDIS_SRC))
+	+$(MAKE) --no-print-directory BUILD=$(BUILD)-asan SANITIZE=1 all unit-tests
 	tests/run --build $(BUILD)-asan --targets $(BUILD)/targets --sanitized
+
+# ---- fuzzing: all at once, as many as there are processors ----
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+
+fuzz: $(FUZZERS:%=$(BUILD)/fuzz/%)
+	@echo $(FUZZERS) | tr ' ' '\n' | xargs -P $$(nproc) -I{} tests/fuzz/run $(BUILD) {} $(FUZZ_SECONDS)
+
+# ---- lint: a file is looked at again when it, a header or the rules have changed ----
+LINT_SRC  := $(wildcard agent/*.c cli/*.c common/*.c)
+LINT_FLAGS = $(filter-out -Werror,$(CPPFLAGS)) -std=gnu11 -Icli
+LINT_TIDY  = $(LINT_SRC:%.c=$(BUILD)/lint/%.tidy)
+
+lint: test-deps $(BUILD)/lint/cppcheck $(LINT_TIDY)
+
+$(BUILD)/lint/%.tidy: %.c .clang-tidy $(SKEL) $(wildcard agent/*.h cli/*.h common/*.h include/plumb/*.h) | test-deps
+	@mkdir -p $(@D)
+	@echo "  TIDY $<"
+	@clang-tidy-19 --quiet $< -- $(LINT_FLAGS) >$@.out 2>&1 || { cat $@.out; exit 1; }
+	@mv $@.out $@
+
+$(BUILD)/lint/cppcheck: $(LINT_SRC) $(wildcard agent/*.h cli/*.h common/*.h include/plumb/*.h) tests/lint/cppcheck.h | test-deps
+	@mkdir -p $(@D)/cppcheck-state
+	@echo "  CPPCHECK"
+	@cppcheck --quiet -j $$(nproc) --cppcheck-build-dir=$(@D)/cppcheck-state --std=c11 --enable=warning,performance,portability \
+		--inline-suppr --include=tests/lint/cppcheck.h --error-exitcode=1 -D_GNU_SOURCE -D__x86_64__ \
+		-Iinclude -Icommon -Iagent -Icli $(LINT_SRC) >$@.out 2>&1 || { cat $@.out; exit 1; }
+	@touch $@
