@@ -131,7 +131,7 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -name redis-src -prune -o -type f -name '*.d' -print 2>/dev/null)
 
 # ---- the demo ----
 demo: all $(BUILD)/targets/orderd $(BUILD)/targets/orderload
