@@ -43,6 +43,7 @@ struct loaded {
 	struct probe_shared *shared;/* the program's .bss, mapped */
 	enum attach_method method;
 	bool call;
+	uint32_t flags;             /* of the plan */
 	uint32_t slots, next_slot, cpus;
 	struct counts *per_cpu;     /* scratch for loader_counts */
 	struct attached *link;
@@ -148,12 +149,24 @@ static void set_pid_namespace(struct plan *plan)
 	plan->pidns_ino = st.st_ino;
 }
 
+static bool has_condition(const struct plan *plan)
+{
+	for (uint32_t i = 0; i < plan->n_entry; i++)
+		if (plan->entry[i].code == OP_REQUIRE)
+			return true;
+	for (uint32_t i = 0; i < plan->n_return; i++)
+		if (plan->ret[i].code == OP_REQUIRE)
+			return true;
+	return false;
+}
+
 static void fill_plan(struct loaded *l, const struct resolved *r, const struct rings *rings,
 		      const struct load_options *o)
 {
 	struct plan *plan = (struct plan *)&l->skel->rodata->plan;
 
 	*plan = r->plan;
+	plan->flags = l->flags;
 	plan->probe = o->probe;
 	plan->frames = frames_for(plan);
 	plan->slots = l->slots;
@@ -163,7 +176,8 @@ static void fill_plan(struct loaded *l, const struct resolved *r, const struct r
 	/* Short windows keep a burst from using up a second's share, but a low rate cannot be divided. */
 	plan->rate = o->rate_per_s < 100 ? o->rate_per_s : o->rate_per_s / 10;
 	plan->rate_window_ns = o->rate_per_s < 100 ? 1000000000 : 100000000;
-	plan->flags |= (o->open ? PLAN_OPEN : 0) | (l->method == ATTACH_SESSION ? PLAN_SESSION : 0);
+	plan->uid = o->uid;
+	plan->flags |= (o->uid ? PLAN_OWNER : 0) | (o->open ? PLAN_OPEN : 0) | (l->method == ATTACH_SESSION ? PLAN_SESSION : 0);
 	if (l->method != ATTACH_PERF && feature_has(FEATURE_SLEEPABLE))
 		plan->flags |= PLAN_SLEEPABLE;
 	set_pid_namespace(plan);
@@ -271,6 +285,7 @@ int loader_load(const struct resolved *r, const struct rings *rings, const struc
 	libbpf_said[0] = '\0';
 	libbpf_set_print(keep_warning);
 	l->prog_fd[0] = l->prog_fd[1] = l->tasks_fd = l->slots_fd = l->counters_fd = -1;
+	l->flags = r->plan.flags | (has_condition(&r->plan) ? PLAN_CONDITION : 0);
 	l->call = r->plan.flags & PLAN_CALL;
 	l->method = best_method(opts->method, l->call);
 	l->slots = opts->slots < 2 ? 2 : opts->slots;
@@ -464,6 +479,23 @@ void counts_add(struct counts *to, const struct counts *from)
 	to->max_ns = max;
 }
 
+/* What the program leaves to be worked out (event.h). Slot 0 holds hits without a thread's storage only. */
+static void counts_complete(const struct loaded *l, struct counts *c)
+{
+	bool call = l->flags & PLAN_CALL;
+	uint64_t durations = 0, considered;
+
+	for (int i = 0; call && i < HIST_BUCKETS; i++)
+		durations += c->hist[i];
+	if (!(l->flags & PLAN_CONDITION)) {
+		c->matched = call ? durations : c->calls - c->dropped[DROP_NOMEM];
+		c->returns = durations;
+	}
+	considered = l->flags & PLAN_ERRORS_ONLY ? c->errors : c->matched;
+	if (l->flags & PLAN_SHIP)
+		c->shipped = considered - c->sampled - c->dropped[DROP_RATE] - c->dropped[DROP_RING];
+}
+
 int loader_counts(const struct loaded *l, uint32_t slot, struct counts *out)
 {
 	memset(out, 0, sizeof(*out));
@@ -471,6 +503,7 @@ int loader_counts(const struct loaded *l, uint32_t slot, struct counts *out)
 		return -errno;
 	for (uint32_t i = 0; i < l->cpus; i++)
 		counts_add(out, &l->per_cpu[i]);
+	counts_complete(l, out);
 	return 0;
 }
 

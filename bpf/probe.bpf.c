@@ -50,6 +50,26 @@ static __always_inline __u64 pid_tgid(void)
 	return (__u64)ns.tgid << 32 | ns.pid;
 }
 
+/* What this program reads of the kernel's; their places come from the kernel's BTF. */
+struct user_id { __u32 val; } __attribute__((preserve_access_index));
+struct cred { struct user_id uid, euid, suid, gid, egid, sgid; } __attribute__((preserve_access_index));
+struct task_struct { const struct cred *cred; } __attribute__((preserve_access_index));
+
+/*
+ * The agent looked at the process's rights when it attached, but an execve can add some, and the breakpoints in libraries
+ * are there before the new program's first instruction.
+ */
+static __always_inline bool is_owners(void)
+{
+	const struct cred *cred;
+
+	if (!(plan.flags & PLAN_OWNER))
+		return true;
+	cred = bpf_get_current_task_btf()->cred;
+	return cred->uid.val == plan.uid && cred->euid.val == plan.uid && cred->suid.val == plan.uid &&
+	       cred->egid.val == cred->gid.val && cred->sgid.val == cred->gid.val;
+}
+
 static __always_inline struct event *frame_begin(struct task_state *ts, __u64 ids, int depth)
 {
 	struct event *ev = frame_at(ts, (__u32)ids, depth, true);
@@ -86,7 +106,7 @@ static __always_inline int on_entry(struct pt_regs *ctx)
 	struct counts *c;
 	int depth = 0;
 
-	if (!*(volatile __u32 *)&shared.live)
+	if (!*(volatile __u32 *)&shared.live || !is_owners())
 		return 1;
 	if (!ts) {
 		count_nomem();
@@ -111,11 +131,13 @@ static __always_inline int on_entry(struct pt_regs *ctx)
 		m.ev->unread = m.unread;
 		if (plan.flags & PLAN_CALL)
 			return 0;
-		count(&c->matched, 1);
-		consider(m.ev, c, m.ev->ts_ns);
+		if (plan.flags & PLAN_CONDITION)
+			count(&c->matched, 1);
+		consider(ts, m.ev, c, m.ev->ts_ns);
 		return 0;
 	}
-	count(&c->undecided, m.undecided);
+	if (m.undecided)
+		count(&c->undecided, 1);
 	m.ev->flags = EVENT_IGNORED;
 	if (plan.flags & PLAN_SESSION) {
 		ts->depth = depth;
@@ -125,7 +147,7 @@ static __always_inline int on_entry(struct pt_regs *ctx)
 }
 
 /* A paired return: what the plan asks of it. */
-static __always_inline void finish(struct pt_regs *ctx, struct event *ev, struct counts *c, __u64 now)
+static __always_inline void finish(struct pt_regs *ctx, struct task_state *ts, struct event *ev, struct counts *c, __u64 now)
 {
 	struct machine m = { .ctx = ctx, .ev = ev, .unread = ev->unread };
 	bool matched;
@@ -133,17 +155,21 @@ static __always_inline void finish(struct pt_regs *ctx, struct event *ev, struct
 	ev->duration_ns = now - ev->ts_ns;
 	ev->ret[0] = ctx->rax;
 	ev->ret[1] = ctx->rdx;
-	count(&c->returns, 1);
+	if (plan.flags & PLAN_CONDITION)
+		count(&c->returns, 1);
 	matched = run_return(&m);
-	count(&c->undecided, m.undecided);
+	if (m.undecided)
+		count(&c->undecided, 1);
 	if (!matched)
 		return;
-	count(&c->matched, 1);
+	if (plan.flags & PLAN_CONDITION)
+		count(&c->matched, 1);
 	count_duration(c, ev->duration_ns);
 	ev->unread = m.unread;
 	ev->flags = EVENT_RETURN | (m.error ? EVENT_ERROR : 0);
-	count(&c->errors, m.error);
-	consider(ev, c, now);
+	if (m.error)
+		count(&c->errors, 1);
+	consider(ts, ev, c, now);
 }
 
 static __always_inline int on_return(struct pt_regs *ctx)
@@ -169,7 +195,7 @@ static __always_inline int on_return(struct pt_regs *ctx)
 		return 0;
 	}
 	if (!(ev->flags & EVENT_IGNORED))
-		finish(ctx, ev, c, now);
+		finish(ctx, ts, ev, c, now);
 	frame_end((__u32)ids, depth);
 	return 0;
 }

@@ -29,7 +29,7 @@ static __always_inline bool over_rate(__u64 now)
  * Without a wake-up as a rule: the agent polls while there is traffic.  It is woken when a ring fills faster than it
  * polls (looked at once in 64 events, it costs a helper call), and when it asked for it before it went to sleep.
  */
-static __always_inline __u64 wakeup(void *ring, __u64 shipped)
+static __always_inline __u64 wakeup(void *ring, __u32 shipped)
 {
 	if ((shipped & 63) == 63 && bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) > plan.wake_bytes)
 		return BPF_RB_FORCE_WAKEUP;
@@ -55,23 +55,19 @@ static __always_inline void wake_sleeper(void *ring)
 	bpf_ringbuf_discard(empty, BPF_RB_FORCE_WAKEUP);
 }
 
-static __always_inline void ship(struct event *ev, struct counts *c)
+static __always_inline void ship(struct task_state *ts, struct event *ev, struct counts *c)
 {
 	__u32 which = bpf_get_smp_processor_id() & (plan.rings - 1);
 	void *ring = bpf_map_lookup_elem(&rings, &which);
-	__u64 shipped;
 
+	if (!ring || bpf_ringbuf_output(ring, ev, plan.event_bytes, wakeup(ring, ts->shipped++)))
+		count(&c->dropped[DROP_RING], 1);
 	if (!ring)
 		return;
-	shipped = __sync_fetch_and_add(&c->shipped, 1);
-	if (bpf_ringbuf_output(ring, ev, plan.event_bytes, wakeup(ring, shipped))) {
-		count(&c->shipped, -1);
-		count(&c->dropped[DROP_RING], 1);
-	}
 	wake_sleeper(ring);
 }
 
-static __always_inline void consider(struct event *ev, struct counts *c, __u64 now)
+static __always_inline void consider(struct task_state *ts, struct event *ev, struct counts *c, __u64 now)
 {
 	if (!(plan.flags & PLAN_SHIP))
 		return;
@@ -82,7 +78,7 @@ static __always_inline void consider(struct event *ev, struct counts *c, __u64 n
 	else if (over_rate(now))
 		count(&c->dropped[DROP_RATE], 1);
 	else
-		ship(ev, c);
+		ship(ts, ev, c);
 }
 
 #endif

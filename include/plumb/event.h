@@ -79,6 +79,8 @@ enum plan_flags {
 	PLAN_OPEN = 8,        /* any process: an unknown tgid gets the next slot */
 	PLAN_SLEEPABLE = 16,  /* a page that is not in memory may be faulted in */
 	PLAN_SESSION = 32,    /* attached as a session: entry may tell the kernel to skip the return */
+	PLAN_OWNER = 64,      /* only while the process has plan.uid and no other: it may execute a set-uid program */
+	PLAN_CONDITION = 64,  /* there is an OP_REQUIRE: not every call matches */
 };
 
 struct plan {
@@ -93,6 +95,7 @@ struct plan {
 	__u32 sample;        /* ship one in `sample` matching calls; 0 and 1 = all */
 	__u32 rate;          /* events per rate_window_ns over all CPUs; 0 = no limit */
 	__u32 n_entry, n_return;
+	__u32 uid, pad;      /* PLAN_OWNER */
 	__u64 rate_window_ns;
 	__u64 pidns_dev, pidns_ino; /* the agent's pid namespace; 0: the initial one */
 	__u64 literal[PLAN_LITERALS][PLAN_LITERAL_WORDS];
@@ -136,6 +139,10 @@ enum {
 
 enum drop_reason { DROP_RING, DROP_RATE, DROP_NOMEM, DROP_REASONS };
 
+/*
+ * An atomic add costs as much as a tenth of a breakpoint.  So the program does not keep what follows from the rest:
+ * without PLAN_CONDITION `matched` and `returns` stay 0, and `shipped` does always; counts_complete fills them in.
+ */
 struct counts {
 	__u64 calls;         /* hits of the entry site */
 	__u64 returns;       /* calls whose return was paired with its entry */
@@ -197,6 +204,8 @@ static inline __u64 hist_floor(__u32 bucket)
 struct task_state {
 	__u32 slot;          /* of its process in the counters; 0: not looked up yet */
 	__u32 depth;         /* open calls, the innermost last */
+	__u32 shipped;       /* events of this thread, to look at the ring's filling now and then */
+	__u32 pad;
 	__u64 sp[FRAMES_MAX];/* stack pointer at the entry of each open call */
 	__u8 frames[];       /* plan.frames events being built, one per open call */
 };
