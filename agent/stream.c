@@ -13,7 +13,7 @@
 enum {
 	POLL_BUSY_MS = 1,
 	POLL_MS = 10,
-	POLL_QUIET_MS = 40,
+	POLL_QUIET_MS = 50,
 	QUIET_EVENTS = 200,      /* per poll: fewer are polled at leisure */
 	BATCH_EVENTS = 1 << 16,  /* at most, before the loop looks at its other work */
 };
