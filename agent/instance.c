@@ -45,7 +45,7 @@ int instance_new(struct request *rq, struct resolved *r, int fd, struct instance
 {
 	struct load_options opts = { .method = rq->agent->opt.method, .slots = slots_for(rq),
 				     .open = rq->args.target.kind == TARGET_PATH && rq->uid == 0,
-				     .sample = (uint32_t)rq->args.sample, .rate_per_s = (uint32_t)rq->args.rate };
+				     .sample = (uint32_t)rq->args.sample, .rate_per_s = (uint32_t)rq->args.rate, .uid = rq->uid };
 	struct instance *in = calloc(1, sizeof(*in));
 	struct stat st;
 	int rc;

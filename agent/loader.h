@@ -30,6 +30,7 @@ struct load_options {
 	uint32_t slots;        /* processes that are told apart, at least 2 */
 	bool open;             /* any process may hit it */
 	uint32_t sample, rate_per_s;
+	uid_t uid;             /* whose processes only, whatever they execute; 0: anybody's */
 };
 
 struct loaded;             /* owns programs, maps and links */

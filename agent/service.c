@@ -141,6 +141,17 @@ static int read_stat(int dir, struct process *out)
 	return 0;
 }
 
+/*
+ * Files below /proc/PID belong to root when the process holds what its own user must not see: after a set-uid exec, after
+ * a daemon gave up root, or because it asked for it (ssh-agent).  The directory itself always belongs to the user.
+ */
+static bool is_dumpable(int dir, uid_t uid)
+{
+	struct stat st;
+
+	return !fstatat(dir, "maps", &st, AT_SYMLINK_NOFOLLOW) && st.st_uid == uid;
+}
+
 static int read_status(int dir, struct process *out, pid_t *tgid)
 {
 	struct proc_status status;
@@ -153,6 +164,7 @@ static int read_status(int dir, struct process *out, pid_t *tgid)
 	rc = parse_status(text, len, &status);
 	free(text);
 	out->uid = status.euid;
+	out->confined = !status.one_uid || !is_dumpable(dir, status.euid);
 	*tgid = status.tgid;
 	return rc;
 }

@@ -138,6 +138,21 @@ static bool after_key(struct scan *line, const char *key)
 	return true;
 }
 
+/* "real effective saved filesystem" */
+static bool scan_uids(struct scan *line, struct proc_status *out)
+{
+	uint32_t uid[4];
+
+	for (int i = 0; i < 4; i++) {
+		if (!scan_u32(line, 10, &uid[i]))
+			return false;
+		scan_blanks(line);
+	}
+	out->euid = uid[1];
+	out->one_uid = uid[0] == uid[1] && uid[2] == uid[1] && uid[3] == uid[1];
+	return true;
+}
+
 /* The kernel escapes newlines in "Name:", so the process cannot forge a line. */
 int parse_status(const char *text, size_t len, struct proc_status *out)
 {
@@ -155,10 +170,7 @@ int parse_status(const char *text, size_t len, struct proc_status *out)
 			out->tgid = id;
 			have_tgid = true;
 		} else if (after_key(&line, "Uid:")) {
-			if (!scan_u32(&line, 10, &id))         /* real */
-				return -EINVAL;
-			scan_blanks(&line);
-			if (!scan_u32(&line, 10, &out->euid))  /* effective */
+			if (!scan_uids(&line, out))
 				return -EINVAL;
 			have_uid = true;
 		}

@@ -23,6 +23,7 @@ struct proc_stat {
 struct proc_status {
 	pid_t tgid;
 	uid_t euid;
+	bool one_uid;            /* the real, saved and file system uid are the same */
 };
 
 /* One line of maps. `path` points into the text, still escaped, "" for anonymous memory. */

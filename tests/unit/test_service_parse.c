@@ -47,15 +47,22 @@ static void stat_refuses_garbage(void **state)
 		assert_int_equal(parse_stat(texts[i], strlen(texts[i]), &s), -EINVAL);
 }
 
-static void status_gives_effective_uid(void **state)
+static void status_gives_uids(void **state)
 {
 	static const char text[] = "Name:\tUid:\\n\t0\nTgid:\t12\nPid:\t13\nUid:\t1\t2\t3\t4\n";
-	static const char bad[] = "Tgid:\t12\nUid:\t1\n";
+	static const char same[] = "Tgid:\t12\nUid:\t7\t7\t7\t7\n", saved[] = "Tgid:\t12\nUid:\t7\t7\t0\t7\n";
+	static const char bad[] = "Tgid:\t12\nUid:\t1\n", three[] = "Tgid:\t12\nUid:\t1\t1\t1\n";
 	struct proc_status s;
 
 	assert_int_equal(parse_status(text, strlen(text), &s), 0);
 	assert_int_equal(s.tgid, 12);
 	assert_int_equal(s.euid, 2);
+	assert_false(s.one_uid);
+	assert_int_equal(parse_status(same, strlen(same), &s), 0);
+	assert_true(s.one_uid);
+	assert_int_equal(parse_status(saved, strlen(saved), &s), 0);
+	assert_false(s.one_uid);
+	assert_int_equal(parse_status(three, strlen(three), &s), -EINVAL);
 	assert_int_equal(parse_status(bad, strlen(bad), &s), -EINVAL);
 	assert_int_equal(parse_status(text, 20, &s), -EINVAL);
 }
@@ -137,7 +144,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(stat_survives_any_comm),
 		cmocka_unit_test(stat_refuses_garbage),
-		cmocka_unit_test(status_gives_effective_uid),
+		cmocka_unit_test(status_gives_uids),
 		cmocka_unit_test(cgroup_names_unit_and_container),
 		cmocka_unit_test(maps_lines_are_taken_and_bad_ones_skipped),
 	};
