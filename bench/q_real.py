@@ -126,14 +126,14 @@ def real_functions(env):
     least = statistics.median(floors) / statistics.median(r[3] for r in rows)
     rows.sort(key=lambda r: r[4])
     median = statistics.median(r[4] for r in rows)
-    floor = statistics.median(r[3] for r in rows)
+    step = statistics.median(r[3] for r in rows)
     return {"id": "real", "title": "%d functions of real -O2 code whose first instruction is not emulated (count, errors, histogram)" % len(rows),
             "tables": [{"columns": ["function", "first instruction", "plumb: ns added", "bpftrace hist(): ns added", "ratio"], "rows": rows}],
             "notes": ["Functions of libz, libsqlite3, libcrypto and libstdc++ as installed, in the order of a hash of their names.",
                       "plumb refuses %d more: %s" % (len(real.refused), real.refused[0][1] if real.refused else ""),
-                      "bpftrace's median on a single-stepped instruction is %.0f ns here." % floor],
+                      "bpftrace's median on a single-stepped instruction is %.0f ns here." % step],
             "aims": [aim("cost on such functions / bpftrace, median", median, 0.05, reason=reasons.REAL.format(
-                step=floor, least=least))]}
+                step=step, least=least))]}
 
 
 def census(env, path):
