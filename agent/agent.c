@@ -69,6 +69,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	struct request *rq, *next;
 
 	guard_tick(a, now_ns());
+	clients_check(a);
 	a->ticks++;
 	if (a->ticks % TICKS_PER_SCAN)
 		return;

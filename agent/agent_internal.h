@@ -22,6 +22,8 @@
 enum {
 	PROBE_TABLE = 4096,             /* probes at a time */
 	CLIENTS_MAX = 256,
+	QUESTIONS_MAX = 32,             /* workers that answer ps, funcs and explain at a time */
+	CLIENT_QUESTIONS_MAX = 8,       /* of one client */
 	CLIENT_INPUT_MAX = 2 << 20,
 	CLIENT_BACKLOG_MAX = 16 << 20,  /* unsent bytes at which records for a slow client are dropped */
 	CHUNK_BYTES = 48 << 10,
@@ -75,6 +77,8 @@ int clients_listen(struct agent *a, struct error *err);
 int client_add(struct agent *a, int fd, struct error *err);
 void client_close(struct client *c);
 size_t client_backlog(const struct client *c);
+/* Closes those that let their answers pile up. */
+void clients_check(struct agent *a);
 /* Sends what is in c->out and empties it. */
 void client_flush(struct client *c);
 void client_reply_error(struct client *c, uint64_t id, const struct error *err, int64_t probe);
@@ -175,7 +179,6 @@ struct instance {
 	uint64_t *last_calls;          /* per slot */
 	uint64_t run_ns;               /* BPF time per hit, as measured last */
 	uint64_t last_runs, last_run_ns;
-	bool was_over;                 /* its process was over the budget at the last tick */
 	char trip[600];                /* why it was removed */
 };
 

@@ -19,11 +19,30 @@ size_t client_backlog(const struct client *c)
 	return evbuffer_get_length(bufferevent_get_output(c->bev));
 }
 
+/* What ran out of memory half way would be taken for the beginning of the next frame. */
 void client_flush(struct client *c)
 {
-	if (c->out.len)
+	if (c->out.failed) {
+		log_error("client", "lost-frame", "pid=%d reason=\"out of memory\"", c->pid);
+		buf_free(&c->out);
+	} else if (c->out.len) {
 		bufferevent_write(c->bev, c->out.data, c->out.len);
-	buf_clear(&c->out);
+		buf_clear(&c->out);
+	}
+}
+
+/* Records for a client that does not read are dropped; one that goes on asking without reading the answers is let go. */
+void clients_check(struct agent *a)
+{
+	struct client *c, *next;
+
+	for (c = LIST_FIRST(&a->clients); c; c = next) {
+		next = LIST_NEXT(c, link);
+		if (client_backlog(c) <= 2 * CLIENT_BACKLOG_MAX)
+			continue;
+		log_warn("client", "closing", "pid=%d uid=%u reason=\"it does not read its answers\"", c->pid, c->uid);
+		client_close(c);
+	}
 }
 
 void client_reply_begin(struct client *c, struct frame *f, uint64_t id, unsigned n)
@@ -199,12 +218,17 @@ static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct socka
 	}
 }
 
-/* A socket file that nobody listens on is left from an agent that was killed. */
+/* A socket file that nobody listens on is left from an agent that was killed. Another file refuses connections too. */
 static bool is_stale(const struct sockaddr_un *addr)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool stale = fd >= 0 && connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) && errno == ECONNREFUSED;
+	struct stat st;
+	bool stale;
+	int fd;
 
+	if (lstat(addr->sun_path, &st) || !S_ISSOCK(st.st_mode))
+		return false;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	stale = fd >= 0 && connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) && errno == ECONNREFUSED;
 	if (fd >= 0)
 		close(fd);
 	return stale;
@@ -231,7 +255,7 @@ static int bind_socket(const struct agent *a, int fd, struct sockaddr_un *addr)
 
 	umask(old);
 	gr = rc ? NULL : getgrnam(a->opt.socket_group);
-	if (gr && chown(addr->sun_path, (uid_t)-1, gr->gr_gid))
+	if (gr && lchown(addr->sun_path, (uid_t)-1, gr->gr_gid))
 		rc = -errno;
 	if (!rc && !gr)
 		log_info("client", "no-group", "group=%s effect=\"only root can connect\"", a->opt.socket_group);
@@ -255,7 +279,7 @@ int clients_listen(struct agent *a, struct error *err)
 	rc = bind_socket(a, fd, &addr);
 	if (rc) {
 		close(fd);
-		return error_set(err, -rc, rc == -EADDRINUSE ? "another plumbd listens on %s" : "cannot listen on %s: %s",
+		return error_set(err, -rc, rc == -EADDRINUSE ? "%s is there already: another plumbd listens on it, or it is no socket" : "cannot listen on %s: %s",
 				 a->opt.socket_path, strerror(-rc));
 	}
 	a->listener = evconnlistener_new(a->base, on_accept, a, LEV_OPT_CLOSE_ON_FREE, 64, fd);

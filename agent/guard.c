@@ -15,6 +15,7 @@
 enum {
 	DEFAULT_RUN_NS = 400,      /* of the BPF program, per hit, until it was measured */
 	PROCESSES_MAX = 1024,      /* looked at in one tick */
+	WINDOW_MIN_MS = TICK_MS / 2, /* after a late tick the next one comes early: too short to tell a burst from a load */
 };
 
 #define MEASURE_NS 600000000ULL      /* BPF statistics are on this long ... */
@@ -29,10 +30,12 @@ struct process_cost {
 	uint64_t worst_ns, worst_calls;
 };
 
-/* The bill of one tick. */
+/* The bill of one tick, and who was over the budget at the last one. */
 struct bill {
 	struct process_cost process[PROCESSES_MAX];
 	size_t n;
+	pid_t over[PROCESSES_MAX];
+	size_t n_over;
 	struct instance *in;       /* whose processes are being added */
 	uint64_t ns_per_hit;
 };
@@ -155,13 +158,32 @@ static bool price_is_unknown(const struct instance *in, uint64_t now)
 	return in->rq->agent->calibrator && now - in->attached_ns < CALIBRATION_NS;
 }
 
-static bool over_budget(struct process_cost *p, struct instance *in, uint64_t window_ns)
+static bool was_over(const pid_t *over, size_t n, pid_t pid)
 {
-	uint64_t ppm = window_ns ? p->ns * 1000000 / window_ns : 0;
-	bool before = in->was_over;
+	for (size_t i = 0; i < n; i++)
+		if (over[i] == pid)
+			return true;
+	return false;
+}
 
-	in->was_over = ppm > p->budget_ppm;
-	return ppm > 2ULL * p->budget_ppm || (in->was_over && before);
+/* Removes what costs too much; notes who is over the budget for the next tick. */
+static void judge(struct agent *a, struct bill *bill, uint64_t now, uint64_t window_ns)
+{
+	size_t n_before = bill->n_over;
+	pid_t before[PROCESSES_MAX];
+
+	memcpy(before, bill->over, n_before * sizeof(*before));
+	bill->n_over = 0;
+	for (size_t i = 0; i < bill->n; i++) {
+		const struct process_cost *p = &bill->process[i];
+		uint64_t ppm = p->ns * 1000000 / window_ns;
+
+		if (ppm <= p->budget_ppm || !p->worst || price_is_unknown(p->worst, now))
+			continue;
+		bill->over[bill->n_over++] = p->pid;
+		if ((ppm > 2ULL * p->budget_ppm || was_over(before, n_before, p->pid)) && !p->worst->detached)
+			trip(a, p, window_ns);
+	}
 }
 
 void guard_tick(struct agent *a, uint64_t now)
@@ -172,6 +194,8 @@ void guard_tick(struct agent *a, uint64_t now)
 	struct instance *in;
 	bool fresh = false;
 
+	if (window_ns < WINDOW_MIN_MS * 1000000ULL)
+		return;
 	bill.n = 0;
 	LIST_FOREACH(rq, &a->requests, link) {
 		LIST_FOREACH(in, &rq->instances, link) {
@@ -185,10 +209,7 @@ void guard_tick(struct agent *a, uint64_t now)
 		}
 	}
 	a->guard_ns = now;
-	for (size_t i = 0; i < bill.n; i++)
-		if (bill.process[i].worst && !bill.process[i].worst->detached && !price_is_unknown(bill.process[i].worst, now) &&
-		    over_budget(&bill.process[i], bill.process[i].worst, window_ns))
-			trip(a, &bill.process[i], window_ns);
+	judge(a, &bill, now, window_ns);
 	if (!LIST_EMPTY(&a->requests))
 		switch_statistics(a, now, fresh);
 	else

@@ -48,13 +48,27 @@ void questions_cancel(struct agent *a, const struct client *c)
 	}
 }
 
+/* Each one is a process that may take 40 s of CPU time. */
+static bool may_ask(const struct client *c)
+{
+	const struct question *q;
+	unsigned all = 0, own = 0;
+
+	LIST_FOREACH(q, &c->agent->questions, link) {
+		all++;
+		own += q->client == c;
+	}
+	return all < QUESTIONS_MAX && own < CLIENT_QUESTIONS_MAX;
+}
+
+/* NULL: the client has been told why. */
 static struct question *question_new(struct client *c, uint64_t id)
 {
-	struct question *q = calloc(1, sizeof(*q));
+	struct question *q = may_ask(c) ? calloc(1, sizeof(*q)) : NULL;
 	struct error err;
 
 	if (!q) {
-		error_set(&err, ENOMEM, "out of memory");
+		error_set(&err, EAGAIN, "the agent is busy with other questions"), error_hint(&err, "ask again in a moment");
 		client_reply_error(c, id, &err, 0);
 		return NULL;
 	}
@@ -285,7 +299,7 @@ static void pack_request(struct request *rq, uint64_t now, msgpack_packer *pk)
 	msgpack_pack_uint32(pk, rq->uid);
 	msgpack_pack_uint64(pk, age);
 	msgpack_pack_uint64(pk, age < rq->args.ttl_ns ? rq->args.ttl_ns - age : 0);
-	pack_text(pk, rq->client ? states[rq->state] : "kept");
+	pack_text(pk, rq->client || rq->state != REQUEST_RUNNING ? states[rq->state] : "kept");
 	msgpack_pack_uint64(pk, calls);
 	msgpack_pack_uint64(pk, shipped);
 }

@@ -129,7 +129,7 @@ static void look_for_exec(struct request *rq)
 static void look_for_newcomers(struct request *rq)
 {
 	struct process *all = NULL;
-	struct error err;
+	struct error err = { 0 };
 	int64_t probe;
 	size_t n = 0;
 

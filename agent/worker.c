@@ -22,9 +22,10 @@ struct worker {
 	void *arg;
 };
 
+/* A CPU limit that is hard at once kills without the signal that tells why. */
 static void limit(int resource, rlim_t value)
 {
-	struct rlimit lim = { value, value };
+	struct rlimit lim = { value, value + (resource == RLIMIT_CPU) };
 
 	setrlimit(resource, &lim);
 }

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one client, one probe or one moment may take of the agent, and of its targets."""
+import os
+import re
+import shutil
+import signal
+import struct
+import unittest
+
+import wire
+from harness import PLUMBD, KernelCase, Process, Target, target
+
+
+class Named(KernelCase):
+    def named(self):
+        """A copy of execer by whose name no other test's processes are found."""
+        path = self.path('limits-%d' % os.getpid())
+        if not os.path.exists(path):
+            shutil.copy(target('execer'), path)
+        return path
+
+
+class Budget(Named):
+    def test_one_of_many_processes_is_over(self):
+        """Above the budget, below twice the budget, in one process of a probe that has idle ones as well."""
+        path, agent = self.named(), self.agent()
+        idle = [Target(self, path) for _ in range(5)]
+        for t in idle:
+            t.signal(signal.SIGSTOP)
+        with wire.Connection(agent.socket) as c:
+            ask = {'target': {'name': os.path.basename(path)}, 'probes': ['tick'], 'sample': 1000000}
+            busy = Target(self, path)
+            end = c.receive(wire.END, c.trace(dict(ask, budget_ppm=1)))
+            rate, ns = map(int, re.search(r'\((\d+) calls/s at about (\d+) ns each', end[3]).groups())
+            wire_id = c.trace(dict(ask, budget_ppm=int(rate * ns / 1000 / 1.6)))
+            end = c.receive(wire.END, wire_id)
+        self.assertEqual(end[2], 'guard')
+        self.assertIn('cost process %d ' % busy.pid, end[3])
+        self.assertTrue(busy.running())
+
+
+class Clients(KernelCase):
+    def test_questions_of_one_client(self):
+        agent = self.agent()
+        with wire.Connection(agent.socket) as c:
+            ids = [c.request('ps', {}) for _ in range(200)]
+            replies = [c.receive(wire.REPLY) for _ in ids]
+        busy = [r for r in replies if not r[2]]
+        self.assertGreater(len(busy), 0)
+        self.assertLess(len(busy), 200)
+        self.assertIn('busy', busy[0][3]['text'])
+        agent.run('ps')
+
+    def test_a_client_that_never_reads(self):
+        """Its answers would fill the agent's memory: it is let go, and the others are served."""
+        agent = self.agent()
+        c = wire.Connection(agent.socket)
+        body = wire.pack([wire.REQUEST, 1, 'doctor', {}])
+        ask = (struct.pack('>I', len(body)) + body) * 500
+        with self.assertRaises((BrokenPipeError, ConnectionResetError)):
+            for _ in range(2000):
+                c.sock.sendall(ask)
+        c.close()
+        self.assertIn('does not read its answers', agent.stderr)
+        agent.run('doctor')
+
+
+class SocketPath(KernelCase):
+    def test_a_file_that_is_no_socket_is_left_alone(self):
+        path = self.path('precious')
+        with open(path, 'w') as f:
+            f.write('text')
+        p = Process(self, [PLUMBD, '--socket', path])
+        self.assertEqual(p.wait(), 1)
+        self.assertIn('no socket', p.stderr)
+        with open(path) as f:
+            self.assertEqual(f.read(), 'text')
+
+    def test_the_socket_of_a_killed_agent_is_replaced(self):
+        agent = self.agent()
+        agent.signal(signal.SIGKILL)
+        agent.wait()
+        self.agent(socket=agent.socket).run('list')
+
+
+if __name__ == '__main__':
+    unittest.main()
