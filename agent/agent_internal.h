@@ -156,8 +156,11 @@ void request_advance(struct request *rq);
 void request_failed(struct request *rq, const struct error *err, int64_t probe);
 
 /* ---- cover.c: processes x probe texts -> files -> instances ---- */
+/* Files to resolve are collected by these two, over any number of processes ... */
 int cover_process(struct request *rq, const struct process *p, struct error *err, int64_t *probe);
 int cover_path(struct request *rq, struct error *err);
+/* ... and begun by this one. */
+int cover_start(struct request *rq, struct error *err);
 void jobs_cancel(struct request *rq);
 
 /* ---- instance.c: one resolved probe in the kernel ---- */
@@ -217,6 +220,8 @@ void watch_free_all(struct request *rq);
 /* ---- guard.c ---- */
 void guard_tick(struct agent *a, uint64_t now);
 void guard_stop(struct agent *a);
+/* Ends a running request of which the guard has left nothing. */
+bool guard_ends(struct request *rq);
 
 /* ---- policy.c ---- */
 /* Root may probe everything, others what runs as themselves. */

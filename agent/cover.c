@@ -14,11 +14,15 @@
 #include "agent_internal.h"
 #include "log.h"
 
-/* One file being resolved; owns its fds and the worker. */
+/* Loading a plan takes about 16 ms, attaching it to a process 5: after that much of it the loop looks at its other work. */
+#define SLICE_NS 20000000ULL
+
+/* One file being resolved, then attached piece by piece; owns its fds, the worker and the worker's answer. */
 struct job {
 	LIST_ENTRY(job) link;
 	struct request *rq;
 	struct worker *worker;
+	bool started;
 	int fd, exe_fd;
 	struct stat st;
 	char path[PATH_MAX], root[32];
@@ -26,12 +30,20 @@ struct job {
 	pid_t *pids;                  /* to attach to; 0: every process that maps it */
 	size_t n_pids;
 	struct resolve_request what;  /* borrows from the job and the request */
+	/* afterwards */
+	struct resolve_answer answer;
+	struct event *step;           /* more to load or attach */
+	size_t next_resolved, next_pid, attached;
+	struct instance *current;     /* being attached; the request's */
 };
 
 static void job_free(struct job *j)
 {
 	LIST_REMOVE(j, link);
 	worker_cancel(j->worker);
+	if (j->step)
+		event_free(j->step);
+	resolve_answer_free(&j->answer);
 	if (j->fd >= 0)
 		close(j->fd);
 	if (j->exe_fd >= 0)
@@ -62,82 +74,102 @@ static int job_add_pid(struct job *j, pid_t pid)
 	return 0;
 }
 
-static void job_add_index(struct job *j, uint32_t index)
-{
-	for (uint32_t i = 0; i < j->n_index; i++)
-		if (j->index[i] == index)
-			return;
-	j->index[j->n_index++] = index;
-}
+/* ---- answer -> instances ---- */
 
-/* Attaches one instance to the job's processes. A process that has gone meanwhile is no failure. */
-static int attach_all(struct job *j, struct instance *in, struct error *err)
+static int load_next(struct job *j, struct error *err)
 {
-	int attached = 0, rc = 0;
+	int rc = instance_new(j->rq, &j->answer.resolved[j->next_resolved], j->fd, &j->current, err);
 
-	if (!instance_file_same(in, j->fd))
+	if (rc)
+		return rc;
+	if (!instance_file_same(j->current, j->fd))
 		return error_set(err, ESTALE, "%s was changed while it was being read", j->path);
-	for (size_t i = 0; i < j->n_pids; i++) {
-		rc = instance_attach(in, j->pids[i], err);
-		if (rc && rc != -ESRCH)
-			return rc;
-		attached += rc == 0;
-	}
-	return attached ? 0 : rc;
+	if (j->rq->state == REQUEST_RUNNING) /* a latecomer: the client does not know it yet */
+		request_send_probe(j->rq, j->current);
+	j->next_pid = j->attached = 0;
+	return 0;
 }
 
-static int make_instances(struct job *j, struct resolve_answer *answer, struct error *err, int64_t *probe)
+/* One load or one attach. A process that has gone meanwhile is no failure, if others are left. */
+static int do_piece(struct job *j, struct error *err)
 {
-	for (size_t i = 0; i < answer->n_resolved; i++) {
-		struct instance *in = NULL;
-		int rc = instance_new(j->rq, &answer->resolved[i], j->fd, &in, err);
+	int rc;
 
-		*probe = answer->resolved[i].probe_index;
-		if (!rc)
-			rc = attach_all(j, in, err);
-		if (rc)
-			return rc;
-		if (j->rq->state == REQUEST_RUNNING) /* a latecomer: the client does not know it yet */
-			request_send_probe(j->rq, in);
+	if (!j->current)
+		return load_next(j, err);
+	if (j->next_pid < j->n_pids && !j->current->detached) { /* detached: the guard was faster */
+		rc = instance_attach(j->current, j->pids[j->next_pid++], err);
+		j->attached += rc == 0;
+		return rc == -ESRCH ? 0 : rc;
 	}
-	return 0;
+	rc = j->attached ? 0 : error_set(err, ESRCH, "the process is gone");
+	j->current = NULL;
+	j->next_resolved++;
+	return rc;
+}
+
+static void job_done(struct job *j, const struct error *err, int64_t probe)
+{
+	struct request *rq = j->rq;
+
+	job_free(j);
+	if (err->code)
+		request_failed(rq, err, probe);
+	else
+		request_advance(rq);
+}
+
+static void on_step(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval at_once = { 0, 0 };
+	struct job *j = arg;
+	uint64_t begin = now_ns();
+	struct error err = { 0 };
+	int64_t probe = 0;
+
+	while (!err.code && j->next_resolved < j->answer.n_resolved) {
+		probe = j->answer.resolved[j->next_resolved].probe_index;
+		if (now_ns() - begin > SLICE_NS && !event_add(j->step, &at_once))
+			return;
+		if (do_piece(j, &err) && !err.code)
+			error_set(&err, ENOMEM, "out of memory");
+	}
+	job_done(j, &err, probe);
 }
 
 static void on_resolved(const char *data, size_t len, const struct error *failed, void *arg)
 {
 	struct job *j = arg;
-	struct request *rq = j->rq;
-	struct resolve_answer answer = { 0 };
 	struct error err = { 0 };
 	int64_t probe = 0;
-	int rc;
 
 	j->worker = NULL;
 	if (failed) {
 		err = *failed;
-		rc = -err.code;
 	} else {
-		rc = resolve_answer_read(data, len, &answer, NULL);
-		probe = answer.probe_index == UINT32_MAX ? -1 : (int64_t)answer.probe_index;
-		if (rc || answer.err.code) {
-			err = answer.err;
-			rc = -err.code;
-		}
+		if (resolve_answer_read(data, len, &j->answer, NULL) && !j->answer.err.code)
+			error_set(&j->answer.err, EPROTO, "the resolver's answer is malformed");
+		err = j->answer.err;
+		probe = j->answer.probe_index == UINT32_MAX ? -1 : (int64_t)j->answer.probe_index;
 	}
-	if (!rc)
-		rc = make_instances(j, &answer, &err, &probe);
-	resolve_answer_free(&answer);
-	job_free(j);
-	if (rc)
-		request_failed(rq, &err, probe);
+	if (!err.code) {
+		j->step = evtimer_new(j->rq->agent->base, on_step, j);
+		if (!j->step)
+			error_set(&err, ENOMEM, "out of memory");
+	}
+	if (err.code)
+		job_done(j, &err, probe);
 	else
-		request_advance(rq);
+		on_step(-1, 0, j);
 }
+
+/* ---- processes -> jobs ---- */
 
 static int job_start(struct job *j, struct error *err)
 {
 	struct request *rq = j->rq;
 
+	j->started = true;
 	j->what = (struct resolve_request){
 		.fd = j->fd, .exe_fd = j->exe_fd, .path = j->path, .root = j->root,
 		.probes = (const char *const *)rq->args.probes, .index = j->index, .n_index = j->n_index,
@@ -147,12 +179,21 @@ static int job_start(struct job *j, struct error *err)
 	return worker_start(rq->agent->base, &(struct worker_files){ { j->fd, j->exe_fd } }, resolve_work, &j->what, on_resolved, j, &j->worker, err);
 }
 
-static struct job *job_find(struct request *rq, uint64_t dev, uint64_t ino)
+static bool job_has_index(const struct job *j, uint32_t index)
+{
+	for (uint32_t i = 0; i < j->n_index; i++)
+		if (j->index[i] == index)
+			return true;
+	return false;
+}
+
+/* A job that can take on one more process: not asked yet, or asked about this probe and not answered. */
+static struct job *job_find(struct request *rq, uint32_t index, uint64_t dev, uint64_t ino)
 {
 	struct job *j;
 
 	LIST_FOREACH(j, &rq->jobs, link)
-		if (!j->worker && j->st.st_dev == dev && j->st.st_ino == ino)
+		if (j->st.st_dev == dev && j->st.st_ino == ino && (!j->started || (j->worker && job_has_index(j, index))))
 			return j;
 	return NULL;
 }
@@ -175,17 +216,17 @@ static struct job *job_new(struct request *rq, int fd, const char *path, struct 
 	return j;
 }
 
-/* The probe is there already for this file: attach to one more process. -> 1 if so */
+/* The probe is there already for this file, or the guard removed it: attach to one more process, or do not. -> 1 if so */
 static int attach_known(struct request *rq, uint32_t index, const struct stat *st, int fd, pid_t pid, struct error *err)
 {
 	struct instance *in;
 	int known = 0, rc = 0;
 
 	LIST_FOREACH(in, &rq->instances, link) {
-		if (in->detached || !instance_is_for(in, index, st->st_dev, st->st_ino) || !instance_file_same(in, fd))
+		if (!instance_is_for(in, index, st->st_dev, st->st_ino) || !instance_file_same(in, fd))
 			continue;
 		known = 1;
-		rc = instance_attach(in, pid, err);
+		rc = in->detached ? 0 : instance_attach(in, pid, err);
 		if (rc && rc != -ESRCH)
 			return rc;
 	}
@@ -222,7 +263,7 @@ static int cover_probe(struct request *rq, uint32_t index, const struct process 
 		close(fd);
 		return rc < 0 ? rc : 0;
 	}
-	j = job_find(rq, st.st_dev, st.st_ino);
+	j = job_find(rq, index, st.st_dev, st.st_ino);
 	if (j) {
 		close(fd);
 	} else {
@@ -232,18 +273,19 @@ static int cover_probe(struct request *rq, uint32_t index, const struct process 
 		snprintf(j->root, sizeof(j->root), "/proc/%d/root", p->pid);
 		j->exe_fd = open_module(p->pid, NULL, path, NULL);
 	}
-	job_add_index(j, index);
-	return job_add_pid(j, p->pid);
+	if (!job_has_index(j, index))
+		j->index[j->n_index++] = index;
+	return job_add_pid(j, p->pid) ? error_set(err, ENOMEM, "out of memory") : 0;
 }
 
-static int start_jobs(struct request *rq, struct error *err)
+int cover_start(struct request *rq, struct error *err)
 {
 	struct job *j, *next;
 	int rc = 0;
 
 	for (j = LIST_FIRST(&rq->jobs); !rc && j; j = next) {
 		next = LIST_NEXT(j, link);
-		if (!j->worker)
+		if (!j->started)
 			rc = job_start(j, err);
 	}
 	return rc;
@@ -261,7 +303,7 @@ int cover_process(struct request *rq, const struct process *p, struct error *err
 			continue;
 		rc = cover_probe(rq, i, p, err);
 	}
-	return rc ? rc : start_jobs(rq, err);
+	return rc;
 }
 
 int cover_path(struct request *rq, struct error *err)
@@ -280,9 +322,9 @@ int cover_path(struct request *rq, struct error *err)
 			if (!j)
 				return -ENOMEM;
 		}
-		job_add_index(j, i);
+		j->index[j->n_index++] = i;
 	}
 	if (!j)
 		return 0;
-	return job_add_pid(j, 0) ? -ENOMEM : start_jobs(rq, err);
+	return job_add_pid(j, 0) ? error_set(err, ENOMEM, "out of memory") : 0;
 }

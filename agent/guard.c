@@ -117,19 +117,29 @@ void guard_stop(struct agent *a)
 	a->stats_fd = -1;
 }
 
+bool guard_ends(struct request *rq)
+{
+	const struct instance *in, *tripped = NULL;
+
+	LIST_FOREACH(in, &rq->instances, link) {
+		if (!in->detached)
+			return false;
+		if (in->trip[0])
+			tripped = in;
+	}
+	if (!tripped || rq->state != REQUEST_RUNNING)
+		return false;
+	request_end(rq, "guard", "%s", tripped->trip);
+	return true;
+}
+
 static void on_tripped(void *arg)
 {
-	struct instance *in = arg, *other;
-	struct request *rq = in->rq;
-	bool any = false;
+	struct instance *in = arg;
 
-	rq->detaching--;
-	LIST_FOREACH(other, &rq->instances, link)
-		any |= !other->detached;
-	if (!any && rq->state == REQUEST_RUNNING)
-		request_end(rq, "guard", "%s", in->trip);
-	else
-		request_advance(rq);
+	in->rq->detaching--;
+	if (!guard_ends(in->rq))
+		request_advance(in->rq);
 }
 
 static void trip(struct agent *a, const struct process_cost *p, uint64_t window_ns)

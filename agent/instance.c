@@ -55,6 +55,7 @@ int instance_new(struct request *rq, struct resolved *r, int fd, struct instance
 		return error_set(err, ENOSPC, "the agent has no room for one more probe");
 	}
 	in->rq = rq;
+	in->detached = true; /* until there is something to detach */
 	in->resolved = *r;
 	memset(&r->layout, 0, sizeof(r->layout)); /* the layout is the instance's now */
 	in->n_unreadable = decode_unreadable(&in->resolved.layout);

@@ -318,6 +318,7 @@ void request_advance(struct request *rq)
 	rq->state = REQUEST_RUNNING;
 	log_info("request", "start", "id=%lu verb=%s uid=%u probe=\"%s\"", (unsigned long)rq->id, verb_names[rq->verb],
 		 rq->uid, rq->args.probes[0]);
+	guard_ends(rq); /* it may have been at work already while the last processes were being attached */
 }
 
 static int keep_modules(struct request *rq, struct error *err)
@@ -352,8 +353,10 @@ static int cover_target(struct request *rq, struct error *err, int64_t *probe)
 			continue;
 		allowed++;
 		rc = cover_process(rq, &all[i], err, probe);
-		if (!rc)
-			rc = watch_add(rq, &all[i]);
+		if (!rc && (rc = watch_add(rq, &all[i])) != 0)
+			error_set(err, -rc, "cannot watch process %d: %s", all[i].pid, strerror(-rc));
+		if (rc == -ESRCH && rq->args.target.kind != TARGET_PID)
+			rc = 0; /* it has just ended; there are others, or there will be */
 	}
 	free(all);
 	if (rc)
@@ -362,7 +365,7 @@ static int cover_target(struct request *rq, struct error *err, int64_t *probe)
 		return -EPERM;
 	if (!allowed && !(rq->args.target.kind == TARGET_PATH && rq->uid == 0))
 		return error_set(err, ESRCH, "no process of yours maps that file");
-	return 0;
+	return cover_start(rq, err);
 }
 
 void request_start(struct client *c, uint64_t wire_id, enum request_verb verb, const msgpack_object *args)

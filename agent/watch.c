@@ -143,6 +143,8 @@ static void look_for_newcomers(struct request *rq)
 			request_notice(rq, "failed", "process %d: %s", all[i].pid, err.text);
 	}
 	free(all);
+	if (cover_start(rq, &err))
+		request_notice(rq, "failed", "%s", err.text);
 }
 
 void watch_tick(struct request *rq)

@@ -5,10 +5,11 @@ import re
 import shutil
 import signal
 import struct
+import time
 import unittest
 
 import wire
-from harness import PLUMBD, KernelCase, Process, Target, target
+from harness import PLUMBD, UNBOUNDED, KernelCase, Process, Target, target
 
 
 class Named(KernelCase):
@@ -37,6 +38,22 @@ class Budget(Named):
         self.assertEqual(end[2], 'guard')
         self.assertIn('cost process %d ' % busy.pid, end[3])
         self.assertTrue(busy.running())
+
+
+    def test_one_probe_for_many_processes(self):
+        """A file is read and a plan loaded once, however many processes map it; each is attached and counted by itself."""
+        path, agent = self.named(), self.agent(*UNBOUNDED)
+        targets = [Target(self, path) for _ in range(12)]
+        with wire.Connection(agent.socket) as c:
+            wire_id = c.trace({'target': {'name': os.path.basename(path)}, 'probes': ['tick', 'tick(n)', 'tick(n) if n > 5']})
+            late = Target(self, path)
+            c.receive(wire.NOTICE, wire_id)
+            time.sleep(2)
+            end, frames = c.stop(wire_id)
+        self.assertEqual(len([f for f in frames + c.kept if f[0] == wire.PROBE]), 3)
+        for probe in {row[0] for row in end[4]}:
+            counted = {row[1] for row in end[4] if row[0] == probe and row[3].get('calls', 0) > 50}
+            self.assertEqual(counted, {t.pid for t in targets + [late]})
 
 
 class Clients(KernelCase):
