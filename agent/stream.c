@@ -16,6 +16,7 @@ enum {
 	POLL_QUIET_MS = 50,
 	QUIET_EVENTS = 200,      /* per poll: fewer are polled at leisure */
 	BATCH_EVENTS = 1 << 16,  /* at most, before the loop looks at its other work */
+	HELD_BYTES_MAX = 512 << 10, /* of events that come before the answer to the request; they become one frame */
 };
 
 static void send_process(struct request *rq, const struct known_process *k)
@@ -44,9 +45,20 @@ static void know_process(struct request *rq, pid_t pid)
 	if (!k)
 		return;
 	rq->last_known = (size_t)(k - rq->known);
-	if (!k->sent)
+	if (!k->sent && rq->state != REQUEST_STARTING) {
 		send_process(rq, k);
-	k->sent = true;
+		k->sent = true;
+	}
+}
+
+/* The processes whose events were held back with the first chunk. */
+static void send_held_processes(struct request *rq)
+{
+	for (size_t i = 0; i < rq->n_known; i++) {
+		if (!rq->known[i].sent)
+			send_process(rq, &rq->known[i]);
+		rq->known[i].sent = true;
+	}
 }
 
 void stream_flush(struct request *rq)
@@ -54,7 +66,11 @@ void stream_flush(struct request *rq)
 	struct client *c = rq->client;
 	struct frame f;
 
+	if (rq->state == REQUEST_STARTING) /* some places are attached, others not yet: the answer comes first */
+		return;
 	if (rq->chunk_records && c) {
+		if (!rq->sequence)
+			send_held_processes(rq);
 		frame_begin(&f, &c->out, WIRE_CHUNK, 7);
 		msgpack_pack_uint64(&f.pk, rq->wire_id);
 		msgpack_pack_uint64(&f.pk, ++rq->sequence);
@@ -81,7 +97,8 @@ static void take_event(const struct event *ev, size_t len, void *arg)
 	rq = in->rq;
 	if (rq->args.limit && rq->delivered >= rq->args.limit)
 		return;
-	if (!rq->client || client_backlog(rq->client) > CLIENT_BACKLOG_MAX) {
+	if (!rq->client || client_backlog(rq->client) > CLIENT_BACKLOG_MAX ||
+	    (rq->state == REQUEST_STARTING && rq->chunk.len > HELD_BYTES_MAX)) {
 		in->drop_client++;
 		return;
 	}
@@ -127,13 +144,23 @@ void stream_drain(struct agent *a)
 	poll_again(a, POLL_MS);
 }
 
+static bool holds_events(const struct agent *a)
+{
+	const struct request *rq;
+
+	LIST_FOREACH(rq, &a->requests, link)
+		if (rq->chunk_records)
+			return true;
+	return false;
+}
+
 static void on_poll(evutil_socket_t fd, short what, void *arg)
 {
 	struct agent *a = arg;
 	size_t n = take_batch(a);
 
 	event_del(a->ring_wake);
-	if (n) {
+	if (n || holds_events(a)) {
 		a->quiet_polls = 0;
 		poll_again(a, n < QUIET_EVENTS ? POLL_QUIET_MS : n < 10 * QUIET_EVENTS ? POLL_MS : POLL_BUSY_MS);
 	} else if (++a->quiet_polls < 2) {

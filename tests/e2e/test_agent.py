@@ -4,13 +4,14 @@ import grp
 import json
 import os
 import re
+import shutil
 import signal
 import stat
 import subprocess
 import time
 
 import wire
-from harness import PLUMB, SANITIZED, UNBOUNDED, KernelCase, Process, Target, alive, wait_for
+from harness import PLUMB, SANITIZED, UNBOUNDED, KernelCase, Process, Target, alive, target, wait_for
 
 
 def uprobes_of(pid):
@@ -55,6 +56,24 @@ class Inventory(KernelCase):
         out = agent.run('doctor').stdout
         self.assertRegex(out, r'BPF programs\s+ok')
         self.assertTrue(all(re.search(r'\b(ok|missing|limited)\b', line) for line in out.splitlines()[1:]), out)
+
+
+class Starting(KernelCase):
+    def test_calls_before_the_last_place_is_attached_are_shown(self):
+        """One process after another is attached: the first calls come before the request is answered."""
+        path = os.path.join(self.dir, 'early-birds')
+        shutil.copy(target('busy'), path)
+        agent = self.agent(*UNBOUNDED)
+        for _ in range(4):
+            Process(self, [path, '--threads', '1'])
+        probe = 'work(i) if i % 2048 == 0'
+        wait_for('process', lambda: agent.run('ps').stdout.count('early-birds') == 4)
+        tr = agent.trace('-s', 'early-birds', '--json', '--for', '1s', *[probe] * 4)
+        tr.wait()
+        total, records = tr.total(), tr.records()
+        self.assertGreater(len(records), 0)
+        self.assertEqual({r['comm'] for r in records}, {'early-birds'})
+        self.assertEqual(len(records) + total['dropped'], total['matched'])
 
 
 class Access(KernelCase):
