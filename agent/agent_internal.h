@@ -148,6 +148,8 @@ void request_drop(struct request *rq);
 struct request *request_find(struct agent *a, uint64_t id);
 struct request *request_of_client(struct client *c, uint64_t wire_id);
 void request_client_gone(struct request *rq);
+/* Its breakpoints go; its counters stay. */
+void request_process_left(struct request *rq, pid_t pid);
 void request_notice(struct request *rq, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void request_send_probe(struct request *rq, const struct instance *in);
 /* A resolve job is done or a detach has ended: go on to the next state when it was the last one. */

@@ -156,8 +156,8 @@ static void trip(struct agent *a, const struct process_cost *p, uint64_t window_
 	in->detached = true;
 	in->rq->detaching++;
 	request_notice(in->rq, "guard", "%s", in->trip);
-	if (reaper_detach(a->reaper, in->loaded, 0, on_tripped, in)) {
-		loader_detach(in->loaded, 0);
+	if (reaper_detach(a->reaper, in->loaded, true, on_tripped, in)) {
+		loader_detach(in->loaded, true);
 		on_tripped(in);
 	}
 }

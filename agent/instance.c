@@ -213,6 +213,7 @@ static void pack_row(struct instance *in, pid_t pid, const struct counts *c, boo
 		pack_histogram(c, pk);
 }
 
+/* By slot; -1: of several processes. */
 struct slot_pids { pid_t *pid; uint32_t n; };
 
 static void note_pid(pid_t pid, uint32_t slot, void *arg)
@@ -220,7 +221,7 @@ static void note_pid(pid_t pid, uint32_t slot, void *arg)
 	struct slot_pids *s = arg;
 
 	if (slot < s->n)
-		s->pid[slot] = slot == s->n - 1 && s->pid[slot] ? -1 : pid; /* the last slot may be shared: "others" */
+		s->pid[slot] = pid;
 }
 
 static uint32_t pack_by_process(struct instance *in, msgpack_packer *pk)
@@ -233,6 +234,8 @@ static uint32_t pack_by_process(struct instance *in, msgpack_packer *pk)
 	if (!s.pid)
 		return 0;
 	loader_each_process(in->loaded, note_pid, &s);
+	if (loader_shares_last(in->loaded))
+		s.pid[s.n - 1] = -1;
 	for (uint32_t slot = 0; slot < s.n; slot++) {
 		if ((slot && !s.pid[slot]) || loader_counts(in->loaded, slot, &c))
 			continue;

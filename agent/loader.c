@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "feature.h"
+#include "loader_internal.h"
 #include "multi.h"
 #include "probe.skel.h"
 
@@ -26,28 +27,7 @@
 enum {
 	TASK_STATE_BYTES = 8192,    /* task storage per thread and probe, about */
 	DEEP_ENTRIES = 4096,
-	LINKS_MAX = 4096,
 	INITIAL_PIDNS_INO = 0xEFFFFFFC, /* PROC_PID_INIT_INO */
-};
-
-struct attached {
-	pid_t pid;
-	int fd[2];                  /* multi links */
-	struct bpf_link *perf[2];
-};
-
-struct loaded {
-	struct probe_bpf *skel;     /* while loading; afterwards for perf events only, libbpf attaches those: it is 1 MB */
-	int prog_fd[2];             /* entry or session, return; -1: none */
-	int tasks_fd, slots_fd, counters_fd;
-	struct probe_shared *shared;/* the program's .bss, mapped */
-	enum attach_method method;
-	bool call;
-	uint32_t flags;             /* of the plan */
-	uint32_t slots, next_slot, cpus;
-	struct counts *per_cpu;     /* scratch for loader_counts */
-	struct attached *link;
-	size_t n_links, cap_links;
 };
 
 static const char *const method_names[] = {
@@ -253,7 +233,10 @@ static int keep_loaded(struct loaded *l)
 	if (bss == MAP_FAILED)
 		return -errno;
 	l->shared = bss;
-	if (l->method != ATTACH_PERF) {
+	if (l->method == ATTACH_PERF) {
+		l->perf[0] = l->skel->progs.plumb_entry;
+		l->perf[1] = l->skel->progs.plumb_return;
+	} else {
 		probe_bpf__destroy(l->skel);
 		l->skel = NULL;
 		malloc_trim(0);
@@ -289,7 +272,7 @@ int loader_load(const struct resolved *r, const struct rings *rings, const struc
 	l->call = r->plan.flags & PLAN_CALL;
 	l->method = best_method(opts->method, l->call);
 	l->slots = opts->slots < 2 ? 2 : opts->slots;
-	l->next_slot = 1;
+	pthread_mutex_init(&l->lock, NULL);
 	l->cpus = (uint32_t)libbpf_num_possible_cpus();
 	l->per_cpu = calloc(l->cpus, sizeof(*l->per_cpu));
 	l->skel = l->per_cpu ? probe_bpf__open() : NULL;
@@ -312,121 +295,20 @@ int loader_load(const struct resolved *r, const struct rings *rings, const struc
 	return 0;
 }
 
-/* ---- breakpoints ---- */
-
-static int attach_multi(struct loaded *l, const char *path, uint64_t offset, pid_t pid, struct attached *a)
-{
-	bool session = l->method == ATTACH_SESSION;
-	int fd;
-
-	/* Before 6.10 the filter missed threads: there the program itself tells processes apart. */
-	if (!feature_has(FEATURE_MULTI_PID))
-		pid = 0;
-	/* The return first: an entry that is seen must have its return probed. */
-	if (l->call && !session) {
-		fd = multi_link_create(l->prog_fd[1], false, true, path, &offset, NULL, 1, pid);
-		if (fd < 0)
-			return fd;
-		a->fd[1] = fd;
-	}
-	fd = multi_link_create(l->prog_fd[0], session, false, path, &offset, NULL, 1, pid);
-	if (fd < 0)
-		return fd;
-	a->fd[0] = fd;
-	return 0;
-}
-
-static int attach_perf(struct loaded *l, const char *path, uint64_t offset, pid_t pid, struct attached *a)
-{
-	LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = true);
-
-	if (l->call) {
-		a->perf[1] = bpf_program__attach_uprobe_opts(l->skel->progs.plumb_return, pid ? pid : -1, path, offset, &opts);
-		if (!a->perf[1])
-			return -errno;
-	}
-	opts.retprobe = false;
-	a->perf[0] = bpf_program__attach_uprobe_opts(l->skel->progs.plumb_entry, pid ? pid : -1, path, offset, &opts);
-	return a->perf[0] ? 0 : -errno;
-}
-
-static void attached_close(struct attached *a)
-{
-	for (int i = 0; i < 2; i++) {
-		if (a->fd[i] >= 0)
-			close(a->fd[i]);
-		bpf_link__destroy(a->perf[i]);
-	}
-}
-
-static int attach_failed(struct error *err, int rc)
-{
-	switch (-rc) {
-	case ESRCH:
-		return error_set(err, ESRCH, "the process is gone");
-	case EPERM: case EACCES:
-		return error_set(err, -rc, "the kernel does not let this user attach uprobes"), error_hint(err, "see plumb doctor");
-	case ENOTSUP: case EINVAL:
-		return error_set(err, -rc, "the kernel refused to put a breakpoint on this instruction: %s", strerror(-rc));
-	default:
-		return error_set(err, -rc, "cannot attach the uprobe: %s", strerror(-rc));
-	}
-}
-
-int loader_attach(struct loaded *l, int file_fd, uint64_t offset, pid_t pid, struct error *err)
-{
-	struct attached a = { .pid = pid, .fd = { -1, -1 } };
-	char path[32];
-	int rc;
-
-	if (l->n_links == l->cap_links) {
-		size_t cap = l->cap_links ? l->cap_links * 2 : 8;
-		struct attached *link = cap <= LINKS_MAX ? reallocarray(l->link, cap, sizeof(*link)) : NULL;
-
-		if (!link)
-			return error_set(err, ENOMEM, "a probe is attached to at most %d processes", LINKS_MAX);
-		l->link = link;
-		l->cap_links = cap;
-	}
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", file_fd);
-	rc = l->method == ATTACH_PERF ? attach_perf(l, path, offset, pid, &a) : attach_multi(l, path, offset, pid, &a);
-	if (rc) {
-		attached_close(&a);
-		return attach_failed(err, rc);
-	}
-	l->link[l->n_links++] = a;
-	__atomic_store_n(&l->shared->live, 1, __ATOMIC_RELAXED);
-	return 0;
-}
-
-void loader_detach(struct loaded *l, pid_t pid)
-{
-	size_t kept = 0;
-
-	if (!pid && l->shared)
-		__atomic_store_n(&l->shared->live, 0, __ATOMIC_RELAXED);
-	for (size_t i = 0; i < l->n_links; i++) {
-		if (pid && l->link[i].pid != pid)
-			l->link[kept++] = l->link[i];
-		else
-			attached_close(&l->link[i]);
-	}
-	l->n_links = kept;
-}
-
 void loader_free(struct loaded *l)
 {
 	if (!l)
 		return;
 	const int fds[] = { l->prog_fd[0], l->prog_fd[1], l->tasks_fd, l->slots_fd, l->counters_fd };
 
-	loader_detach(l, 0);
+	loader_detach(l, true);
 	probe_bpf__destroy(l->skel);
 	if (l->shared)
 		munmap(l->shared, sizeof(*l->shared));
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
+	pthread_mutex_destroy(&l->lock);
 	free(l->per_cpu);
 	free(l->link);
 	free(l);
@@ -452,6 +334,11 @@ int loader_add_process(struct loaded *l, pid_t pid)
 enum attach_method loader_method(const struct loaded *l)
 {
 	return l->method;
+}
+
+bool loader_shares_last(const struct loaded *l)
+{
+	return __atomic_load_n(&l->shared->next_slot, __ATOMIC_RELAXED) > l->slots;
 }
 
 uint32_t loader_slots(const struct loaded *l)

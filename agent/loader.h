@@ -42,8 +42,10 @@ int loader_load(const struct resolved *r, const struct rings *rings, const struc
 int loader_attach(struct loaded *l, int file_fd, uint64_t offset, pid_t pid, struct error *err);
 /* Gives a process a slot; events of other processes are ignored unless the plan is open. -> slot or -errno */
 int loader_add_process(struct loaded *l, pid_t pid);
-/* Removes the breakpoints of one process, or all (pid 0). May take 100 ms: not for the event loop. */
-void loader_detach(struct loaded *l, pid_t pid);
+/* The process has ended: the next loader_detach removes its breakpoints. False: it has none of its own. */
+bool loader_leave(struct loaded *l, pid_t pid);
+/* Removes the breakpoints of the processes that left, or all. Thread-safe; may take 100 ms: not for the event loop. */
+void loader_detach(struct loaded *l, bool all);
 void loader_free(struct loaded *l);
 
 enum attach_method loader_method(const struct loaded *l);
@@ -55,6 +57,8 @@ void counts_add(struct counts *to, const struct counts *from);
 /* Calls visit for each process with a slot. */
 void loader_each_process(const struct loaded *l, void (*visit)(pid_t pid, uint32_t slot, void *arg), void *arg);
 uint32_t loader_slots(const struct loaded *l);
+/* There were more processes than slots: the last slot is of several. */
+bool loader_shares_last(const struct loaded *l);
 /* What the kernel measured while BPF statistics were on. */
 int loader_run_time(const struct loaded *l, uint64_t *runs, uint64_t *ns);
 

@@ -12,7 +12,7 @@
 struct job {
 	struct job *next;
 	struct loaded *loaded;
-	pid_t pid;
+	bool all;
 	void (*done)(void *arg);
 	void *arg;
 };
@@ -65,7 +65,7 @@ static void *work(void *arg)
 		if (!job)
 			break;
 		pthread_mutex_unlock(&r->lock);
-		loader_detach(job->loaded, job->pid);
+		loader_detach(job->loaded, job->all);
 		pthread_mutex_lock(&r->lock);
 		queue_add(&r->finished, job);
 		if (write(r->wake, &one, sizeof(one)) < 0)
@@ -162,13 +162,13 @@ void reaper_free(struct reaper *r)
 	free(r);
 }
 
-int reaper_detach(struct reaper *r, struct loaded *l, pid_t pid, void (*done)(void *arg), void *arg)
+int reaper_detach(struct reaper *r, struct loaded *l, bool all, void (*done)(void *arg), void *arg)
 {
 	struct job *job = malloc(sizeof(*job));
 
 	if (!job)
 		return -ENOMEM;
-	*job = (struct job){ .loaded = l, .pid = pid, .done = done, .arg = arg };
+	*job = (struct job){ .loaded = l, .all = all, .done = done, .arg = arg };
 	pthread_mutex_lock(&r->lock);
 	queue_add(&r->todo, job);
 	pthread_cond_signal(&r->more);

@@ -15,7 +15,7 @@ struct reaper;
 int reaper_new(struct event_base *base, struct reaper **out, struct error *err);
 /* Finishes what is queued (done callbacks included), then ends the threads. */
 void reaper_free(struct reaper *r);
-/* Detaches one process (0: all) from l; then done(arg) runs in the loop. l must stay until then. */
-int reaper_detach(struct reaper *r, struct loaded *l, pid_t pid, void (*done)(void *arg), void *arg);
+/* loader_detach(l, all); then done(arg) runs in the loop. l must stay until then. */
+int reaper_detach(struct reaper *r, struct loaded *l, bool all, void (*done)(void *arg), void *arg);
 
 #endif

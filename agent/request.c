@@ -131,6 +131,20 @@ static void on_detached(void *arg)
 	request_advance(in->rq);
 }
 
+void request_process_left(struct request *rq, pid_t pid)
+{
+	struct instance *in;
+
+	if (rq->state == REQUEST_ENDING)
+		return;
+	LIST_FOREACH(in, &rq->instances, link) {
+		/* Without memory for the job they stay until the end. */
+		if (!in->detached && loader_leave(in->loaded, pid) &&
+		    !reaper_detach(rq->agent->reaper, in->loaded, false, on_detached, in))
+			rq->detaching++;
+	}
+}
+
 static void detach_all(struct request *rq)
 {
 	struct instance *in;
@@ -139,8 +153,8 @@ static void detach_all(struct request *rq)
 		if (in->detached)
 			continue;
 		in->detached = true;
-		if (reaper_detach(rq->agent->reaper, in->loaded, 0, on_detached, in))
-			loader_detach(in->loaded, 0); /* no memory for the job: better late than not at all */
+		if (reaper_detach(rq->agent->reaper, in->loaded, true, on_detached, in))
+			loader_detach(in->loaded, true); /* no memory for the job: better late than not at all */
 		else
 			rq->detaching++;
 	}

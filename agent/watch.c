@@ -68,6 +68,7 @@ static void left(struct watched *w, const char *what)
 		request_end(rq, "gone", "process %d (%s) %s", pid, comm, what);
 		return;
 	}
+	request_process_left(rq, pid);
 	request_notice(rq, "gone", "process %d (%s) %s%s", pid, comm, what,
 		       LIST_EMPTY(&rq->watched) ? "; waiting for another one" : "");
 }

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one client, one probe or one moment may take of the agent, and of its targets."""
+import json
 import os
 import re
 import shutil
@@ -54,6 +55,31 @@ class Budget(Named):
         for probe in {row[0] for row in end[4]}:
             counted = {row[1] for row in end[4] if row[0] == probe and row[3].get('calls', 0) > 50}
             self.assertEqual(counted, {t.pid for t in targets + [late]})
+
+
+    def test_more_processes_than_slots(self):
+        """What has ended makes room; the counts of those that share a slot are exact together."""
+        path, agent = self.named(), self.agent(*UNBOUNDED)
+        Target(self, path)
+        with wire.Connection(agent.socket) as c:
+            wire_id = c.trace({'target': {'name': os.path.basename(path)}, 'probes': ['tick'], 'sample': 1000000})
+            for _ in range(4):
+                some = [Target(self, path) for _ in range(12)]
+                time.sleep(2)
+                for t in some:
+                    t.signal(signal.SIGTERM)
+                    t.wait()
+            last = [Target(self, path) for _ in range(2)]
+            time.sleep(1.5)
+            before = self.stats(agent)
+            time.sleep(0.5)
+            self.assertGreater(self.stats(agent) - before, 2 * 200, [t.pid for t in last])
+            end, frames = c.stop(wire_id)
+        self.assertEqual([f for f in frames + c.kept if f[0] == wire.NOTICE and f[2] == 'failed'], [])
+        self.assertEqual([row[1] for row in end[4]].count(0), 2)  # what belongs to no process, and what to several
+
+    def stats(self, agent):
+        return json.loads(agent.run('list', '--json').lines()[0])['calls']
 
 
 class Clients(KernelCase):
