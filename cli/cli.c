@@ -2,6 +2,7 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,7 +27,7 @@ static int print(struct buf *text)
 	output_flush(&o);
 	output_free(&o);
 	buf_free(text);
-	return CLI_OK;
+	return o.failed ? CLI_REFUSED : CLI_OK;
 }
 
 static int help(void)
@@ -122,6 +123,20 @@ static int run_help(int argc, char **argv)
 	return c ? help_command(c) : usage(&err, NULL);
 }
 
+/* Else the first socket takes the place of a closed standard stream, and what is printed goes to the agent. */
+static int fill_standard_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
 int cli_run(int argc, char **argv)
 {
 	const struct command *c;
@@ -132,6 +147,8 @@ int cli_run(int argc, char **argv)
 
 	setlocale(LC_CTYPE, "");
 	signal(SIGPIPE, SIG_IGN);
+	if (fill_standard_streams() < 0)
+		return CLI_REFUSED;
 	args_init(&a);
 	if (args_parse(&a, ARGS_GLOBAL | ARGS_VERSION, true, argc, argv, &err) < 0)
 		return usage(&err, NULL);

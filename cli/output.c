@@ -67,8 +67,14 @@ static int write_all(int fd, const char *data, size_t len)
 
 void output_flush(struct output *o)
 {
-	if (o->text.len && !o->closed && write_all(o->fd, o->text.data, o->text.len) < 0)
+	int rc = o->text.len && !o->closed ? write_all(o->fd, o->text.data, o->text.len) : 0;
+
+	if (rc < 0) {
 		o->closed = true;
+		o->failed = rc != -EPIPE;   /* a reader that has seen enough is no failure */
+		if (o->failed)
+			message("cannot write the output: %s", strerror(-rc));
+	}
 	buf_clear(&o->text);
 }
 

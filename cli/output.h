@@ -16,6 +16,7 @@ struct output {
 	struct buf text;     /* append here, then output_poll */
 	bool color, terminal, utf8;
 	bool closed;         /* nobody reads any more (EPIPE): what is written goes nowhere */
+	bool failed;         /* closed because it could not be written: the disk is full */
 };
 
 void output_init(struct output *o, int fd, enum color_mode color);

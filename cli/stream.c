@@ -211,6 +211,8 @@ static int finish(struct stream *s)
 	static const char *const failures[] = { "gone", "guard", "refused", "shutdown" };
 	int code = CLI_OK;
 
+	if (s->out.failed)
+		return CLI_REFUSED;
 	if (s->out.closed)
 		return CLI_OK;   /* like any filter whose reader has seen enough */
 	if (!s->ended)

@@ -327,5 +327,5 @@ int show_rows(const struct args *a, const struct column *col, unsigned n_cols, c
 		table_text(col, n_cols, rows, &o);
 	output_flush(&o);
 	output_free(&o);
-	return CLI_OK;
+	return o.failed ? CLI_REFUSED : CLI_OK;
 }

@@ -76,6 +76,34 @@ class Starting(KernelCase):
         self.assertEqual(len(records) + total['dropped'], total['matched'])
 
 
+class Output(KernelCase):
+    def shell(self, agent, t, command):
+        p = subprocess.run(['bash', '-c', command.format(plumb='%s --socket %s' % (PLUMB, agent.socket), pid=t.pid)], timeout=60,
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return p.returncode, p.stdout, p.stderr
+
+    def test_a_full_disk(self):
+        agent, t = self.agent(*UNBOUNDED), Target(self, 'execer', target('busy'))
+        for command in ('trace -p {pid} --for 5s tick', 'stat -p {pid} --for 5s --json tick', 'ps', 'funcs -p {pid}', 'help'):
+            with self.subTest(command=command):
+                code, _, err = self.shell(agent, t, '{plumb} ' + command + ' >/dev/full')
+                self.assertEqual((code, err.count('cannot write the output: No space left on device')), (1, 1), err)
+
+    def test_a_reader_that_has_seen_enough(self):
+        agent, t = self.agent(*UNBOUNDED), Target(self, 'execer', target('busy'))
+        code, out, err = self.shell(agent, t, '{plumb} trace -p {pid} tick | head -1; exit ${{PIPESTATUS[0]}}')
+        self.assertEqual((code, out.count('\n'), err), (0, 1, ''))
+
+    def test_closed_standard_streams(self):
+        """The socket must not become standard output."""
+        agent, t = self.agent(*UNBOUNDED), Target(self, 'execer', target('busy'))
+        code, _, err = self.shell(agent, t, '{plumb} trace -p {pid} --limit 3 tick >&-')
+        self.assertEqual(code, 0, err)
+        self.assertRegex(err, r'^total calls=\d+ errors=\d+ shown=3 ')
+        code, out, _ = self.shell(agent, t, '{plumb} trace -p {pid} --limit 3 --json tick <&- 2>&-')
+        self.assertEqual((code, out.count('"ts"')), (0, 3))
+
+
 class Access(KernelCase):
     NOBODY = 65534
 
