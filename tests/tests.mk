@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-# make check   all tests: units, end to end on the real kernel, lint of what has changed
+# make check   all tests: units, end to end on the real kernel; lint of what is not committed yet
 # make asan    the same tests on a build with AddressSanitizer and UndefinedBehaviorSanitizer
 # make fuzz    every fuzz target for FUZZ_SECONDS
 # make lint    cppcheck and clang-tidy
 
-.PHONY: test-deps test-programs unit-tests
+.PHONY: test-deps test-programs unit-tests lint-changed
 
 FUZZ_SECONDS ?= 20
 
@@ -22,7 +22,7 @@ $(REDIS_SRC): tests/e2e/redis_source.sh | test-deps
 
 KERNEL_TESTS := $(if $(filter-out 0,$(PLUMB_NO_KERNEL)),,yes)
 
-check: test-deps test-programs lint $(if $(KERNEL_TESTS),$(REDIS_SRC))
+check: test-deps test-programs lint-changed $(if $(KERNEL_TESTS),$(REDIS_SRC))
 	tests/run --build $(BUILD)
 
 # The programs to probe have no sanitizers: they stand for other people's.
@@ -41,7 +41,10 @@ LINT_SRC  := $(wildcard agent/*.c cli/*.c common/*.c)
 LINT_FLAGS = $(filter-out -Werror,$(CPPFLAGS)) -std=gnu11 -Icli
 LINT_TIDY  = $(LINT_SRC:%.c=$(BUILD)/lint/%.tidy)
 
+LINT_CHANGED = $(filter $(LINT_SRC),$(shell git diff --name-only HEAD 2>/dev/null; git ls-files --others --exclude-standard 2>/dev/null))
+
 lint: test-deps $(BUILD)/lint/cppcheck $(LINT_TIDY)
+lint-changed: test-deps $(BUILD)/lint/cppcheck $(LINT_CHANGED:%.c=$(BUILD)/lint/%.tidy)
 
 $(BUILD)/lint/%.tidy: %.c .clang-tidy $(SKEL) $(wildcard agent/*.h cli/*.h common/*.h include/plumb/*.h) | test-deps
 	@mkdir -p $(@D)

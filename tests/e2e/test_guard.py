@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Probes that cost too much go by themselves, and a target that runs flat out is not harmed by probes that come and go."""
+import os
 import re
 import signal
 import time
@@ -20,7 +21,8 @@ class Guard(KernelCase):
         tr = agent.trace('-p', t.pid, *options, probe)
         attached = time.monotonic()
         self.assertEqual(tr.wait(10), 1)
-        self.assertLess(time.monotonic() - attached, 2.0 if SANITIZED else 1.2, 'seconds from attached to gone')
+        busy_with_others = max(1, os.getloadavg()[0] / os.cpu_count() - 1)
+        self.assertLess(time.monotonic() - attached, (2.0 if SANITIZED else 1.2) * busy_with_others, 'seconds from attached to gone')
         self.assertRegex(tr.stderr, r'removed: probes cost process %d [\d.]+%% of one core, the budget is [\d.]+%%'
                                     r' \(\d+ calls/s at about \d+ ns each' % t.pid)
         self.assertGreater(tr.total()['calls'], 1000)
@@ -73,6 +75,19 @@ class Guard(KernelCase):
             self.assertEqual(end[2], 'stopped')
         self.check_busy(t)
 
+    def cycle(self, c, t, together):
+        """Attaches so many probes, and detaches them as soon as all are there. -> calls"""
+        probes = ('work', 'work(i)', 'libc.so.6:free($arg0)', 'work if i == 0', 'libc.so.6:malloc($arg0) -> $ret')
+        ids = [c.request('trace', {'target': {'pid': t.pid}, 'probes': [probes[n % 5]], 'sample': 1000})
+               for n in range(c.last_id, c.last_id + together)]
+        for wire_id in ids:
+            self.assertTrue(c.receive(wire.REPLY, wire_id)[2])
+        for wire_id in ids:
+            c.request('stop', {'id': wire_id})
+        calls = sum(wire.total(c.receive(wire.END, wire_id), 'calls') for wire_id in ids)
+        c.kept = []
+        return calls
+
     def test_500_cycles(self):
         """Attach and detach, 500 times, while the target runs flat out."""
         cycles = 60 if SANITIZED or QUICK else 500
@@ -81,11 +96,8 @@ class Guard(KernelCase):
         self.arm(300)
         calls = 0
         with wire.Connection(agent.socket, timeout=30) as c:
-            for n in range(cycles):
-                probe = ('work', 'work(i)', 'work if i == 0', 'libc.so.6:free($arg0)')[n % 4]
-                wire_id = c.trace({'target': {'pid': t.pid}, 'probes': [probe], 'sample': 1000})
-                end, _ = c.stop(wire_id)
-                calls += wire.total(end, 'calls')
+            for together in [1] * (cycles // 10) + [5] * (cycles * 9 // 50):
+                calls += self.cycle(c, t, together)
                 self.assertTrue(t.running())
         self.assertGreater(calls, cycles)
         self.assertNotIn('running', agent.requests())
@@ -136,7 +148,7 @@ class Drops(KernelCase):
         began = time.monotonic()
         e = Target(self, 'execer')
         tr = agent.trace('-p', e.pid, '--json', 'tick')
-        time.sleep(12)
+        time.sleep(8)
         tr.stop()
         self.assertGreater(tr.total()['shown'], 3000)
         self.assertEqual(tr.total()['dropped'], 0)

@@ -131,10 +131,15 @@ class Connection:
             self.data += more
 
     def receive(self, kind, wire_id=None):
-        """The next frame of that type (and request); others are kept for `frames`."""
+        """The next frame of that type (and request); others are kept."""
+        def wanted(f):
+            return f[0] == kind and (wire_id is None or f[1] == wire_id)
+        for n, f in enumerate(self.kept):
+            if wanted(f):
+                return self.kept.pop(n)
         while True:
             f = self.frame()
-            if f[0] == kind and (wire_id is None or f[1] == wire_id):
+            if wanted(f):
                 return f
             self.kept.append(f)
 
