@@ -195,7 +195,7 @@ bool instance_is_for(const struct instance *in, uint32_t probe_index, uint64_t d
 bool instance_file_same(const struct instance *in, int fd);
 void instance_pack_probe(const struct instance *in, struct frame *f);
 /* STATS rows of all instances of a request: one per process, or (not detail) one per probe. */
-void rows_pack(struct request *rq, bool detail, msgpack_packer *pk);
+void rows_pack(const struct request *rq, bool detail, msgpack_packer *pk);
 void rows_totals(struct request *rq, uint64_t *calls, uint64_t *shipped);
 
 /* ---- stream.c ---- */

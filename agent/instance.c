@@ -257,7 +257,7 @@ static uint32_t pack_merged(struct instance *in, msgpack_packer *pk)
 	return 1;
 }
 
-void rows_pack(struct request *rq, bool detail, msgpack_packer *pk)
+void rows_pack(const struct request *rq, bool detail, msgpack_packer *pk)
 {
 	struct buf rows = { 0 };
 	msgpack_packer own;

@@ -90,24 +90,33 @@ void request_notice(struct request *rq, const char *code, const char *fmt, ...)
 
 /* ---- ending ---- */
 
-static void send_end(struct request *rq)
+/* What the rows of END say: as much as fits into a frame, for END itself must arrive. */
+enum end_detail { END_BY_PROCESS, END_BY_PROBE, END_BARE, END_DETAILS };
+
+static int pack_end(const struct request *rq, enum end_detail detail, struct buf *out)
 {
-	struct client *c = rq->client;
 	struct frame f;
 
-	if (!c)
+	frame_begin(&f, out, WIRE_END, 5);
+	msgpack_pack_uint64(&f.pk, rq->wire_id);
+	pack_text(&f.pk, rq->end_reason);
+	pack_text(&f.pk, rq->end_text);
+	if (detail == END_BARE)
+		msgpack_pack_array(&f.pk, 0);
+	else
+		rows_pack(rq, detail == END_BY_PROCESS, &f.pk);
+	return frame_end(&f);
+}
+
+static void send_end(struct request *rq)
+{
+	enum end_detail detail = END_BY_PROCESS;
+
+	if (!rq->client)
 		return;
-	/* Totals must arrive: if a row per process does not fit into a frame, a row per probe does. */
-	for (int detail = 1; detail >= 0; detail--) {
-		frame_begin(&f, &c->out, WIRE_END, 5);
-		msgpack_pack_uint64(&f.pk, rq->wire_id);
-		pack_text(&f.pk, rq->end_reason);
-		pack_text(&f.pk, rq->end_text);
-		rows_pack(rq, detail, &f.pk);
-		if (!frame_end(&f))
-			break;
-	}
-	client_flush(c);
+	while (detail < END_DETAILS && pack_end(rq, detail, &rq->client->out))
+		detail++;
+	client_flush(rq->client);
 }
 
 static void finish(struct request *rq)

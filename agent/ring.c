@@ -22,6 +22,7 @@ struct one_ring {
 	unsigned long *producer;       /* the kernel's page, followed by the data */
 	const uint8_t *data;
 	unsigned long pos;             /* consumer position, published in *consumer after each batch */
+	unsigned long mark;            /* producer position at rings_mark */
 };
 
 struct rings {
@@ -224,6 +225,20 @@ size_t rings_consume(struct rings *r, void (*take)(const struct event *ev, size_
 	for (unsigned i = 0; i < r->count; i++)
 		ring_publish(&r->ring[i]);
 	return n;
+}
+
+void rings_mark(struct rings *r)
+{
+	for (unsigned i = 0; i < r->count; i++)
+		r->ring[i].mark = __atomic_load_n(r->ring[i].producer, __ATOMIC_ACQUIRE);
+}
+
+bool rings_reached(const struct rings *r)
+{
+	for (unsigned i = 0; i < r->count; i++)
+		if (r->ring[i].pos < r->ring[i].mark)
+			return false;
+	return true;
 }
 
 bool rings_arm(struct rings *r)

@@ -30,6 +30,9 @@ int rings_epoll_fd(const struct rings *r);            /* readable when the kerne
 /* Events merged over all rings in the order they were finished, oldest first; stops when `max` were taken. The event is
  * valid during the call only. Returns how many there were. */
 size_t rings_consume(struct rings *r, void (*take)(const struct event *ev, size_t len, void *arg), void *arg, size_t max);
+/* rings_reached: all that was in the rings at rings_mark has been consumed. */
+void rings_mark(struct rings *r);
+bool rings_reached(const struct rings *r);
 
 /* Asks for a wake-up by the next event. Returns false if there are events already: consume instead of sleeping. */
 bool rings_arm(struct rings *r);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent_internal.h"
 #include "decode.h"
@@ -16,6 +17,8 @@ enum {
 	POLL_QUIET_MS = 50,
 	QUIET_EVENTS = 200,      /* per poll: fewer are polled at leisure */
 	BATCH_EVENTS = 1 << 16,  /* at most, before the loop looks at its other work */
+	DRAIN_NAP_US = 200,
+	DRAIN_NS = 100000000,    /* all rings, full, take less */
 	HELD_BYTES_MAX = 512 << 10, /* of events that come before the answer to the request; they become one frame */
 };
 
@@ -100,6 +103,7 @@ static void take_event(const struct event *ev, size_t len, void *arg)
 	if (!rq->client || client_backlog(rq->client) > CLIENT_BACKLOG_MAX ||
 	    (rq->state == REQUEST_STARTING && rq->chunk.len > HELD_BYTES_MAX)) {
 		in->drop_client++;
+		rq->delivered += !rq->client; /* a limit ends a kept request as well */
 		return;
 	}
 	know_process(rq, (pid_t)ev->pid);
@@ -135,10 +139,18 @@ static void poll_again(struct agent *a, unsigned ms)
 }
 
 /* Taking events withdraws the wish to be woken: the polling must start anew. */
+/*
+ * Takes what is in the rings now, not what others add meanwhile.  A record that its task, preempted, has not finished hides
+ * those behind it: worth a moment.
+ */
 void stream_drain(struct agent *a)
 {
-	while (take_batch(a) == BATCH_EVENTS)
-		;
+	uint64_t until = now_ns() + DRAIN_NS;
+
+	rings_mark(a->rings);
+	while (!rings_reached(a->rings) && now_ns() < until)
+		if (!take_batch(a))
+			usleep(DRAIN_NAP_US);
 	event_del(a->ring_wake);
 	a->quiet_polls = 0;
 	poll_again(a, POLL_MS);

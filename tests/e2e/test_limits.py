@@ -10,7 +10,7 @@ import time
 import unittest
 
 import wire
-from harness import PLUMBD, UNBOUNDED, KernelCase, Process, Target, target
+from harness import PLUMBD, UNBOUNDED, KernelCase, Process, Target, target, wait_for
 
 
 class Named(KernelCase):
@@ -106,6 +106,15 @@ class Clients(KernelCase):
         c.close()
         self.assertIn('does not read its answers', agent.stderr)
         agent.run('doctor')
+
+
+class Kept(KernelCase):
+    def test_a_limit_ends_a_request_that_nobody_looks_at(self):
+        agent, t = self.agent(), Target(self, 'execer')
+        with wire.Connection(agent.socket) as c:
+            c.trace({'target': {'pid': t.pid}, 'probes': ['tick'], 'limit': 500, 'keep': True})
+        wait_for('end', lambda: 'reason=limit' in agent.stderr)
+        self.assertNotIn('kept', agent.requests())
 
 
 class SocketPath(KernelCase):
