@@ -230,6 +230,8 @@ int process_read_at(int dir, pid_t pid, struct process *out, struct error *err)
 	}
 	if (rc == 0)
 		rc = read_exe(dir, out);
+	if (rc == -ESRCH && faccessat(dir, "stat", F_OK, 0) == 0)
+		return error_set(err, ESRCH, "%d has no program to probe: it is a kernel thread or has ended", (int)pid);
 	if (rc)
 		return read_failed(pid, rc, err);
 	read_cgroup(dir, out);

@@ -63,6 +63,8 @@ int statview_tick(struct statview *v, const struct model *m, uint64_t now_ns)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < m->n_probes; i++) {
 		model_sum(m, m->probe[i], &now);
+		if (m->probe[i]->condition) /* errors and durations are those of matching calls: so are the calls */
+			now.c.calls = now.c.matched;
 		row_tick(&v->row[i], &now);
 	}
 	v->tick_ns = now_ns > v->last_ns ? now_ns - v->last_ns : 1;
