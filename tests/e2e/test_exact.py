@@ -5,7 +5,6 @@ import truth
 from harness import UNBOUNDED, KernelCase, Target
 
 VARIANTS = ('gcc-O0', 'gcc-O2', 'gcc-O2-nopie', 'clang-O0', 'clang-O2', 'split')
-TYPED = {v: 'exact-' + v for v in VARIANTS}
 
 
 class Exact(KernelCase):
