@@ -182,6 +182,7 @@ class Series:
     def __init__(self, subject):
         self.subject = subject
         self.ns, self.cpu, self.ratio, self.note, self.why_not = [], [], [], subject.note, subject.cannot
+        self.lost = 0
 
     def add(self, ns, cpu, ratio):
         self.ns.append(ns)
@@ -195,6 +196,9 @@ class Series:
             return row
         row.update(ratio=statistics.median(self.ratio), ns=statistics.median(self.ns),
                    cpu_ns=statistics.median(self.cpu), rounds=len(self.ns), least_ns=min(self.ns), most_ns=max(self.ns))
+        row["lost"] = self.lost
+        if self.lost:
+            row["note"] = ("%s records lost over all rounds: dearer without; " % format(self.lost, ",")) + row["note"]
         if len(self.ratio) > 2:
             row["spread"] = statistics.quantiles(self.ratio, n=4)[2] - statistics.quantiles(self.ratio, n=4)[0]
         return row
@@ -216,6 +220,7 @@ def one_subject(env, target, series, floor_kind, function, base, calls):
         series.why_not = str(e)
     finally:
         series.note = subject.stop() or series.note
+        series.lost += subject.lost
     if own is target and not series.why_not:
         wait_detached(target, function, base)
     return floor
@@ -246,8 +251,9 @@ def row_of(rows, subject):
     return None
 
 
-def aim(what, figure, limit, at_least=False, reason="", unit="x"):
-    """One line of the table of aims. figure None: not measured, with the reason."""
-    met = None if figure is None else (figure >= limit if at_least else figure <= limit)
+def aim(what, figure, limit, at_least=False, reason="", unit="x", invalid=""):
+    """One line of the table of aims. figure None: not measured, with the reason. invalid: why the figure does not count."""
+    met = None if figure is None or invalid else (figure >= limit if at_least else figure <= limit)
+    reason = ("the figure does not count: " + invalid) if invalid else reason
     return {"what": what, "figure": figure, "limit": limit, "at_least": at_least, "unit": unit, "met": met,
             "reason": "" if met else reason}

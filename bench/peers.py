@@ -5,6 +5,7 @@ A subject starts, is attached to the running target, and stops. `cannot` says wh
 """
 import glob
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -24,6 +25,7 @@ class Subject:
     calls_max = 1 << 60
     rounds_max = 1 << 30
     settle_s = 0.0
+    lost = 0        # records, since start
     process = None
 
     def start(self, env, target, function):
@@ -44,10 +46,9 @@ class Cannot(Subject):
 class Plumb(Subject):
     """The product as it is used: agent, terminal, binary output thrown away. The agent's budget guard turns the kernel's
     BPF statistics on for 0.6 s after a probe came (and for 0.6 s in 15): what is measured is the time after that."""
-    settle_s = 1.0
 
-    def __init__(self, probe, *args, verb="trace", name="plumb"):
-        self.probe, self.args, self.verb, self.name = probe, args, verb, name
+    def __init__(self, probe, *args, verb="trace", name="plumb", settle_s=1.0):
+        self.probe, self.args, self.verb, self.name, self.settle_s = probe, args, verb, name, settle_s
 
     def start(self, env, target, function):
         env.start_agent()
@@ -61,7 +62,10 @@ class Plumb(Subject):
         self.err.seek(0)
         lines = self.err.read().decode(errors="replace").strip().splitlines()
         self.err.close()
-        return next((line for line in lines if line.startswith("total")), lines[-1] if lines else "")
+        total = next((line for line in lines if line.startswith("total")), None)
+        dropped = re.search(r"dropped=(\d+)", total or "")
+        self.lost = int(dropped.group(1)) if dropped else 0
+        return "" if total else lines[-1] if lines else ""
 
 
 class PlumbDirect(Subject):
@@ -79,8 +83,8 @@ class PlumbDirect(Subject):
             return None
         t = self.direct.close()
         self.process = None
-        return "%d instructions, dropped %d of %d" % (self.direct.ready["instructions"], t["dropped"],
-                                                      t["shipped"] + t["dropped"])
+        self.lost = t["dropped"]
+        return "%d instructions" % self.direct.ready["instructions"]
 
 
 class Bpftrace(Subject):
@@ -107,7 +111,7 @@ class Bpftrace(Subject):
                     lost += int(line.split()[1])
         self.out.close()
         self.lost, self.lines = lost, lines
-        return "%s events lost" % format(lost, ",") if lost else ""
+        return ""
 
 
 class PerfProbe(Subject):
