@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Events from the rings to the clients.  While there is traffic the rings are polled, the faster the fuller they are;
- * after two empty polls the agent asks the kernel for a wake-up and sleeps.
+ * Events from the rings to the clients.  While there is traffic the rings are polled, the faster the fuller they are,
+ * and a ring that fills between two polls wakes the agent; after two empty polls it asks to be woken by the next event.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -151,7 +151,7 @@ void stream_drain(struct agent *a)
 	while (!rings_reached(a->rings) && now_ns() < until)
 		if (!take_batch(a))
 			usleep(DRAIN_NAP_US);
-	event_del(a->ring_wake);
+	event_add(a->ring_wake, NULL);
 	a->quiet_polls = 0;
 	poll_again(a, POLL_MS);
 }
@@ -171,7 +171,7 @@ static void on_poll(evutil_socket_t fd, short what, void *arg)
 	struct agent *a = arg;
 	size_t n = take_batch(a);
 
-	event_del(a->ring_wake);
+	event_add(a->ring_wake, NULL);
 	if (n || holds_events(a)) {
 		a->quiet_polls = 0;
 		poll_again(a, n < QUIET_EVENTS ? POLL_QUIET_MS : n < 10 * QUIET_EVENTS ? POLL_MS : POLL_BUSY_MS);
