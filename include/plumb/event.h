@@ -80,7 +80,7 @@ enum plan_flags {
 	PLAN_SLEEPABLE = 16,  /* a page that is not in memory may be faulted in */
 	PLAN_SESSION = 32,    /* attached as a session: entry may tell the kernel to skip the return */
 	PLAN_OWNER = 64,      /* only while the process has plan.uid and no other: it may execute a set-uid program */
-	PLAN_CONDITION = 64,  /* there is an OP_REQUIRE: not every call matches */
+	PLAN_CONDITION = 128, /* there is an OP_REQUIRE: not every call matches */
 };
 
 struct plan {

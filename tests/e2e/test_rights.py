@@ -52,6 +52,13 @@ class Rights(KernelCase):
         self.assertEqual([r for r in tr.records() if r['ts'] > after], [])
         self.assertEqual(tr.total()['calls'], len(tr.records()) + tr.total()['dropped'] + tr.total()['open'])
 
+    def test_a_condition_on_a_process_of_another_user(self):
+        """Root's conditions hold for everybody's processes: a condition is no claim to own them."""
+        t = Target(self, 'execer', preexec_fn=become_nobody)
+        agent = self.agent()
+        agent.run('trace', '-p', t.pid, '--limit', 1, 'tick if n > 1')
+        agent.run('trace', '-p', t.pid, '--limit', 1, 'tick if $duration >= 0')
+
     def test_a_process_with_other_uids_than_the_effective_one(self):
         agent = self.group_agent()
         t = Target(self, 'execer', preexec_fn=lambda: os.setresuid(NOBODY, NOBODY, 0))
