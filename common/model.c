@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "text.h"
+
+enum { TEXT_MAX = 8192, ZONE_BYTES = 64 * 1024 };
+
+int model_init(struct model *m)
+{
+	memset(m, 0, sizeof(*m));
+	m->has_zone = msgpack_zone_init(&m->zone, ZONE_BYTES);
+	return m->has_zone ? 0 : -ENOMEM;
+}
+
+static void probe_free(struct probe *p)
+{
+	if (!p)
+		return;
+	for (uint32_t i = 0; i < p->n_fields; i++) {
+		free(p->field[i].name);
+		shape_free(p->field[i].shape);
+	}
+	free(p->field);
+	free(p->spec);
+	free(p->function);
+	free(p->module);
+	free(p->build_id);
+	free(p->file);
+	buf_free(&p->json);
+	free(p);
+}
+
+void model_free(struct model *m)
+{
+	for (uint32_t i = 0; i < m->n_probes; i++)
+		probe_free(m->probe[i]);
+	for (uint32_t i = 0; i < m->n_processes; i++) {
+		free(m->process[i]->comm);
+		free(m->process[i]);
+	}
+	for (uint32_t i = 0; i < m->n_rows; i++)
+		free(m->row[i]);
+	free(m->probe);
+	free(m->process);
+	free(m->row);
+	idmap_free(&m->probe_of);
+	idmap_free(&m->process_of);
+	if (m->has_zone)
+		msgpack_zone_destroy(&m->zone);
+}
+
+static int malformed(struct error *err, const char *what)
+{
+	return error_set(err, EPROTO, "the agent sent a malformed %s", what);
+}
+
+static int no_memory(struct error *err)
+{
+	return error_set(err, ENOMEM, "no memory for what the agent sends");
+}
+
+/* Text that is safe to print; "" if there is none. NULL: no memory. */
+static char *safe_text(const msgpack_object *o)
+{
+	char *raw = object_text(o, TEXT_MAX);
+	struct buf safe = { 0 };
+
+	if (raw)
+		text_escape(&safe, raw, strlen(raw), 0);
+	free(raw);
+	if (safe.failed) {
+		buf_free(&safe);
+		return NULL;
+	}
+	return safe.data ? safe.data : strdup("");
+}
+
+/* Makes room for one more pointer in an array whose size goes in powers of two. */
+static int room(void *array, uint32_t n, uint32_t max)
+{
+	void **now = *(void ***)array, **more;
+
+	if (n >= max)
+		return -ENOSPC;
+	if (n & (n - 1))
+		return 0;
+	more = realloc(now, (n ? 2 * (size_t)n : 1) * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	*(void ***)array = more;
+	return 0;
+}
+
+/* ---- probes ---- */
+
+static int unpack_field(struct field *f, const msgpack_object *o, struct error *err)
+{
+	const msgpack_object *part = o->via.array.ptr;
+	uint64_t role;
+
+	if (o->type != MSGPACK_OBJECT_ARRAY || o->via.array.size != 3 || !object_u64(&part[1], &role) || role > 1)
+		return malformed(err, "field");
+	f->at_return = role == 1;
+	f->name = safe_text(&part[0]);
+	if (!f->name)
+		return no_memory(err);
+	return shape_unpack(&part[2], &f->shape, err);
+}
+
+static int unpack_fields(struct probe *p, const msgpack_object *list, struct error *err)
+{
+	uint32_t n;
+
+	if (!list || list->type != MSGPACK_OBJECT_ARRAY || list->via.array.size > MODEL_FIELDS_MAX)
+		return malformed(err, "list of fields");
+	n = list->via.array.size;
+	p->field = calloc(n ? n : 1, sizeof(*p->field));
+	if (!p->field)
+		return no_memory(err);
+	p->n_fields = n;
+	for (uint32_t i = 0; i < n; i++) {
+		int rc = unpack_field(&p->field[i], &list->via.array.ptr[i], err);
+
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static void prepare_json(struct probe *p)
+{
+	buf_str(&p->json, "\"probe\":");
+	text_json_str(&p->json, p->spec);
+	buf_str(&p->json, ",\"function\":");
+	text_json_str(&p->json, p->function);
+	buf_str(&p->json, ",\"build_id\":");
+	text_json_str(&p->json, p->build_id);
+}
+
+static int unpack_probe(struct probe *p, const msgpack_object *map, struct error *err)
+{
+	uint64_t id = 0;
+
+	if (!object_u64(map_get(map, "probe"), &id) || id > UINT32_MAX)
+		return malformed(err, "probe");
+	p->id = (uint32_t)id;
+	p->spec = safe_text(map_get(map, "spec"));
+	p->function = safe_text(map_get(map, "function"));
+	p->module = safe_text(map_get(map, "module"));
+	p->build_id = safe_text(map_get(map, "build_id"));
+	p->file = safe_text(map_get(map, "file"));
+	if (!p->spec || !p->function || !p->module || !p->build_id || !p->file)
+		return no_memory(err);
+	object_u64(map_get(map, "line"), &p->line);
+	object_bool(map_get(map, "call"), &p->call);
+	object_bool(map_get(map, "condition"), &p->condition);
+	object_bool(map_get(map, "has_error"), &p->has_error);
+	prepare_json(p);
+	return unpack_fields(p, map_get(map, "fields"), err);
+}
+
+int model_probe(struct model *m, const struct frame_in *in, struct error *err)
+{
+	struct probe *p = calloc(1, sizeof(*p));
+	int rc;
+
+	if (!p)
+		return no_memory(err);
+	rc = in->count < 3 ? malformed(err, "probe") : unpack_probe(p, &in->items[2], err);
+	if (!rc && idmap_get(&m->probe_of, p->id))
+		rc = malformed(err, "probe: its id is taken");
+	if (!rc && room(&m->probe, m->n_probes, MODEL_PROBES_MAX) < 0)
+		rc = no_memory(err);
+	if (!rc && idmap_set(&m->probe_of, p->id, p) < 0)
+		rc = no_memory(err);
+	if (rc) {
+		probe_free(p);
+		return rc;
+	}
+	m->probe[m->n_probes++] = p;
+	return 0;
+}
+
+/* ---- processes ---- */
+
+static int learn_comm(struct model *m, uint32_t pid, const msgpack_object *comm)
+{
+	struct process *p = idmap_get(&m->process_of, pid);
+	char *text = safe_text(comm);
+
+	if (!text)
+		return -ENOMEM;
+	if (!text[0]) {   /* a name that the agent does not know takes none away */
+		free(text);
+		return 0;
+	}
+	if (p) {
+		free(p->comm);
+		p->comm = text;
+		return 0;
+	}
+	if (room(&m->process, m->n_processes, MODEL_PROCESSES_MAX) < 0) {
+		free(text);
+		return 0;   /* its records show "?" */
+	}
+	p = calloc(1, sizeof(*p));
+	if (!p || idmap_set(&m->process_of, pid, p) < 0) {
+		free(p);
+		free(text);
+		return -ENOMEM;
+	}
+	p->pid = pid;
+	p->comm = text;
+	m->process[m->n_processes++] = p;
+	return 0;
+}
+
+int model_process(struct model *m, const msgpack_object *o)
+{
+	const msgpack_object *comm = map_get(o, "comm");
+	uint64_t pid;
+
+	if (!object_u64(map_get(o, "pid"), &pid) || pid > UINT32_MAX || !comm)
+		return -EPROTO;
+	return learn_comm(m, (uint32_t)pid, comm);
+}
+
+const char *model_comm(const struct model *m, uint32_t pid)
+{
+	const struct process *p = idmap_get(&m->process_of, pid);
+
+	return p && p->comm[0] ? p->comm : "?";
+}
+
+/* ---- counters ---- */
+
+#define COUNT(key, member) { key, offsetof(struct tally, member) }
+static const struct {
+	const char *key;
+	size_t offset;
+} count_keys[] = {
+	COUNT("calls", c.calls), COUNT("returns", c.returns), COUNT("errors", c.errors), COUNT("matched", c.matched),
+	COUNT("undecided", c.undecided), COUNT("sampled", c.sampled), COUNT("shipped", c.shipped),
+	COUNT("unread_fault", unread), COUNT("unread_place", unplaced), COUNT("too_deep", c.too_deep), COUNT("unwound", c.unwound), COUNT("stray", c.stray), COUNT("drop_ring", c.dropped[DROP_RING]),
+	COUNT("drop_rate", c.dropped[DROP_RATE]), COUNT("drop_nomem", c.dropped[DROP_NOMEM]), COUNT("drop_client", drop_client),
+	COUNT("sum_ns", c.sum_ns), COUNT("max_ns", c.max_ns),
+};
+enum { N_COUNT_KEYS = sizeof(count_keys) / sizeof(count_keys[0]) };
+
+static uint64_t *tally_field(struct tally *t, int i)
+{
+	return (uint64_t *)(void *)((char *)t + count_keys[i].offset);
+}
+
+void tally_add(struct tally *to, const struct tally *more)
+{
+	uint64_t max = to->c.max_ns > more->c.max_ns ? to->c.max_ns : more->c.max_ns;
+
+	for (int i = 0; i < N_COUNT_KEYS; i++)
+		*tally_field(to, i) += *(const uint64_t *)(const void *)((const char *)more + count_keys[i].offset);
+	to->c.max_ns = max;
+	for (int i = 0; i < HIST_BUCKETS; i++)
+		to->c.hist[i] += more->c.hist[i];
+}
+
+void model_sum(const struct model *m, const struct probe *only, struct tally *out)
+{
+	memset(out, 0, sizeof(*out));
+	for (uint32_t i = 0; i < m->n_rows; i++)
+		if (m->row[i]->snapshot == m->snapshot && (!only || m->row[i]->probe == only->id))
+			tally_add(out, &m->row[i]->now);
+}
+
+static int unpack_hist(struct counts *c, const msgpack_object *list)
+{
+	const msgpack_object *at;
+
+	if (!list)
+		return 0;
+	if (list->type != MSGPACK_OBJECT_ARRAY || list->via.array.size % 2)
+		return -EPROTO;
+	at = list->via.array.ptr;
+	for (uint32_t i = 0; i < list->via.array.size; i += 2) {
+		uint64_t bucket, n;
+
+		if (!object_u64(&at[i], &bucket) || bucket >= HIST_BUCKETS || !object_u64(&at[i + 1], &n))
+			return -EPROTO;
+		c->hist[bucket] = n;
+	}
+	return 0;
+}
+
+static int unpack_tally(struct tally *t, const msgpack_object *map)
+{
+	memset(t, 0, sizeof(*t));
+	if (map->type != MSGPACK_OBJECT_MAP)
+		return -EPROTO;
+	for (int i = 0; i < N_COUNT_KEYS; i++)
+		object_u64(map_get(map, count_keys[i].key), tally_field(t, i));
+	return unpack_hist(&t->c, map_get(map, "hist"));
+}
+
+static bool row_is(const struct row *r, uint32_t probe, uint32_t pid)
+{
+	return r->probe == probe && r->pid == pid;
+}
+
+static struct row *row_add(struct model *m, uint32_t probe, uint32_t pid)
+{
+	struct row *r;
+
+	if (room(&m->row, m->n_rows, MODEL_ROWS_MAX) < 0)
+		return NULL;
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return NULL;
+	r->probe = probe;
+	r->pid = pid;
+	m->row[m->n_rows++] = r;
+	return r;
+}
+
+/* Snapshots list their rows in the same order, so the row after the last one found is tried first. */
+static struct row *find_row(struct model *m, uint32_t probe, uint32_t pid)
+{
+	for (uint32_t i = 0; i < m->n_rows; i++) {
+		uint32_t at = (m->next_row + i) % m->n_rows;
+
+		if (row_is(m->row[at], probe, pid)) {
+			m->next_row = at + 1;
+			return m->row[at];
+		}
+	}
+	return row_add(m, probe, pid);
+}
+
+/* Several rows of one snapshot may name no process (pid 0): they add up. */
+static void row_take(struct model *m, struct row *row, const struct tally *t)
+{
+	if (row->snapshot != m->snapshot)
+		memset(&row->now, 0, sizeof(row->now));
+	row->snapshot = m->snapshot;
+	tally_add(&row->now, t);
+}
+
+static int unpack_row(struct model *m, const msgpack_object *o, struct error *err)
+{
+	const msgpack_object *part = o->via.array.ptr;
+	uint64_t probe, pid;
+	struct tally t;
+	struct row *row;
+
+	if (o->type != MSGPACK_OBJECT_ARRAY || o->via.array.size < 4 || !object_u64(&part[0], &probe) || probe > UINT32_MAX ||
+	    !object_u64(&part[1], &pid) || pid > UINT32_MAX)
+		return malformed(err, "row of counters");
+	row = find_row(m, (uint32_t)probe, (uint32_t)pid);
+	if (!row || (pid && learn_comm(m, (uint32_t)pid, &part[2]) < 0))
+		return no_memory(err);
+	if (unpack_tally(&t, &part[3]) < 0)
+		return malformed(err, "row of counters");
+	row_take(m, row, &t);
+	return 0;
+}
+
+int model_stats(struct model *m, const msgpack_object *rows, struct error *err)
+{
+	if (!rows || rows->type != MSGPACK_OBJECT_ARRAY)
+		return malformed(err, "table of counters");
+	m->snapshot++;
+	for (uint32_t i = 0; i < rows->via.array.size; i++) {
+		int rc = unpack_row(m, &rows->via.array.ptr[i], err);
+
+		if (rc)
+			return rc;
+	}
+	return 0;
+}

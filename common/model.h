@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the frames of one request have told so far: probes, processes, exact counters.  Records are read against it.
+ */
+#ifndef PLUMB_MODEL_H
+#define PLUMB_MODEL_H
+
+#include "frame.h"
+#include "idmap.h"
+#include "plumb/event.h"
+#include "shape.h"
+
+enum {
+	MODEL_PROBES_MAX = 1 << 16,
+	MODEL_PROCESSES_MAX = 1 << 16,
+	MODEL_ROWS_MAX = 1 << 14,
+	MODEL_FIELDS_MAX = 256,
+};
+
+/* A captured value. Owns its parts. */
+struct field {
+	char *name;          /* safe to print */
+	bool at_return;
+	struct shape *shape;
+};
+
+/* One probed function. Owns its parts; texts are safe to print. */
+struct probe {
+	uint32_t id;
+	char *spec, *function, *module, *build_id, *file;
+	uint64_t line;
+	bool call;           /* entry and return are one call */
+	bool condition;      /* there is an `if`: calls and matches differ */
+	bool has_error;      /* there is a rule that tells failed calls */
+	struct field *field;
+	uint32_t n_fields;
+	struct buf json;     /* "probe":..,"function":..,"build_id":.. as every record repeats it */
+};
+
+struct process {
+	uint32_t pid;
+	char *comm;          /* safe to print */
+};
+
+/* The exact counters of one probe in one process, or a sum of such. */
+struct tally {
+	struct counts c;
+	uint64_t unread;     /* shown values whose memory was not there */
+	uint64_t unplaced;   /* shown values that no probe can read there: in an SSE register, optimised out */
+	uint64_t drop_client;
+};
+
+struct row {
+	uint32_t probe, pid;
+	uint32_t snapshot;   /* the one that it was last part of */
+	struct tally now;
+};
+
+/* Owns all of it. */
+struct model {
+	struct idmap probe_of, process_of;
+	struct probe **probe;
+	uint32_t n_probes;
+	struct process **process;
+	uint32_t n_processes;
+	struct row **row;
+	uint32_t n_rows, snapshot, next_row;
+	msgpack_zone zone;   /* of the record being read */
+	bool has_zone;
+};
+
+int model_init(struct model *m);
+void model_free(struct model *m);
+
+/* The frames that add to it. -EPROTO: malformed. */
+int model_probe(struct model *m, const struct frame_in *in, struct error *err);
+/* Rows are a snapshot of everything since the start; it replaces the one before. */
+int model_stats(struct model *m, const msgpack_object *rows, struct error *err);
+/* {pid, comm}, the text of a NOTICE "process". */
+int model_process(struct model *m, const msgpack_object *o);
+
+const char *model_comm(const struct model *m, uint32_t pid);  /* "?": not known */
+void tally_add(struct tally *to, const struct tally *more);
+/* The sum over the last snapshot's rows of one probe, or with NULL of all. */
+void model_sum(const struct model *m, const struct probe *only, struct tally *out);
+
+/* A record. Values are valid until the next one is read. */
+struct record {
+	const struct probe *probe;
+	uint64_t ts_ns, duration_ns;
+	uint32_t pid, tid;
+	bool returned, error;
+	const msgpack_object *value;   /* one per field of the probe */
+};
+
+/* Goes through a chunk's records; next returns 1, 0 at the end, -EPROTO. A record of a probe that is not known, or with
+ * another number of values, is malformed. */
+struct chunk {
+	const char *data;
+	size_t len;
+	uint64_t base_ns;
+	uint64_t count;      /* as the agent says */
+};
+
+int chunk_open(struct chunk *k, const struct frame_in *in, struct error *err);
+int chunk_next(struct chunk *k, struct model *m, struct record *r, struct error *err);
+
+#endif
