@@ -39,6 +39,7 @@ endif
 WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter
 CPPFLAGS += -D_GNU_SOURCE -DPLUMB_VERSION='"$(VERSION)"' -DPLUMB_SBINDIR='"$(SBINDIR)"' \
             -Iinclude -Icommon -Iagent -I$(BUILD)
+COLLECTOR_CPPFLAGS := -Icollector
 CFLAGS   ?= -O2 -g
 CFLAGS   += -std=gnu11 -fno-strict-aliasing -fstack-protector-strong $(WARN)
 ifeq ($(SANITIZE),1)
@@ -48,14 +49,17 @@ endif
 LDFLAGS  += -Wl,--as-needed -Wl,-z,relro,-z,now
 AGENT_LIBS = -lbpf -lelf -ldw -lz -liberty -lZydis -levent -lmsgpackc
 CLI_LIBS   = -lmsgpackc -ljansson -lm
+COLLECTOR_LIBS = -levent -levent_openssl -lssl -lcrypto -lsqlite3 -lmsgpackc -lz -ljansson -lm
 
 src = $(wildcard $(1)/*.c)
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
 COMMON_OBJ := $(call obj,$(call src,common))
 AGENT_OBJ  := $(call obj,$(call src,agent))
 CLI_OBJ    := $(call obj,$(call src,cli))
+COLLECTOR_OBJ := $(call obj,$(call src,collector))
 AGENT_LIB  := $(BUILD)/libagent.a
 CLI_LIB    := $(BUILD)/libcli.a
+COLLECTOR_LIB := $(BUILD)/libcollector.a
 COMMON_LIB := $(BUILD)/libcommon.a
 SKEL       := $(BUILD)/probe.skel.h
 
@@ -75,8 +79,13 @@ $(BUILD)/plumb: $(BUILD)/cli/main.o $(CLI_LIB) $(COMMON_LIB)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CLI_LIBS)
 
+$(BUILD)/plumb-collector: $(BUILD)/collector/main.o $(COLLECTOR_LIB) $(COMMON_LIB)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(COLLECTOR_LIBS)
+
 $(AGENT_LIB): $(filter-out $(BUILD)/agent/main.o,$(AGENT_OBJ))
 $(CLI_LIB): $(filter-out $(BUILD)/cli/main.o,$(CLI_OBJ))
+$(COLLECTOR_LIB): $(filter-out $(BUILD)/collector/main.o,$(COLLECTOR_OBJ))
 $(COMMON_LIB): $(COMMON_OBJ)
 %.a:
 	@rm -f $@
@@ -86,6 +95,13 @@ $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# The store's schema, as text in the program.
+$(BUILD)/schema.h: collector/schema.sql
+	@mkdir -p $(@D)
+	$(Q)sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n"/' $< > $@
+$(BUILD)/collector/%.o: CPPFLAGS += $(COLLECTOR_CPPFLAGS)
+$(BUILD)/collector/store.o: $(BUILD)/schema.h
 
 # ---- the BPF object: one source, loaded once per probe with its own plan ----
 BPF_ARCH_INCLUDE := -I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
@@ -100,6 +116,11 @@ $(BUILD)/agent/loader.o: $(SKEL)
 # ---- tests ----
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_BIN := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
+# What the collector's tests link; they are named test_collector_*.
+$(BUILD)/unit/test_collector_%: tests/unit/test_collector_%.c $(COLLECTOR_LIB) $(COMMON_LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(COLLECTOR_CPPFLAGS) -Itests/unit -DTEST_BUILD='"$(BUILD)"' $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(COLLECTOR_LIB) $(COMMON_LIB) -lcmocka $(COLLECTOR_LIBS)
 $(BUILD)/unit/%: tests/unit/%.c $(AGENT_LIB) $(CLI_LIB) $(COMMON_LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)

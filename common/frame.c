@@ -61,6 +61,7 @@ void frame_begin(struct frame *f, struct buf *out, enum wire_type type, unsigned
 {
 	f->out = out;
 	f->start = out->len;
+	f->max = type == WIRE_ENTRY ? WIRE_FRAME_MAX : WIRE_FRAME_MAX - WIRE_ENTRY_ROOM;
 	buf_add(out, "\0\0\0\0", 4);
 	pack_into(&f->pk, out);
 	msgpack_pack_array(&f->pk, n);
@@ -81,7 +82,7 @@ int frame_end(struct frame *f)
 
 	if (f->out->failed)
 		return -ENOMEM;
-	if (len - 4 > WIRE_FRAME_MAX) {
+	if (len - 4 > f->max) {
 		frame_undo(f);
 		return -EMSGSIZE;
 	}

@@ -20,13 +20,14 @@ enum { FRAME_DEPTH_MAX = 64 };
 /* A frame that is being packed: fill it through `pk`, then frame_end. */
 struct frame {
 	struct buf *out;
-	size_t start;
+	size_t start, max;
 	msgpack_packer pk;
 };
 
 /* Starts a frame of `n` array elements (the type counts as one) at the end of out. */
 void frame_begin(struct frame *f, struct buf *out, enum wire_type type, unsigned n);
-/* Writes the length. -EMSGSIZE: larger than WIRE_FRAME_MAX, nothing is left in out; -ENOMEM. */
+/* Writes the length. -EMSGSIZE: larger than WIRE_FRAME_MAX (less WIRE_ENTRY_ROOM, unless it is an ENTRY), nothing is left in
+ * out; -ENOMEM. */
 int frame_end(struct frame *f);
 
 /* Packs straight into a buffer, for values outside frames. */

@@ -34,6 +34,35 @@
  *   "doctor": {}             -> REPLY {checks: [[name, state ("ok"|"missing"|"limited"), detail, what to do], ...]}
  *   "stop": id of a request of this connection  -> its END
  *   target: {"pid": n} or {"name": text} or {"path": text}
+ *
+ * An agent and a collector.  The agent connects, and the same frames run over TCP (TLS); REQUESTs come from the collector.
+ *
+ *   HELLO    [0, version, program, host, {"agent": text, "run": n, "wall_ns": n, "next": sequence, "requests": [id, ...]}]
+ *              agent: 32 hex digits, kept with the spool. run: random, new at each start. next: sequence of the next ENTRY.
+ *              requests: ids of the collector's requests that it still serves.
+ *            [0, version, program, host, {"token": text}]     a plumb that talks to a collector
+ *   WELCOME  [1, version, program, host, {"acked": sequence, "received_ns": n, "sent_ns": n}]
+ *              acked: the last ENTRY of this agent that is stored, 0: none. The other two are the collector's wall clock.
+ *   ACK      [9, sequence]                      collector: every ENTRY up to this one is stored, for good
+ *   ENTRY    [10, sequence, frame]              agent: from its spool; frame (bin) is a msgpack array as below, no length before it
+ *   CLOCK    [11, offset ns, delay ns]          agent, after WELCOME: collector's clock minus its own, and the round trip it
+ *                                               was measured with (NTP's formula, RFC 5905 section 8)
+ *
+ *   Answers to ps, funcs, explain, list, doctor, rm go straight. What belongs to a trace or stat is spooled: REPLY, PROBE, CHUNK,
+ *   STATS, NOTICE and END as above, with the collector's request id, and
+ *   RUN      [12, run, wall-clock ns]           first of each start of the agent: ids of probes begin anew
+ *   OPENED   [13, request id, {"verb","target","probes","uid"}]   a request that the agent opened itself (kept, local); id >= WIRE_LOCAL_REQUEST
+ *   LOSS     [14, request id, records, reason]  records that were in CHUNKs but did not stay in the spool: "spool-full"
+ *
+ *   Sequences rise by one; an agent whose spool ran full leaves gaps where CHUNKs were, each told by a LOSS with a sequence of its own.
+ *   While a collector records a request, STATS come every second, of a trace too, with histograms; CHUNKs are deflated.
+ *
+ * A plumb and a collector.  As with an agent; results of several agents come merged:
+ *   PROBE, CHUNK, STATS and NOTICE have one more element at the end, the number of their source; ids of probes are the source's.
+ *   NOTICE   [7, id, "source", {"host": text, "agent": text}, source]      first of each source
+ *   NOTICE   [7, id, code, {"code","text","hint"} or text, source]         what one agent has to say; code "refused", "end", ...
+ *   END      once, when every source has ended, or the request has been stopped; its rows are empty: each source's final
+ *            counters came as a last STATS.
  */
 #ifndef PLUMB_WIRE_H
 #define PLUMB_WIRE_H
@@ -42,8 +71,14 @@ enum { WIRE_VERSION = 1, WIRE_FRAME_MAX = 1 << 20 };
 
 enum wire_type {
 	WIRE_HELLO, WIRE_WELCOME, WIRE_REQUEST, WIRE_REPLY, WIRE_PROBE, WIRE_CHUNK, WIRE_STATS, WIRE_NOTICE, WIRE_END,
+	WIRE_ACK, WIRE_ENTRY, WIRE_CLOCK, WIRE_RUN, WIRE_OPENED, WIRE_LOSS,
 	WIRE_TYPES
 };
+
+/* What an agent spools must fit into an ENTRY: all other frames stay this much below WIRE_FRAME_MAX. */
+enum { WIRE_ENTRY_ROOM = 64 };
+/* Requests that an agent opened by itself have ids from here on; the collector's are smaller. */
+#define WIRE_LOCAL_REQUEST (1ULL << 62)
 
 enum wire_codec { WIRE_CODEC_NONE, WIRE_CODEC_DEFLATE };
 
