@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "record_json.h"
 #include "text.h"
 #include "units.h"
 
@@ -61,11 +62,6 @@ static void put_process(struct render *r, const struct record *rec)
 	buf_add(out, "] ", 2);
 }
 
-static bool is_ret(const struct field *f)
-{
-	return strcmp(f->name, "$ret") == 0;
-}
-
 static void put_named(struct buf *out, const struct field *f, const msgpack_object *value)
 {
 	buf_str(out, f->name);
@@ -101,7 +97,7 @@ static void put_return(struct render *r, const struct record *rec)
 	bool others = false;
 
 	for (uint32_t i = 0; i < p->n_fields; i++) {
-		if (p->field[i].at_return && is_ret(&p->field[i])) {
+		if (p->field[i].at_return && field_is_ret(&p->field[i])) {
 			buf_add(out, " = ", 3);
 			if (rec->error)
 				paint(r->out, PAINT_RED);
@@ -111,7 +107,7 @@ static void put_return(struct render *r, const struct record *rec)
 		}
 	}
 	for (uint32_t i = 0; i < p->n_fields; i++) {
-		if (!p->field[i].at_return || is_ret(&p->field[i]))
+		if (!p->field[i].at_return || field_is_ret(&p->field[i]))
 			continue;
 		buf_str(out, others ? ", " : " {");
 		put_named(out, &p->field[i], &rec->value[i]);
@@ -141,74 +137,8 @@ void render_text(struct render *r, const struct record *rec)
 
 /* ---- JSON ---- */
 
-static void json_number(struct buf *out, const char *key, uint64_t value)
-{
-	buf_str(out, key);
-	text_u64(out, value);
-}
-
-static void json_fields(struct buf *out, const struct record *rec, bool at_return)
-{
-	bool first = true;
-
-	buf_char(out, '{');
-	for (uint32_t i = 0; i < rec->probe->n_fields; i++) {
-		const struct field *f = &rec->probe->field[i];
-
-		if (f->at_return != at_return || (at_return && is_ret(f)))
-			continue;
-		if (!first)
-			buf_char(out, ',');
-		text_json_str(out, f->name);
-		buf_char(out, ':');
-		shape_json(f->shape, &rec->value[i], out);
-		first = false;
-	}
-	buf_char(out, '}');
-}
-
-static void json_return(struct buf *out, const struct record *rec)
-{
-	const struct probe *p = rec->probe;
-	bool others = false, ret = false;
-
-	for (uint32_t i = 0; i < p->n_fields; i++) {
-		if (!p->field[i].at_return || !rec->returned)
-			continue;
-		if (!is_ret(&p->field[i])) {
-			others = true;
-		} else if (!ret) {
-			buf_str(out, ",\"ret\":");
-			shape_json(p->field[i].shape, &rec->value[i], out);
-			ret = true;
-		}
-	}
-	if (!ret)
-		buf_str(out, ",\"ret\":null");
-	if (others) {
-		buf_str(out, ",\"returns\":");
-		json_fields(out, rec, true);
-	}
-	if (rec->returned)
-		json_number(out, ",\"duration_ns\":", rec->duration_ns);
-	else
-		buf_str(out, ",\"duration_ns\":null");
-}
-
 void render_json(struct render *r, const struct record *rec)
 {
-	struct buf *out = &r->out->text;
-
-	json_number(out, "{\"ts\":", rec->ts_ns);
-	buf_add(out, r->host_json.data, r->host_json.len);
-	json_number(out, ",\"pid\":", rec->pid);
-	json_number(out, ",\"tid\":", rec->tid);
-	buf_str(out, ",\"comm\":");
-	text_json_str(out, model_comm(r->model, rec->pid));
-	buf_char(out, ',');
-	buf_add(out, rec->probe->json.data, rec->probe->json.len);
-	buf_str(out, ",\"args\":");
-	json_fields(out, rec, false);
-	json_return(out, rec);
-	buf_str(out, rec->error ? ",\"error\":true}\n" : ",\"error\":false}\n");
+	record_json(rec, &r->host_json, model_comm(r->model, rec->pid), &r->out->text);
+	buf_char(&r->out->text, '\n');
 }

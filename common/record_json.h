@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A record as one JSON object, the same from the terminal and from the collector. */
+#ifndef PLUMB_RECORD_JSON_H
+#define PLUMB_RECORD_JSON_H
+
+#include "model.h"
+
+/* The return value; what else is captured at the return stands beside it. */
+bool field_is_ret(const struct field *f);
+
+/* Appends {"ts":ns,"host":..,"pid":..,"tid":..,"comm":..,"probe":..,"function":..,"build_id":..,"args":{..},"ret":..,
+ * "duration_ns":..,"error":bool}, without a newline. host_json: ,"host":".." as it is to stand there. */
+void record_json(const struct record *rec, const struct buf *host_json, const char *comm, struct buf *out);
+
+#endif
