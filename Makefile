@@ -47,8 +47,8 @@ CFLAGS   += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-om
 LDFLAGS  += -fsanitize=address,undefined
 endif
 LDFLAGS  += -Wl,--as-needed -Wl,-z,relro,-z,now
-AGENT_LIBS = -lbpf -lelf -ldw -lz -liberty -lZydis -levent -lmsgpackc
-CLI_LIBS   = -lmsgpackc -ljansson -lm
+AGENT_LIBS = -lbpf -lelf -ldw -lz -liberty -lZydis -levent -levent_openssl -lssl -lcrypto -lmsgpackc
+CLI_LIBS   = -lmsgpackc -ljansson -lssl -lcrypto -lm
 COLLECTOR_LIBS = -levent -levent_openssl -lssl -lcrypto -lsqlite3 -lmsgpackc -lz -ljansson -lm
 
 src = $(wildcard $(1)/*.c)
