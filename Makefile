@@ -48,7 +48,7 @@ LDFLAGS  += -fsanitize=address,undefined
 endif
 LDFLAGS  += -Wl,--as-needed -Wl,-z,relro,-z,now
 AGENT_LIBS = -lbpf -lelf -ldw -lz -liberty -lZydis -levent -levent_openssl -lssl -lcrypto -lmsgpackc
-CLI_LIBS   = -lmsgpackc -ljansson -lssl -lcrypto -lm
+CLI_LIBS   = -lmsgpackc -lssl -lcrypto -lz -ljansson -lm
 COLLECTOR_LIBS = -levent -levent_openssl -lssl -lcrypto -lsqlite3 -lmsgpackc -lz -ljansson -lm
 
 src = $(wildcard $(1)/*.c)

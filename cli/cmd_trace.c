@@ -30,7 +30,7 @@ static int show_chunk(struct stream *s, const struct frame_in *in, struct error 
 	void (*show)(struct render *, const struct record *) = s->args->json ? render_json : render_text;
 	struct record rec;
 	struct chunk k;
-	int rc = chunk_open(&k, in, err);
+	int rc = chunk_open(&k, &s->model, in, err);
 
 	while (!rc && (rc = chunk_next(&k, &s->model, &rec, err)) > 0) {
 		show(s->view, &rec);
@@ -48,7 +48,7 @@ static int pass_on(struct stream *s, const struct frame_in *in, const char *raw,
 	int rc;
 
 	if (in->type == WIRE_CHUNK) {
-		rc = chunk_open(&k, in, err);
+		rc = chunk_open(&k, &s->model, in, err);
 		if (rc)
 			return rc;
 		s->shown += k.count;

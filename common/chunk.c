@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "inflate.h"
 #include "model.h"
 
 static int malformed(struct error *err, const char *why)
@@ -10,7 +11,19 @@ static int malformed(struct error *err, const char *why)
 	return error_set(err, EPROTO, "the agent sent malformed records: %s", why);
 }
 
-int chunk_open(struct chunk *k, const struct frame_in *in, struct error *err)
+static int inflate_records(struct chunk *k, struct model *m, struct error *err)
+{
+	int rc;
+
+	if (!m->inflater)
+		m->inflater = inflater_new();
+	rc = m->inflater ? inflater_run(m->inflater, k->data, k->len, CHUNK_RAW_MAX, &k->data, &k->len) : -ENOMEM;
+	if (rc == -ENOMEM)
+		return error_set(err, ENOMEM, "no memory for a chunk");
+	return rc ? malformed(err, rc == -EMSGSIZE ? "a chunk that is too large" : "a chunk that cannot be inflated") : 0;
+}
+
+int chunk_open(struct chunk *k, struct model *m, const struct frame_in *in, struct error *err)
 {
 	const msgpack_object *o = in->items;
 	uint64_t codec;
@@ -19,11 +32,11 @@ int chunk_open(struct chunk *k, const struct frame_in *in, struct error *err)
 	if (in->count < 7 || !object_u64(&o[3], &k->base_ns) || !object_u64(&o[4], &k->count) || !object_u64(&o[5], &codec) ||
 	    o[6].type != MSGPACK_OBJECT_BIN)
 		return malformed(err, "a chunk's head");
-	if (codec != WIRE_CODEC_NONE)
-		return malformed(err, "packed in a way that plumb does not read");
 	k->data = o[6].via.bin.ptr;
 	k->len = o[6].via.bin.size;
-	return 0;
+	if (codec == WIRE_CODEC_DEFLATE)
+		return inflate_records(k, m, err);
+	return codec == WIRE_CODEC_NONE ? 0 : malformed(err, "packed in a way that plumb does not read");
 }
 
 /* [probe, delta, pid, tid, flags, duration, values...] */

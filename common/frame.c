@@ -358,6 +358,22 @@ static int frame_open(struct frame_in *in)
 	return 0;
 }
 
+int frame_read(const void *data, size_t len, struct frame_in *in, struct error *err)
+{
+	int rc;
+
+	memset(in, 0, sizeof(*in));
+	rc = unpack_body(data, len, in);
+	if (!rc)
+		rc = frame_open(in);
+	if (!rc)
+		return 0;
+	frame_in_free(in);
+	if (rc == -ENOMEM)
+		return error_set(err, ENOMEM, "no memory for a frame of %zu bytes", len);
+	return error_set(err, EPROTO, "the peer sent a frame that is not [type, ...] in msgpack");
+}
+
 int frame_take(const void *data, size_t len, struct frame_in *in, struct error *err)
 {
 	const uint8_t *body = (const uint8_t *)data + 4;
@@ -373,15 +389,8 @@ int frame_take(const void *data, size_t len, struct frame_in *in, struct error *
 		return error_set(err, EPROTO, "the peer sent a frame of %u bytes (allowed: 1 to %d)", be, WIRE_FRAME_MAX);
 	if (len - 4 < be)
 		return 0;
-	rc = unpack_body(body, be, in);
-	if (!rc)
-		rc = frame_open(in);
-	if (!rc)
-		return (int)be + 4;
-	frame_in_free(in);
-	if (rc == -ENOMEM)
-		return error_set(err, ENOMEM, "no memory for a frame of %u bytes", be);
-	return error_set(err, EPROTO, "the peer sent a frame that is not [type, ...] in msgpack");
+	rc = frame_read(body, be, in, err);
+	return rc ? rc : (int)be + 4;
 }
 
 void frame_in_free(struct frame_in *in)

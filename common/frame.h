@@ -55,6 +55,8 @@ struct frame_in {
 /* Takes one frame from data[0..len). Returns bytes used, 0: not complete yet, -EPROTO with err: close the stream.
  * On > 0 the caller ends with frame_in_free. */
 int frame_take(const void *data, size_t len, struct frame_in *in, struct error *err);
+/* Reads the array of a frame that was kept without its length. 0, -EPROTO, -ENOMEM; on 0 the caller ends with frame_in_free. */
+int frame_read(const void *data, size_t len, struct frame_in *in, struct error *err);
 void frame_in_free(struct frame_in *in);
 
 /* Reading values from hostile objects: return false if the type does not fit; map_get returns NULL if there is no such key. */

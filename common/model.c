@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "inflate.h"
 #include "text.h"
 
 enum { TEXT_MAX = 8192, ZONE_BYTES = 64 * 1024 };
@@ -49,6 +50,7 @@ void model_free(struct model *m)
 	free(m->row);
 	idmap_free(&m->probe_of);
 	idmap_free(&m->process_of);
+	inflater_free(m->inflater);
 	if (m->has_zone)
 		msgpack_zone_destroy(&m->zone);
 }

@@ -65,6 +65,7 @@ struct model {
 	uint32_t n_processes;
 	struct row **row;
 	uint32_t n_rows, snapshot, next_row;
+	struct inflater *inflater; /* of the chunk being read, if it is deflated */
 	msgpack_zone zone;   /* of the record being read */
 	bool has_zone;
 };
@@ -93,7 +94,9 @@ struct record {
 	const msgpack_object *value;   /* one per field of the probe */
 };
 
-/* Goes through a chunk's records; next returns 1, 0 at the end, -EPROTO. A record of a probe that is not known, or with
+enum { CHUNK_RAW_MAX = 4 << 20 };  /* bytes of records in a deflated chunk */
+
+/* Goes through a chunk's records, one chunk of a model at a time; next returns 1, 0 at the end, -EPROTO. A record of a probe that is not known, or with
  * another number of values, is malformed. */
 struct chunk {
 	const char *data;
@@ -102,7 +105,7 @@ struct chunk {
 	uint64_t count;      /* as the agent says */
 };
 
-int chunk_open(struct chunk *k, const struct frame_in *in, struct error *err);
+int chunk_open(struct chunk *k, struct model *m, const struct frame_in *in, struct error *err);
 int chunk_next(struct chunk *k, struct model *m, struct record *r, struct error *err);
 
 #endif

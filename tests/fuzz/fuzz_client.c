@@ -2,7 +2,7 @@
 /*
  * Any bytes as the frames that an agent sends to plumb: the model takes them in, records are printed both ways, totals
  * and tables are made.  Nothing that could act on a terminal may come out.
- * fuzz-sources: common/record_json.c common/model.c common/chunk.c common/idmap.c cli/render.c cli/totals.c cli/statview.c cli/table.c cli/output.c cli/units.c common/hist.c common/caret.c common/shape.c common/shape_print.c common/shape_json.c common/frame.c common/text.c common/buf.c common/error.c -lm
+ * fuzz-sources: common/record_json.c common/inflate.c common/model.c common/chunk.c common/idmap.c cli/render.c cli/totals.c cli/statview.c cli/table.c cli/output.c cli/units.c common/hist.c common/caret.c common/shape.c common/shape_print.c common/shape_json.c common/frame.c common/text.c common/buf.c common/error.c -lz -lm
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -31,7 +31,7 @@ static void take_chunk(struct render *r, struct model *m, const struct frame_in 
 	struct record rec;
 	struct chunk k;
 
-	if (chunk_open(&k, in, err))
+	if (chunk_open(&k, m, in, err))
 		return;
 	while (chunk_next(&k, m, &rec, err) > 0) {
 		render_text(r, &rec);

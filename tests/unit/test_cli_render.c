@@ -85,7 +85,7 @@ static int render_all(struct fixture *f, const struct buf *records, void (*show)
 
 	pack_chunk_frame(&b, BASE_NS, 1, records);
 	assert_true(frame_take(b.data, b.len, &in, NULL) > 0);
-	rc = chunk_open(&k, &in, err);
+	rc = chunk_open(&k, &f->m, &in, err);
 	while (!rc && (rc = chunk_next(&k, &f->m, &rec, err)) > 0) {
 		show(&f->r, &rec);
 		rc = 0;

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "inflate.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <zlib.h>
+
+#include "buf.h"
+
+enum { FIRST_BYTES = 64 << 10 };
+
+struct inflater {
+	z_stream z;
+	struct buf out;
+};
+
+struct inflater *inflater_new(void)
+{
+	struct inflater *i = calloc(1, sizeof(*i));
+
+	if (i && inflateInit(&i->z) != Z_OK) {
+		free(i);
+		return NULL;
+	}
+	return i;
+}
+
+void inflater_free(struct inflater *i)
+{
+	if (!i)
+		return;
+	inflateEnd(&i->z);
+	buf_free(&i->out);
+	free(i);
+}
+
+/* Room for the next piece: what there is, else as much again. 0: there may be no more. */
+static size_t make_room(struct inflater *i, size_t max)
+{
+	size_t want = i->out.len ? i->out.len : FIRST_BYTES, left = max + 1 - i->out.len;
+	size_t room = want < left ? want : left;
+
+	return room && buf_reserve(&i->out, room) ? room : 0;
+}
+
+int inflater_run(struct inflater *i, const void *data, size_t len, size_t max, const char **out, size_t *out_len)
+{
+	int rc = Z_OK;
+
+	buf_clear(&i->out);
+	if (inflateReset(&i->z) != Z_OK || len > (uInt)-1)
+		return -EPROTO;
+	i->z.next_in = (Bytef *)data;
+	i->z.avail_in = (uInt)len;
+	while (rc == Z_OK) {
+		size_t room = make_room(i, max);
+
+		if (!room)
+			return i->out.failed ? -ENOMEM : -EMSGSIZE;
+		i->z.next_out = (Bytef *)i->out.data + i->out.len;
+		i->z.avail_out = (uInt)room;
+		rc = inflate(&i->z, Z_NO_FLUSH);
+		i->out.len += room - i->z.avail_out;
+	}
+	if (i->out.len > max)
+		return -EMSGSIZE;
+	if (rc != Z_STREAM_END || i->z.avail_in)
+		return rc == Z_MEM_ERROR ? -ENOMEM : -EPROTO;
+	*out = buf_text(&i->out);
+	*out_len = i->out.len;
+	return 0;
+}
