@@ -54,7 +54,7 @@ static void put_process(struct render *r, const struct record *rec)
 	struct buf *out = &r->out->text;
 
 	buf_char(out, ' ');
-	buf_str(out, model_comm(r->model, rec->pid));
+	buf_str(out, source_comm(rec->source, rec->pid));
 	buf_char(out, '[');
 	text_u64(out, rec->pid);
 	buf_char(out, '/');
@@ -139,6 +139,6 @@ void render_text(struct render *r, const struct record *rec)
 
 void render_json(struct render *r, const struct record *rec)
 {
-	record_json(rec, &r->host_json, model_comm(r->model, rec->pid), &r->out->text);
+	record_json(rec, &r->host_json, source_comm(rec->source, rec->pid), &r->out->text);
 	buf_char(&r->out->text, '\n');
 }

@@ -44,7 +44,7 @@ static int on_notice(struct stream *s, const struct frame_in *in)
 	if (in->count < 4)
 		return 0;
 	if (in->items[3].type == MSGPACK_OBJECT_MAP)   /* "process": who a pid is, nothing to say */
-		return model_process(&s->model, &in->items[3]) == -ENOMEM ? -ENOMEM : 0;
+		return model_notice(&s->model, in) == -ENOMEM ? -ENOMEM : 0;
 	take_text(text, sizeof(text), &in->items[3]);
 	output_flush(&s->out);
 	message("%s", text);
@@ -59,7 +59,7 @@ static int on_end(struct stream *s, const struct frame_in *in, struct error *err
 	s->ended = true;
 	take_text(s->reason, sizeof(s->reason), &in->items[2]);
 	take_text(s->text, sizeof(s->text), &in->items[3]);
-	return model_stats(&s->model, &in->items[4], err);
+	return model_stats(&s->model, in, err);
 }
 
 static int on_frame(struct stream *s, const struct frame_in *in, const char *raw, size_t raw_len, struct error *err)
@@ -74,7 +74,7 @@ static int on_frame(struct stream *s, const struct frame_in *in, const char *raw
 		rc = model_probe(&s->model, in, err);
 		break;
 	case WIRE_STATS:
-		rc = in->count < 4 ? error_set(err, EPROTO, "the agent sent malformed counters") : model_stats(&s->model, &in->items[3], err);
+		rc = model_stats(&s->model, in, err);
 		break;
 	case WIRE_NOTICE:
 		rc = on_notice(s, in) ? error_set(err, ENOMEM, "no memory for what the agent sends") : 0;

@@ -23,15 +23,20 @@ static int inflate_records(struct chunk *k, struct model *m, struct error *err)
 	return rc ? malformed(err, rc == -EMSGSIZE ? "a chunk that is too large" : "a chunk that cannot be inflated") : 0;
 }
 
+enum { CHUNK_ELEMENTS = 7 };
+
 int chunk_open(struct chunk *k, struct model *m, const struct frame_in *in, struct error *err)
 {
 	const msgpack_object *o = in->items;
 	uint64_t codec;
 
 	memset(k, 0, sizeof(*k));
-	if (in->count < 7 || !object_u64(&o[3], &k->base_ns) || !object_u64(&o[4], &k->count) || !object_u64(&o[5], &codec) ||
+	if (in->count < CHUNK_ELEMENTS || !object_u64(&o[3], &k->base_ns) || !object_u64(&o[4], &k->count) || !object_u64(&o[5], &codec) ||
 	    o[6].type != MSGPACK_OBJECT_BIN)
 		return malformed(err, "a chunk's head");
+	k->source = model_source(m, in, CHUNK_ELEMENTS);
+	if (!k->source)
+		return malformed(err, "a chunk of no source");
 	k->data = o[6].via.bin.ptr;
 	k->len = o[6].via.bin.size;
 	if (codec == WIRE_CODEC_DEFLATE)
@@ -42,7 +47,7 @@ int chunk_open(struct chunk *k, struct model *m, const struct frame_in *in, stru
 /* [probe, delta, pid, tid, flags, duration, values...] */
 enum { AT_PROBE, AT_DELTA, AT_PID, AT_TID, AT_FLAGS, AT_DURATION, AT_VALUES };
 
-static int read_head(const msgpack_object_array *a, const struct model *m, uint64_t base_ns, struct record *r)
+static int read_head(const msgpack_object_array *a, const struct chunk *k, struct record *r)
 {
 	uint64_t head[AT_VALUES];
 
@@ -57,10 +62,11 @@ static int read_head(const msgpack_object_array *a, const struct model *m, uint6
 		return -EPROTO;
 	if (head[AT_PROBE] > UINT32_MAX || head[AT_PID] > UINT32_MAX || head[AT_TID] > UINT32_MAX)
 		return -EPROTO;
-	r->probe = idmap_get(&m->probe_of, (uint32_t)head[AT_PROBE]);
+	r->probe = idmap_get(&k->source->probe_of, (uint32_t)head[AT_PROBE]);
 	if (!r->probe || a->size != AT_VALUES + r->probe->n_fields)
 		return -EPROTO;
-	r->ts_ns = base_ns + (uint64_t)delta;   /* a call that began before the chunk has a negative delta */
+	r->source = k->source;
+	r->ts_ns = k->base_ns + (uint64_t)delta;   /* a call that began before the chunk has a negative delta */
 	r->pid = (uint32_t)head[AT_PID];
 	r->tid = (uint32_t)head[AT_TID];
 	r->returned = head[AT_FLAGS] & EVENT_RETURN;
@@ -83,7 +89,7 @@ int chunk_next(struct chunk *k, struct model *m, struct record *r, struct error 
 		return error_set(err, ENOMEM, "no memory for a record");
 	if (n <= 0 || o.type != MSGPACK_OBJECT_ARRAY)
 		return malformed(err, n == 0 ? "the last one is cut" : "not a record");
-	if (read_head(&o.via.array, m, k->base_ns, r) < 0)
+	if (read_head(&o.via.array, k, r) < 0)
 		return malformed(err, "one does not fit its probe");
 	k->data += n;
 	k->len -= (size_t)n;

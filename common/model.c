@@ -35,21 +35,31 @@ static void probe_free(struct probe *p)
 	free(p);
 }
 
+static void source_free(struct source *s)
+{
+	for (uint32_t i = 0; i < s->n_processes; i++) {
+		free(s->process[i]->comm);
+		free(s->process[i]);
+	}
+	for (uint32_t i = 0; i < s->n_rows; i++)
+		free(s->row[i]);
+	free(s->process);
+	free(s->row);
+	idmap_free(&s->probe_of);
+	idmap_free(&s->process_of);
+	free(s->host);
+	free(s);
+}
+
 void model_free(struct model *m)
 {
 	for (uint32_t i = 0; i < m->n_probes; i++)
 		probe_free(m->probe[i]);
-	for (uint32_t i = 0; i < m->n_processes; i++) {
-		free(m->process[i]->comm);
-		free(m->process[i]);
-	}
-	for (uint32_t i = 0; i < m->n_rows; i++)
-		free(m->row[i]);
+	for (uint32_t i = 0; i < m->n_sources; i++)
+		source_free(m->source[i]);
 	free(m->probe);
-	free(m->process);
-	free(m->row);
-	idmap_free(&m->probe_of);
-	idmap_free(&m->process_of);
+	free(m->source);
+	idmap_free(&m->source_of);
 	inflater_free(m->inflater);
 	if (m->has_zone)
 		msgpack_zone_destroy(&m->zone);
@@ -95,6 +105,40 @@ static int room(void *array, uint32_t n, uint32_t max)
 		return -ENOMEM;
 	*(void ***)array = more;
 	return 0;
+}
+
+/* ---- sources ---- */
+
+static struct source *source_add(struct model *m, uint32_t number)
+{
+	struct source *s;
+
+	if (room(&m->source, m->n_sources, MODEL_SOURCES_MAX) < 0)
+		return NULL;
+	s = calloc(1, sizeof(*s));
+	if (!s || idmap_set(&m->source_of, number, s) < 0) {
+		free(s);
+		return NULL;
+	}
+	s->number = number;
+	m->source[m->n_sources++] = s;
+	return s;
+}
+
+struct source *model_source(struct model *m, const struct frame_in *in, uint32_t n)
+{
+	uint64_t number = 0;
+	struct source *s;
+
+	if (in->count > n && (!object_u64(&in->items[n], &number) || number > UINT32_MAX))
+		return NULL;
+	s = idmap_get(&m->source_of, (uint32_t)number);
+	return s ? s : source_add(m, (uint32_t)number);
+}
+
+static int no_source(struct error *err)
+{
+	return error_set(err, EPROTO, "frames come from too many sources, or from none");
 }
 
 /* ---- probes ---- */
@@ -165,33 +209,44 @@ static int unpack_probe(struct probe *p, const msgpack_object *map, struct error
 	return unpack_fields(p, map_get(map, "fields"), err);
 }
 
-int model_probe(struct model *m, const struct frame_in *in, struct error *err)
-{
-	struct probe *p = calloc(1, sizeof(*p));
-	int rc;
+enum { PROBE_ELEMENTS = 3 };
 
-	if (!p)
+/* Into the source's map and the model's list. */
+static int probe_add(struct model *m, struct source *s, struct probe *p, struct error *err)
+{
+	if (idmap_get(&s->probe_of, p->id))
+		return malformed(err, "probe: its id is taken");
+	if (room(&m->probe, m->n_probes, MODEL_PROBES_MAX) < 0 || idmap_set(&s->probe_of, p->id, p) < 0)
 		return no_memory(err);
-	rc = in->count < 3 ? malformed(err, "probe") : unpack_probe(p, &in->items[2], err);
-	if (!rc && idmap_get(&m->probe_of, p->id))
-		rc = malformed(err, "probe: its id is taken");
-	if (!rc && room(&m->probe, m->n_probes, MODEL_PROBES_MAX) < 0)
-		rc = no_memory(err);
-	if (!rc && idmap_set(&m->probe_of, p->id, p) < 0)
-		rc = no_memory(err);
-	if (rc) {
-		probe_free(p);
-		return rc;
-	}
+	p->source = s;
 	m->probe[m->n_probes++] = p;
 	return 0;
 }
 
+int model_probe(struct model *m, const struct frame_in *in, struct error *err)
+{
+	struct source *s = model_source(m, in, PROBE_ELEMENTS);
+	struct probe *p;
+	int rc;
+
+	if (!s)
+		return no_source(err);
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return no_memory(err);
+	rc = in->count < PROBE_ELEMENTS ? malformed(err, "probe") : unpack_probe(p, &in->items[2], err);
+	if (!rc)
+		rc = probe_add(m, s, p, err);
+	if (rc)
+		probe_free(p);
+	return rc;
+}
+
 /* ---- processes ---- */
 
-static int learn_comm(struct model *m, uint32_t pid, const msgpack_object *comm)
+static int learn_comm(struct model *m, struct source *s, uint32_t pid, const msgpack_object *comm)
 {
-	struct process *p = idmap_get(&m->process_of, pid);
+	struct process *p = idmap_get(&s->process_of, pid);
 	char *text = safe_text(comm);
 
 	if (!text)
@@ -205,35 +260,68 @@ static int learn_comm(struct model *m, uint32_t pid, const msgpack_object *comm)
 		p->comm = text;
 		return 0;
 	}
-	if (room(&m->process, m->n_processes, MODEL_PROCESSES_MAX) < 0) {
+	if (m->n_processes >= MODEL_PROCESSES_MAX || room(&s->process, s->n_processes, MODEL_PROCESSES_MAX) < 0) {
 		free(text);
 		return 0;   /* its records show "?" */
 	}
 	p = calloc(1, sizeof(*p));
-	if (!p || idmap_set(&m->process_of, pid, p) < 0) {
+	if (!p || idmap_set(&s->process_of, pid, p) < 0) {
 		free(p);
 		free(text);
 		return -ENOMEM;
 	}
 	p->pid = pid;
 	p->comm = text;
-	m->process[m->n_processes++] = p;
+	s->process[s->n_processes++] = p;
+	m->n_processes++;
 	return 0;
 }
 
-int model_process(struct model *m, const msgpack_object *o)
+static int learn_process(struct model *m, struct source *s, const msgpack_object *o)
 {
 	const msgpack_object *comm = map_get(o, "comm");
 	uint64_t pid;
 
 	if (!object_u64(map_get(o, "pid"), &pid) || pid > UINT32_MAX || !comm)
 		return -EPROTO;
-	return learn_comm(m, (uint32_t)pid, comm);
+	return learn_comm(m, s, (uint32_t)pid, comm);
 }
 
-const char *model_comm(const struct model *m, uint32_t pid)
+static int learn_host(struct source *s, const msgpack_object *o)
 {
-	const struct process *p = idmap_get(&m->process_of, pid);
+	char *host = safe_text(map_get(o, "host"));
+
+	if (!host)
+		return -ENOMEM;
+	free(s->host);
+	s->host = host;
+	return 0;
+}
+
+static bool text_is(const msgpack_object *o, const char *text)
+{
+	return o->type == MSGPACK_OBJECT_STR && o->via.str.size == strlen(text) && memcmp(o->via.str.ptr, text, o->via.str.size) == 0;
+}
+
+enum { NOTICE_ELEMENTS = 4 };
+
+int model_notice(struct model *m, const struct frame_in *in)
+{
+	struct source *s;
+
+	if (in->count < NOTICE_ELEMENTS || in->items[3].type != MSGPACK_OBJECT_MAP)
+		return 0;
+	s = model_source(m, in, NOTICE_ELEMENTS);
+	if (!s)
+		return -EPROTO;
+	if (text_is(&in->items[2], "process"))
+		return learn_process(m, s, &in->items[3]);
+	return text_is(&in->items[2], "source") ? learn_host(s, &in->items[3]) : 0;
+}
+
+const char *source_comm(const struct source *s, uint32_t pid)
+{
+	const struct process *p = s ? idmap_get(&s->process_of, pid) : NULL;
 
 	return p && p->comm[0] ? p->comm : "?";
 }
@@ -269,12 +357,19 @@ void tally_add(struct tally *to, const struct tally *more)
 		to->c.hist[i] += more->c.hist[i];
 }
 
+static void source_sum(const struct source *s, const struct probe *only, struct tally *out)
+{
+	for (uint32_t i = 0; i < s->n_rows; i++)
+		if (s->row[i]->snapshot == s->snapshot && (!only || s->row[i]->probe == only->id))
+			tally_add(out, &s->row[i]->now);
+}
+
 void model_sum(const struct model *m, const struct probe *only, struct tally *out)
 {
 	memset(out, 0, sizeof(*out));
-	for (uint32_t i = 0; i < m->n_rows; i++)
-		if (m->row[i]->snapshot == m->snapshot && (!only || m->row[i]->probe == only->id))
-			tally_add(out, &m->row[i]->now);
+	for (uint32_t i = 0; i < m->n_sources; i++)
+		if (!only || only->source == m->source[i])
+			source_sum(m->source[i], only, out);
 }
 
 static int unpack_hist(struct counts *c, const msgpack_object *list)
@@ -311,45 +406,46 @@ static bool row_is(const struct row *r, uint32_t probe, uint32_t pid)
 	return r->probe == probe && r->pid == pid;
 }
 
-static struct row *row_add(struct model *m, uint32_t probe, uint32_t pid)
+static struct row *row_add(struct model *m, struct source *s, uint32_t probe, uint32_t pid)
 {
 	struct row *r;
 
-	if (room(&m->row, m->n_rows, MODEL_ROWS_MAX) < 0)
+	if (m->n_rows >= MODEL_ROWS_MAX || room(&s->row, s->n_rows, MODEL_ROWS_MAX) < 0)
 		return NULL;
 	r = calloc(1, sizeof(*r));
 	if (!r)
 		return NULL;
 	r->probe = probe;
 	r->pid = pid;
-	m->row[m->n_rows++] = r;
+	s->row[s->n_rows++] = r;
+	m->n_rows++;
 	return r;
 }
 
 /* Snapshots list their rows in the same order, so the row after the last one found is tried first. */
-static struct row *find_row(struct model *m, uint32_t probe, uint32_t pid)
+static struct row *find_row(struct model *m, struct source *s, uint32_t probe, uint32_t pid)
 {
-	for (uint32_t i = 0; i < m->n_rows; i++) {
-		uint32_t at = (m->next_row + i) % m->n_rows;
+	for (uint32_t i = 0; i < s->n_rows; i++) {
+		uint32_t at = (s->next_row + i) % s->n_rows;
 
-		if (row_is(m->row[at], probe, pid)) {
-			m->next_row = at + 1;
-			return m->row[at];
+		if (row_is(s->row[at], probe, pid)) {
+			s->next_row = at + 1;
+			return s->row[at];
 		}
 	}
-	return row_add(m, probe, pid);
+	return row_add(m, s, probe, pid);
 }
 
 /* Several rows of one snapshot may name no process (pid 0): they add up. */
-static void row_take(struct model *m, struct row *row, const struct tally *t)
+static void row_take(const struct source *s, struct row *row, const struct tally *t)
 {
-	if (row->snapshot != m->snapshot)
+	if (row->snapshot != s->snapshot)
 		memset(&row->now, 0, sizeof(row->now));
-	row->snapshot = m->snapshot;
+	row->snapshot = s->snapshot;
 	tally_add(&row->now, t);
 }
 
-static int unpack_row(struct model *m, const msgpack_object *o, struct error *err)
+static int unpack_row(struct model *m, struct source *s, const msgpack_object *o, struct error *err)
 {
 	const msgpack_object *part = o->via.array.ptr;
 	uint64_t probe, pid;
@@ -359,22 +455,29 @@ static int unpack_row(struct model *m, const msgpack_object *o, struct error *er
 	if (o->type != MSGPACK_OBJECT_ARRAY || o->via.array.size < 4 || !object_u64(&part[0], &probe) || probe > UINT32_MAX ||
 	    !object_u64(&part[1], &pid) || pid > UINT32_MAX)
 		return malformed(err, "row of counters");
-	row = find_row(m, (uint32_t)probe, (uint32_t)pid);
-	if (!row || (pid && learn_comm(m, (uint32_t)pid, &part[2]) < 0))
+	row = find_row(m, s, (uint32_t)probe, (uint32_t)pid);
+	if (!row || (pid && learn_comm(m, s, (uint32_t)pid, &part[2]) < 0))
 		return no_memory(err);
 	if (unpack_tally(&t, &part[3]) < 0)
 		return malformed(err, "row of counters");
-	row_take(m, row, &t);
+	row_take(s, row, &t);
 	return 0;
 }
 
-int model_stats(struct model *m, const msgpack_object *rows, struct error *err)
+int model_stats(struct model *m, const struct frame_in *in, struct error *err)
 {
+	const uint32_t at = in->type == WIRE_END ? 4 : 3;
+	const msgpack_object *rows = in->count > at ? &in->items[at] : NULL;
+	struct source *s;
+
 	if (!rows || rows->type != MSGPACK_OBJECT_ARRAY)
 		return malformed(err, "table of counters");
-	m->snapshot++;
+	s = model_source(m, in, at + 1);
+	if (!s)
+		return no_source(err);
+	s->snapshot++;
 	for (uint32_t i = 0; i < rows->via.array.size; i++) {
-		int rc = unpack_row(m, &rows->via.array.ptr[i], err);
+		int rc = unpack_row(m, s, &rows->via.array.ptr[i], err);
 
 		if (rc)
 			return rc;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the frames of one request have told so far: probes, processes, exact counters.  Records are read against it.
+ * Frames that a collector passes on name their source, the agent that they came from: ids of probes and processes are the
+ * source's own.  An agent's own frames name none, which is source 0.
  */
 #ifndef PLUMB_MODEL_H
 #define PLUMB_MODEL_H
@@ -11,6 +13,7 @@
 #include "shape.h"
 
 enum {
+	MODEL_SOURCES_MAX = 1 << 12,
 	MODEL_PROBES_MAX = 1 << 16,
 	MODEL_PROCESSES_MAX = 1 << 16,
 	MODEL_ROWS_MAX = 1 << 14,
@@ -27,6 +30,7 @@ struct field {
 /* One probed function. Owns its parts; texts are safe to print. */
 struct probe {
 	uint32_t id;
+	const struct source *source;
 	char *spec, *function, *module, *build_id, *file;
 	uint64_t line;
 	bool call;           /* entry and return are one call */
@@ -56,18 +60,28 @@ struct row {
 	struct tally now;
 };
 
-/* Owns all of it. */
-struct model {
+/* Where frames come from. Owns its rows, its processes and its texts; its probes are the model's. */
+struct source {
+	uint32_t number;
+	char *host;          /* safe to print; NULL: not told */
 	struct idmap probe_of, process_of;
-	struct probe **probe;
-	uint32_t n_probes;
 	struct process **process;
 	uint32_t n_processes;
 	struct row **row;
 	uint32_t n_rows, snapshot, next_row;
-	struct inflater *inflater; /* of the chunk being read, if it is deflated */
+};
+
+/* Owns all of it. */
+struct model {
+	struct idmap source_of;
+	struct source **source;
+	uint32_t n_sources;
+	struct probe **probe;
+	uint32_t n_probes;
+	uint32_t n_processes, n_rows;   /* of all sources */
 	msgpack_zone zone;   /* of the record being read */
 	bool has_zone;
+	struct inflater *inflater; /* of the chunk being read, if it is deflated */
 };
 
 int model_init(struct model *m);
@@ -75,19 +89,22 @@ void model_free(struct model *m);
 
 /* The frames that add to it. -EPROTO: malformed. */
 int model_probe(struct model *m, const struct frame_in *in, struct error *err);
-/* Rows are a snapshot of everything since the start; it replaces the one before. */
-int model_stats(struct model *m, const msgpack_object *rows, struct error *err);
-/* {pid, comm}, the text of a NOTICE "process". */
-int model_process(struct model *m, const msgpack_object *o);
+/* STATS or END. Rows are a snapshot of everything since the start; it replaces the one before of this source. */
+int model_stats(struct model *m, const struct frame_in *in, struct error *err);
+/* A NOTICE whose text is a map: "process" {pid, comm}, "source" {host}. Others are left alone. -EPROTO, -ENOMEM. */
+int model_notice(struct model *m, const struct frame_in *in);
 
-const char *model_comm(const struct model *m, uint32_t pid);  /* "?": not known */
+/* The source of a frame whose own elements are `n`, made if it is new. NULL: no memory, too many, malformed. */
+struct source *model_source(struct model *m, const struct frame_in *in, uint32_t n);
+const char *source_comm(const struct source *s, uint32_t pid);  /* "?": not known */
 void tally_add(struct tally *to, const struct tally *more);
-/* The sum over the last snapshot's rows of one probe, or with NULL of all. */
+/* The sum over the rows of the sources' last snapshots of one probe, or with NULL of all. */
 void model_sum(const struct model *m, const struct probe *only, struct tally *out);
 
 /* A record. Values are valid until the next one is read. */
 struct record {
 	const struct probe *probe;
+	const struct source *source;
 	uint64_t ts_ns, duration_ns;
 	uint32_t pid, tid;
 	bool returned, error;
@@ -99,12 +116,14 @@ enum { CHUNK_RAW_MAX = 4 << 20 };  /* bytes of records in a deflated chunk */
 /* Goes through a chunk's records, one chunk of a model at a time; next returns 1, 0 at the end, -EPROTO. A record of a probe that is not known, or with
  * another number of values, is malformed. */
 struct chunk {
+	const struct source *source;
 	const char *data;
 	size_t len;
 	uint64_t base_ns;
 	uint64_t count;      /* as the agent says */
 };
 
+/* Inflates what is deflated; then the records are in the model until the next chunk is opened. */
 int chunk_open(struct chunk *k, struct model *m, const struct frame_in *in, struct error *err);
 int chunk_next(struct chunk *k, struct model *m, struct record *r, struct error *err);
 

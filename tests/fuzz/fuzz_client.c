@@ -40,15 +40,16 @@ static void take_chunk(struct render *r, struct model *m, const struct frame_in 
 	}
 }
 
-static void take_rows(struct render *r, struct model *m, struct statview *v, const msgpack_object *rows, struct error *err)
+static void take_rows(struct render *r, struct model *m, struct statview *v, const struct frame_in *in, struct error *err)
 {
+	const msgpack_object *rows = &in->items[3];
 	struct buf text = { 0 };
 	struct totals t;
 
 	table_text(columns, 4, rows, r->out);
 	table_json(columns, 4, rows, &r->out->text);
 	check_output(&r->out->text);
-	if (model_stats(m, rows, err) || m->n_probes == 0)
+	if (model_stats(m, in, err) || m->n_probes == 0)
 		return;
 	totals_of(m, 1, &t);
 	totals_text(&t, &text);
@@ -69,9 +70,9 @@ static void take(struct render *r, struct model *m, struct statview *v, const st
 	else if (in->type == WIRE_CHUNK)
 		take_chunk(r, m, in, &err);
 	else if (in->type == WIRE_NOTICE && in->count > 3)
-		model_process(m, &in->items[3]);
+		model_notice(m, in);
 	else if (in->type == WIRE_STATS && in->count > 3 && m->n_rows < 16)
-		take_rows(r, m, v, &in->items[3], &err);
+		take_rows(r, m, v, in, &err);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

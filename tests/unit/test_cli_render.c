@@ -47,8 +47,8 @@ static int take_frame(struct fixture *f, const struct frame_in *in)
 	if (in->type == WIRE_PROBE)
 		return model_probe(&f->m, in, NULL);
 	if (in->type == WIRE_NOTICE)
-		return model_process(&f->m, &in->items[3]);
-	return model_stats(&f->m, &in->items[3], NULL);
+		return model_notice(&f->m, in);
+	return model_stats(&f->m, in, NULL);
 }
 
 static void setup_model(struct fixture *f, enum probe_form form, bool condition)
@@ -296,7 +296,7 @@ static void test_snapshots_replace(void **state)
 	model_sum(&f.m, f.m.probe[0], &sum);
 	assert_int_equal(sum.c.calls, 12);
 	assert_int_equal(sum.c.max_ns, 9);
-	assert_string_equal(model_comm(&f.m, 812), "checkoutd");
+	assert_string_equal(source_comm(f.m.source[0], 812), "checkoutd");
 	buf_free(&b);
 	teardown(&f);
 }
