@@ -67,7 +67,7 @@ SKEL       := $(BUILD)/probe.skel.h
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(BUILD)/plumbd $(BUILD)/plumb
+all: $(BUILD)/plumbd $(BUILD)/plumb $(BUILD)/plumb-collector
 
 deps: ;
 
@@ -142,6 +142,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(filter-out agent/main.c agent/loader.c,$(wildc
 install: all
 	install -D -m 755 $(BUILD)/plumb $(DESTDIR)$(BINDIR)/plumb
 	install -D -m 755 $(BUILD)/plumbd $(DESTDIR)$(SBINDIR)/plumbd
+	install -D -m 755 $(BUILD)/plumb-collector $(DESTDIR)$(SBINDIR)/plumb-collector
 	for m in docs/man/*.1; do install -D -m 644 $$m $(DESTDIR)$(MANDIR)/man1/$${m##*/}; done
 	for m in docs/man/*.8; do install -D -m 644 $$m $(DESTDIR)$(MANDIR)/man8/$${m##*/}; done
 	install -D -m 644 scripts/plumb.bash-completion $(DESTDIR)$(COMPDIR)/plumb

@@ -45,6 +45,7 @@
  *              acked: the last ENTRY of this agent that is stored, 0: none. The other two are the collector's wall clock.
  *   ACK      [9, sequence]                      collector: every ENTRY up to this one is stored, for good
  *   ENTRY    [10, sequence, frame]              agent: from its spool; frame (bin) is a msgpack array as below, no length before it
+ *   REPLY    [3, 0, false, {...}]               collector: why it closes this connection, an agent's or a plumb's
  *   CLOCK    [11, offset ns, delay ns]          agent, after WELCOME: collector's clock minus its own, and the round trip it
  *                                               was measured with (NTP's formula, RFC 5905 section 8)
  *

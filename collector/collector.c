@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "collector_internal.h"
+#include "log.h"
+
+#define DAY_NS (86400ULL * 1000000000)
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
+}
+
+uint64_t mono_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t wall_ns(void)
+{
+	return clock_ns(CLOCK_REALTIME);
+}
+
+const struct collector_counts *collector_counts(const struct collector *c)
+{
+	return &c->counts;
+}
+
+const char *collector_address(const struct collector *c)
+{
+	return c->address;
+}
+
+void collector_options_default(struct collector_options *opt)
+{
+	*opt = (struct collector_options){
+		.listen = COLLECTOR_LISTEN, .http = COLLECTOR_HTTP, .data = COLLECTOR_DATA,
+		.keep_ns = 7 * DAY_NS, .max_bytes = 10ULL << 30,
+	};
+}
+
+/* ---- the data directory ---- */
+
+/* Two collectors on one store would give ids twice. The lock goes with the process, however it ends. */
+static int lock_data(struct collector *c, struct error *err)
+{
+	char path[4096];
+
+	if (mkdir(c->opt.data, 0750) && errno != EEXIST)
+		return error_set(err, errno, "cannot make %s: %s", c->opt.data, strerror(errno));
+	if (snprintf(path, sizeof(path), "%s/lock", c->opt.data) >= (int)sizeof(path))
+		return error_set(err, ENAMETOOLONG, "the path of the data directory is too long");
+	c->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+	if (c->lock_fd < 0)
+		return error_set(err, errno, "cannot write to %s: %s", c->opt.data, strerror(errno));
+	if (flock(c->lock_fd, LOCK_EX | LOCK_NB))
+		return error_set(err, EBUSY, "another plumb-collector uses %s", c->opt.data);
+	return 0;
+}
+
+/* ---- the loop ---- */
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct collector *c = arg;
+
+	sessions_check(c);
+	control_tick(c);
+}
+
+static void on_signal(evutil_socket_t sig, short what, void *arg)
+{
+	struct collector *c = arg;
+
+	log_info("collector", "stopping", "signal=%d connections=%u", (int)sig, c->n_sessions);
+	event_base_loopexit(c->base, NULL);
+}
+
+static int add_events(struct collector *c, struct error *err)
+{
+	struct timeval tick = { .tv_usec = COLLECTOR_TICK_MS * 1000 };
+
+	c->tick = event_new(c->base, -1, EV_PERSIST, on_tick, c);
+	c->sigterm = evsignal_new(c->base, SIGTERM, on_signal, c);
+	c->sigint = evsignal_new(c->base, SIGINT, on_signal, c);
+	if (!c->tick || !c->sigterm || !c->sigint || event_add(c->tick, &tick) || event_add(c->sigterm, NULL) || event_add(c->sigint, NULL))
+		return error_set(err, ENOMEM, "out of memory");
+	return 0;
+}
+
+/* Each connection is a file. */
+static void raise_limits(void)
+{
+	struct rlimit files;
+
+	if (!getrlimit(RLIMIT_NOFILE, &files)) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
+static bool wants_tls(const struct tls_files *t)
+{
+	return t->cert || t->key || t->ca;
+}
+
+static int start(struct collector *c, struct error *err)
+{
+	int rc;
+
+	raise_limits();
+	gethostname(c->host, sizeof(c->host) - 1);
+	c->started_ns = wall_ns();
+	c->base = event_base_new();
+	c->live = live_new();
+	if (!c->base || !c->live)
+		return error_set(err, ENOMEM, "out of memory");
+	rc = wants_tls(&c->opt.tls) ? tls_server_new(&c->opt.tls, &c->tls, err) : 0;
+	if (!rc)
+		rc = lock_data(c, err);
+	if (!rc)
+		rc = control_start(c, err);
+	if (!rc)
+		rc = add_events(c, err);
+	if (!rc)
+		rc = listener_start(c, err);
+	return rc;
+}
+
+int collector_new(const struct collector_options *opt, struct collector **out, struct error *err)
+{
+	struct collector *c = calloc(1, sizeof(*c));
+	int rc;
+
+	if (!c)
+		return error_set(err, ENOMEM, "out of memory");
+	c->opt = *opt;
+	c->lock_fd = -1;
+	rc = start(c, err);
+	if (rc) {
+		collector_free(c);
+		return rc;
+	}
+	*out = c;
+	return 0;
+}
+
+int collector_run(struct collector *c)
+{
+	return event_base_dispatch(c->base) < 0 ? -EIO : 0;
+}
+
+static void free_event(struct event *ev)
+{
+	if (ev)
+		event_free(ev);
+}
+
+void collector_free(struct collector *c)
+{
+	if (!c)
+		return;
+	listener_stop(c);
+	sessions_close_all(c);
+	control_stop(c);
+	live_free(c->live);
+	free_event(c->tick);
+	free_event(c->sigterm);
+	free_event(c->sigint);
+	tls_free(c->tls);
+	if (c->base)
+		event_base_free(c->base);
+	if (c->lock_fd >= 0)
+		close(c->lock_fd);
+	free(c);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plumb-collector: an event loop with connections of agents and of plumb, and a store. */
+#ifndef PLUMB_COLLECTOR_H
+#define PLUMB_COLLECTOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "plumb/error.h"
+#include "tls.h"
+
+#define COLLECTOR_LISTEN "127.0.0.1:7717"
+#define COLLECTOR_HTTP "127.0.0.1:7718"
+#define COLLECTOR_DATA "/var/lib/plumb-collector"
+
+struct collector_options {
+	const char *listen;      /* HOST:PORT of agents and plumb; port 0: any free one */
+	const char *http;        /* HOST:PORT of the API and the pages */
+	const char *data;        /* directory of the store; made if it is not there */
+	struct tls_files tls;    /* all NULL: without TLS */
+	bool insecure;           /* without TLS also beyond this machine */
+	uint64_t keep_ns;        /* see store.h */
+	uint64_t max_bytes;
+};
+
+struct collector;
+
+void collector_options_default(struct collector_options *opt);
+/* Opens the store and the socket. `opt` is copied; its strings are borrowed. */
+int collector_new(const struct collector_options *opt, struct collector **out, struct error *err);
+/* The address that agents connect to, with the port that was chosen. */
+const char *collector_address(const struct collector *c);
+/* Runs until SIGTERM or SIGINT. */
+int collector_run(struct collector *c);
+void collector_free(struct collector *c);
+
+#endif

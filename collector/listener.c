@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "collector_internal.h"
+#include "log.h"
+
+enum { BACKLOG = 128, PAUSE_SECONDS = 1 };
+
+static void on_accept(struct evconnlistener *l, evutil_socket_t fd, struct sockaddr *peer, int len, void *arg)
+{
+	struct collector *c = arg;
+	struct error err;
+
+	c->counts.connections++;
+	if (session_add(c, fd, peer, &err)) {
+		c->counts.refused[REFUSED_CROWD]++;
+		log_warn("listener", "refused", "reason=\"%s\"", err.text);
+		close(fd);
+	}
+}
+
+/* Out of files, most likely: the connection stays in the queue, and asking again at once would take a whole processor. */
+static void on_accept_error(struct evconnlistener *l, void *arg)
+{
+	struct timeval pause = { .tv_sec = PAUSE_SECONDS };
+	struct collector *c = arg;
+
+	log_warn("listener", "pausing", "reason=\"%s\"", strerror(EVUTIL_SOCKET_ERROR()));
+	evconnlistener_disable(l);
+	event_add(c->listen_again, &pause);
+}
+
+static void on_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct collector *c = arg;
+
+	evconnlistener_enable(c->listener);
+}
+
+/* "host:port", "[::1]:port" -> the two, in place. */
+static int split(char *text, char **host, char **port)
+{
+	char *colon = strrchr(text, ':');
+
+	if (!colon || !colon[1])
+		return -EINVAL;
+	*colon = '\0';
+	*port = colon + 1;
+	*host = text;
+	if (text[0] != '[')
+		return strchr(text, ':') ? -EINVAL : 0;
+	if (colon[-1] != ']')
+		return -EINVAL;
+	colon[-1] = '\0';
+	*host = text + 1;
+	return 0;
+}
+
+/* NULL: err tells why. */
+static struct addrinfo *resolve(const char *text, struct error *err)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *list = NULL;
+	char copy[300], *host, *port;
+	int rc;
+
+	if (snprintf(copy, sizeof(copy), "%s", text) >= (int)sizeof(copy) || split(copy, &host, &port)) {
+		error_set(err, EINVAL, "'%s' is no HOST:PORT", text);
+		return NULL;
+	}
+	rc = getaddrinfo(*host ? host : NULL, port, &hints, &list);
+	if (rc)
+		error_set(err, EINVAL, "cannot listen on '%s': %s", text, gai_strerror(rc));
+	return rc ? NULL : list;
+}
+
+/* "127.0.0.1:7717", "[::1]:7717" of a bound socket. */
+static int name_socket(int fd, char *out, size_t size)
+{
+	char host[INET6_ADDRSTRLEN + 32], port[8];
+	struct sockaddr_storage addr;
+	socklen_t len = sizeof(addr);
+
+	if (getsockname(fd, (struct sockaddr *)&addr, &len) ||
+	    getnameinfo((struct sockaddr *)&addr, len, host, sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV))
+		return -errno;
+	snprintf(out, size, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+	return 0;
+}
+
+static int bind_address(struct collector *c, const struct addrinfo *a, struct error *err)
+{
+	int rc = c->tls ? 0 : tls_plain_allowed(a->ai_addr, a->ai_addr, c->opt.insecure, err);
+
+	if (rc)
+		return rc;
+	c->listener = evconnlistener_new_bind(c->base, on_accept, c, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE | LEV_OPT_CLOSE_ON_EXEC,
+					      BACKLOG, a->ai_addr, (int)a->ai_addrlen);
+	return c->listener ? 0 : error_set(err, errno, "cannot listen on %s: %s", c->opt.listen, strerror(errno));
+}
+
+int listener_start(struct collector *c, struct error *err)
+{
+	struct addrinfo *list = resolve(c->opt.listen, err);
+	int rc;
+
+	if (!list)
+		return -EINVAL;
+	rc = bind_address(c, list, err);
+	freeaddrinfo(list);
+	if (rc)
+		return rc;
+	c->listen_again = evtimer_new(c->base, on_again, c);
+	if (!c->listen_again || name_socket(evconnlistener_get_fd(c->listener), c->address, sizeof(c->address)))
+		return error_set(err, ENOMEM, "cannot listen on %s", c->opt.listen);
+	evconnlistener_set_error_cb(c->listener, on_accept_error);
+	return 0;
+}
+
+void listener_stop(struct collector *c)
+{
+	if (c->listener)
+		evconnlistener_free(c->listener);
+	if (c->listen_again)
+		event_free(c->listen_again);
+}
