@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "decode.h"
 
-#include <msgpack.h>
 #include <string.h>
 
-#include "frame.h"
+#include "pack.h"
 #include "shape.h"
+
+enum { HEAD_BYTES = 5 + 6 * PACK_HEAD_MAX }; /* of a record: what comes before its values */
 
 struct decoder {
 	const struct layout *l;
 	const struct event *ev;
-	msgpack_packer pk;
+	uint8_t *at;           /* layout_check has worked out the room for it */
 	uint32_t unread;
 };
 
@@ -44,33 +45,31 @@ static void decode_float(struct decoder *d, const struct layout_node *n, const u
 
 	if (n->size == 4) {
 		memcpy(&f32, from, sizeof(f32));
-		msgpack_pack_float(&d->pk, f32);
+		d->at = put_f32(d->at, f32);
 	} else if (n->size == 8) {
 		memcpy(&f64, from, sizeof(f64));
-		msgpack_pack_double(&d->pk, f64);
+		d->at = put_f64(d->at, f64);
 	} else {
 		memcpy(&x, from, sizeof(x));
-		msgpack_pack_double(&d->pk, (double)x);
+		d->at = put_f64(d->at, (double)x);
 	}
 }
 
-static void pack_string(struct decoder *d, const char *text, size_t len, bool cut)
+static void pack_string(struct decoder *d, const char *text, uint32_t len, bool cut)
 {
-	msgpack_pack_array(&d->pk, 2);
-	msgpack_pack_bin(&d->pk, len);
-	msgpack_pack_bin_body(&d->pk, text, len);
-	cut ? msgpack_pack_true(&d->pk) : msgpack_pack_false(&d->pk);
+	d->at = put_array(d->at, 2);
+	d->at = put_bin(d->at, text, len);
+	d->at = put_bool(d->at, cut);
 }
 
 static void decode_string(struct decoder *d, const struct layout_node *n, const uint8_t *from)
 {
 	const char *text = (const char *)from;
 	struct event_string s;
-	uint32_t room;
-	size_t len;
+	uint32_t room, len;
 
 	if (n->in_place) {
-		len = strnlen(text, n->size);
+		len = (uint32_t)strnlen(text, n->size);
 		pack_string(d, text, len, len == n->size && n->size < n->total);
 		return;
 	}
@@ -86,11 +85,11 @@ static void decode_pointer(struct decoder *d, uint32_t i, const uint8_t *from)
 
 	memcpy(&address, from, sizeof(address));
 	if (!address || n->next == i + 1) {
-		msgpack_pack_uint64(&d->pk, address);
+		d->at = put_u64(d->at, address);
 		return;
 	}
-	msgpack_pack_array(&d->pk, 2);
-	msgpack_pack_uint64(&d->pk, address);
+	d->at = put_array(d->at, 2);
+	d->at = put_u64(d->at, address);
 	decode_node(d, i + 1, NULL);
 }
 
@@ -101,7 +100,7 @@ static void decode_members(struct decoder *d, uint32_t i, const uint8_t *element
 
 	for (uint32_t c = i + 1; c < node[i].next; c = node[c].next)
 		n++;
-	msgpack_pack_array(&d->pk, n);
+	d->at = put_array(d->at, n);
 	for (uint32_t c = i + 1; c < node[i].next; c = node[c].next)
 		decode_node(d, c, element);
 }
@@ -110,7 +109,7 @@ static void decode_array(struct decoder *d, uint32_t i, const uint8_t *from)
 {
 	const struct layout_node *n = &d->l->node[i];
 
-	msgpack_pack_array(&d->pk, n->count);
+	d->at = put_array(d->at, n->count);
 	for (uint32_t k = 0; k < n->count; k++)
 		decode_node(d, i + 1, from + (size_t)k * d->l->node[i + 1].size);
 }
@@ -122,24 +121,24 @@ static void decode_node(struct decoder *d, uint32_t i, const uint8_t *element)
 
 	if (n->bit != LAYOUT_BIT_NONE && d->ev->unread >> (n->bit & 63) & 1 && !element) {
 		d->unread++;
-		msgpack_pack_nil(&d->pk);
+		d->at = put_nil(d->at);
 		return;
 	}
 	switch (n->kind) {
 	case SHAPE_INT: case SHAPE_CHAR:
-		msgpack_pack_int64(&d->pk, (int64_t)load_bits(n, from, n->kind == SHAPE_INT || n->is_signed));
+		d->at = put_i64(d->at, (int64_t)load_bits(n, from, n->kind == SHAPE_INT || n->is_signed));
 		break;
 	case SHAPE_UINT:
-		msgpack_pack_uint64(&d->pk, load_bits(n, from, false));
+		d->at = put_u64(d->at, load_bits(n, from, false));
 		break;
 	case SHAPE_ENUM:
 		if (n->is_signed)
-			msgpack_pack_int64(&d->pk, (int64_t)load_bits(n, from, true));
+			d->at = put_i64(d->at, (int64_t)load_bits(n, from, true));
 		else
-			msgpack_pack_uint64(&d->pk, load_bits(n, from, false));
+			d->at = put_u64(d->at, load_bits(n, from, false));
 		break;
 	case SHAPE_BOOL:
-		load_bits(n, from, false) ? msgpack_pack_true(&d->pk) : msgpack_pack_false(&d->pk);
+		d->at = put_bool(d->at, load_bits(n, from, false));
 		break;
 	case SHAPE_FLOAT:
 		decode_float(d, n, from);
@@ -157,36 +156,44 @@ static void decode_node(struct decoder *d, uint32_t i, const uint8_t *element)
 		decode_array(d, i, from);
 		break;
 	case SHAPE_BYTES:
-		msgpack_pack_bin(&d->pk, n->size);
-		msgpack_pack_bin_body(&d->pk, from, n->size);
+		d->at = put_bin(d->at, from, n->size);
 		break;
 	default:
-		msgpack_pack_nil(&d->pk);
+		d->at = put_nil(d->at);
 		break;
 	}
 }
 
+static uint8_t *put_head(uint8_t *at, const struct event *ev, uint64_t base_ns, uint32_t fields)
+{
+	at = put_array(at, 6 + fields);
+	at = put_u64(at, ev->probe);
+	at = put_i64(at, (int64_t)(ev->ts_ns - base_ns));
+	at = put_u64(at, ev->pid);
+	at = put_u64(at, ev->tid);
+	at = put_u64(at, ev->flags);
+	return put_u64(at, ev->duration_ns);
+}
+
 uint32_t decode_event(const struct layout *l, const struct event *ev, uint64_t base_ns, struct buf *out)
 {
+	uint8_t *start = buf_reserve(out, HEAD_BYTES + l->record_max);
 	struct decoder d = { .l = l, .ev = ev };
 	uint32_t fields = 0;
 
+	if (!start)
+		return 0;
 	for (uint32_t i = 0; i < l->n_nodes; i = l->node[i].next)
 		fields++;
-	pack_into(&d.pk, out);
-	msgpack_pack_array(&d.pk, 6 + fields);
-	msgpack_pack_uint32(&d.pk, ev->probe);
-	msgpack_pack_int64(&d.pk, (int64_t)(ev->ts_ns - base_ns));
-	msgpack_pack_uint32(&d.pk, ev->pid);
-	msgpack_pack_uint32(&d.pk, ev->tid);
-	msgpack_pack_uint32(&d.pk, ev->flags);
-	msgpack_pack_uint64(&d.pk, ev->duration_ns);
+	d.at = put_head(start, ev, base_ns, fields);
 	for (uint32_t i = 0; i < l->n_nodes; i = l->node[i].next) {
 		if (l->node[i].role == ROLE_RETURN && !(ev->flags & EVENT_RETURN))
-			msgpack_pack_nil(&d.pk);
+			d.at = put_nil(d.at);
 		else
 			decode_node(&d, i, NULL);
 	}
+	out->len += (size_t)(d.at - start);
+	out->data[out->len] = '\0';
 	return d.unread;
 }
 

@@ -186,13 +186,52 @@ static int check_tree(const struct layout *l, uint32_t from, uint32_t to, struct
 	return 0;
 }
 
-int layout_check(const struct layout *l, uint32_t data_bytes, struct error *err)
+/* Bytes that a node itself takes at most in a record, in msgpack's shortest form (decode.c), without what is inside it. */
+static uint64_t own_max(const struct layout_node *n)
+{
+	uint32_t bits = n->bit_size ? n->bit_size : n->size * 8;
+
+	switch (n->kind) {
+	case SHAPE_BOOL: case SHAPE_CHAR: case SHAPE_INT: case SHAPE_UINT: case SHAPE_ENUM:
+		return bits <= 8 ? 2 : bits <= 16 ? 3 : bits <= 32 ? 5 : 9;
+	case SHAPE_FLOAT:
+		return 9;
+	case SHAPE_POINTER: /* the address, and when it is followed an array of that and what is there */
+		return 1 + 9;
+	case SHAPE_STRING: case SHAPE_BYTES: /* an array of the text and whether it is cut */
+		return 1 + 5 + n->size + 1;
+	default:
+		return 5;
+	}
+}
+
+/* Members of a union share their place in the event, not in the record. */
+static uint64_t value_max(const struct layout *l, uint32_t i)
+{
+	const struct layout_node *n = &l->node[i];
+	uint64_t inside = 0, most;
+
+	for (uint32_t c = i + 1; c < n->next; c = l->node[c].next)
+		inside += value_max(l, c);
+	most = own_max(n) + inside * (n->kind == SHAPE_ARRAY ? n->count : 1);
+	return most < LAYOUT_RECORD_MAX ? most : LAYOUT_RECORD_MAX;
+}
+
+int layout_check(struct layout *l, uint32_t data_bytes, struct error *err)
 {
 	struct rooms rooms = { .data = data_bytes };
+	uint64_t most = 0;
 
 	if (l->n_nodes > LAYOUT_NODES_MAX || l->n_enums > LAYOUT_ENUMS_MAX || l->n_strings > LAYOUT_STRINGS_MAX ||
 	    (l->n_strings && l->strings[l->n_strings - 1] != '\0') || check_tree(l, 0, l->n_nodes, rooms, 0))
 		return error_set(err, EPROTO, "the resolver's answer is malformed");
+	for (uint32_t i = 0; i < l->n_nodes; i = l->node[i].next)
+		most += value_max(l, i);
+	if (most >= LAYOUT_RECORD_MAX) {
+		error_set(err, EMSGSIZE, "one call's values would take up to %d KiB as they are sent", LAYOUT_RECORD_MAX >> 10);
+		return error_hint(err, "capture fewer of them, or with a smaller --depth or --bytes");
+	}
+	l->record_max = (uint32_t)most;
 	return 0;
 }
 

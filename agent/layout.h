@@ -19,6 +19,7 @@ enum {
 	LAYOUT_STRINGS_MAX = 256 * 1024,
 	LAYOUT_DEPTH_MAX = 12,
 	LAYOUT_BIT_NONE = 0xff,
+	LAYOUT_RECORD_MAX = 512 << 10, /* bytes of one record: some of them must fit into a frame */
 };
 
 enum layout_base { BASE_DATA, BASE_RET };       /* which part of the event `off` counts from */
@@ -51,6 +52,7 @@ struct layout {
 	uint32_t n_enums, cap_enums;
 	char *strings;         /* offset 0 is "" */
 	uint32_t n_strings, cap_strings;
+	uint32_t record_max;   /* layout_check: bytes that the values of one record take at most (decode.c) */
 };
 
 /* Adds a copy of text; equal texts may share one place. -> offset; 0 ("") when the table is full or memory is short. */
@@ -62,8 +64,9 @@ void layout_close(struct layout *l, int index);
 int layout_add_enum(struct layout *l, int64_t value, const char *name);
 void layout_free(struct layout *l);
 
-/* Checks a layout that came from outside: every index, offset and size lies inside its bounds. -EPROTO. */
-int layout_check(const struct layout *l, uint32_t data_bytes, struct error *err);
+/* Checks a layout that came from outside: every index, offset and size lies inside its bounds. Sets record_max.
+ * -EPROTO; -EMSGSIZE: a record could exceed LAYOUT_RECORD_MAX. */
+int layout_check(struct layout *l, uint32_t data_bytes, struct error *err);
 
 /* One line per node: "o: POINTER struct order * @0 bit 0" with children indented. A stage print. */
 struct buf;

@@ -146,11 +146,14 @@ int resolved_read(const void *data, size_t len, struct resolved *out, struct err
 		rc = take(&at, &left, &l->enums, l->n_enums, sizeof(*l->enums));
 	if (!rc)
 		rc = take(&at, &left, &l->strings, l->n_strings, 1);
-	if (!rc && (!check_plan(&out->plan) || !check_names(out) || !check_site(&out->site) ||
-		    layout_check(l, out->plan.data_bytes, NULL)))
+	if (!rc && (!check_plan(&out->plan) || !check_names(out) || !check_site(&out->site)))
 		rc = -EPROTO;
+	if (!rc)
+		rc = layout_check(l, out->plan.data_bytes, err);
 	if (rc) {
 		layout_free(l);
+		if (rc == -EMSGSIZE)
+			return rc;
 		return error_set(err, -rc, "the resolver's answer is malformed");
 	}
 	return (int)(len - left);

@@ -19,7 +19,7 @@ enum {
 	BATCH_EVENTS = 1 << 16,  /* at most, before the loop looks at its other work */
 	DRAIN_NAP_US = 200,
 	DRAIN_NS = 100000000,    /* all rings, full, take less */
-	HELD_BYTES_MAX = 512 << 10, /* of events that come before the answer to the request; they become one frame */
+	HELD_BYTES_MAX = 448 << 10, /* of events that come before the answer to the request; they become one frame */
 };
 
 static void send_process(struct request *rq, const struct known_process *k)

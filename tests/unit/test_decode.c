@@ -63,6 +63,7 @@ static const char *shown(struct layout *l)
 	assert_int_equal(layout_check(l, sizeof(e.data), NULL), 0);
 	layout_pack_fields(l, &fields);
 	last_unread = decode_event(l, &e.ev, 0, &record);
+	assert_true(record.len <= 5 + 6 * 9 + l->record_max); /* its head, and the room that was kept for its values */
 	unpack(&fields, &uf);
 	unpack(&record, &ur);
 	assert_int_equal(ur.data.via.array.size, 6 + uf.data.via.array.size);

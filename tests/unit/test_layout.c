@@ -135,11 +135,31 @@ static void test_depth(void **state)
 	layout_free(&l);
 }
 
+/* The members of a union share their bytes in the event, not in the record. */
+static void test_record_too_large(void **state)
+{
+	struct layout l = { 0 };
+	struct error err = { 0 };
+
+	add(&l, SHAPE_UNION, "u", 0, PLAN_DATA_MAX);
+	for (int i = 0; i < LAYOUT_RECORD_MAX / PLAN_DATA_MAX - 1; i++)
+		add(&l, SHAPE_BYTES, "member", 0, PLAN_DATA_MAX);
+	end(&l, "u");
+	assert_int_equal(layout_check(&l, PLAN_DATA_MAX, &err), 0);
+	assert_in_range(l.record_max, LAYOUT_RECORD_MAX - PLAN_DATA_MAX, LAYOUT_RECORD_MAX);
+	add(&l, SHAPE_BYTES, "member", 0, PLAN_DATA_MAX);
+	end(&l, "u");
+	assert_int_equal(layout_check(&l, PLAN_DATA_MAX, &err), -EMSGSIZE);
+	assert_int_equal(err.code, EMSGSIZE);
+	layout_free(&l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_strings), cmocka_unit_test(test_full), cmocka_unit_test(test_dump),
 		cmocka_unit_test(test_refuses), cmocka_unit_test(test_pointer_in_array), cmocka_unit_test(test_depth),
+		cmocka_unit_test(test_record_too_large),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,6 +94,7 @@ static void use(const struct resolved *r, int fill)
 	ev->flags = EVENT_RETURN;
 	ev->unread = 0;
 	decode_event(&r->layout, ev, 0, &out);
+	assert_true(out.len <= 5 + 6 * 9 + r->layout.record_max);
 	decode_unreadable(&r->layout);
 	buf_clear(&out);
 	layout_pack_fields(&r->layout, &out);
