@@ -137,6 +137,19 @@ static void cannot_probe(struct error *err)
 	error_hint(err, "%s; plumb doctor tells more", f[FEATURE_BPF].advice ? f[FEATURE_BPF].advice : "run it as root");
 }
 
+/* libevent's usual clock is up to 4 ms late, so that a timer wakes the loop once in vain, and a second time. */
+static struct event_base *new_base(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+
+	if (config && !event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER))
+		base = event_base_new_with_config(config);
+	if (config)
+		event_config_free(config);
+	return base;
+}
+
 static int start(struct agent *a, struct error *err)
 {
 	unsigned cpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
@@ -155,7 +168,7 @@ static int start(struct agent *a, struct error *err)
 		*err = a->unusable;
 		return -err->code;
 	}
-	a->base = event_base_new();
+	a->base = new_base();
 	if (!a->base)
 		return error_set(err, ENOMEM, "out of memory");
 	rc = reaper_new(a->base, &a->reaper, err);

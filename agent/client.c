@@ -19,6 +19,15 @@ size_t client_backlog(const struct client *c)
 	return evbuffer_get_length(bufferevent_get_output(c->bev));
 }
 
+/* The socket mostly takes it at once: then it is not copied, and the loop need not wait for the socket. An error is left to
+ * the loop, which meets it again when it writes. */
+static size_t send_now(const struct client *c)
+{
+	ssize_t n = client_backlog(c) ? 0 : send(bufferevent_getfd(c->bev), c->out.data, c->out.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	return n > 0 ? (size_t)n : 0;
+}
+
 /* What ran out of memory half way would be taken for the beginning of the next frame. */
 void client_flush(struct client *c)
 {
@@ -26,7 +35,10 @@ void client_flush(struct client *c)
 		log_error("client", "lost-frame", "pid=%d reason=\"out of memory\"", c->pid);
 		buf_free(&c->out);
 	} else if (c->out.len) {
-		bufferevent_write(c->bev, c->out.data, c->out.len);
+		size_t sent = send_now(c);
+
+		if (sent < c->out.len)
+			bufferevent_write(c->bev, c->out.data + sent, c->out.len - sent);
 		buf_clear(&c->out);
 	}
 }

@@ -23,6 +23,9 @@ struct one_ring {
 	const uint8_t *data;
 	unsigned long pos;             /* consumer position, published in *consumer after each batch */
 	unsigned long mark;            /* producer position at rings_mark */
+	const struct event *head;      /* at pos, finished; NULL: not looked at, or not there */
+	uint32_t head_len;
+	uint64_t head_ns;              /* when its call was finished */
 };
 
 struct rings {
@@ -159,24 +162,32 @@ int rings_map_fd(const struct rings *r) { return r->outer_fd; }
 int rings_state_fd(const struct rings *r) { return r->state_fd; }
 int rings_epoll_fd(const struct rings *r) { return r->epoll_fd; }
 
-/* The next finished record, or NULL. Skips discarded ones. */
-static const struct event *ring_peek(struct one_ring *ring, uint32_t bytes, uint32_t *len)
+static void ring_skip(struct one_ring *ring, uint32_t len)
 {
-	for (;;) {
-		const uint8_t *at;
-		uint32_t header;
+	ring->pos += (len + BPF_RINGBUF_HDR_SZ + 7) & ~7UL;
+	ring->head = NULL;
+}
 
-		if (ring->pos >= __atomic_load_n(ring->producer, __ATOMIC_ACQUIRE))
-			return NULL;
-		at = ring->data + (ring->pos & (bytes - 1));
-		header = __atomic_load_n((const uint32_t *)at, __ATOMIC_ACQUIRE);
+/* Looks for the next finished record. Skips discarded ones, and what is too short to be an event. */
+static bool ring_look(struct one_ring *ring, uint32_t bytes)
+{
+	while (ring->pos < __atomic_load_n(ring->producer, __ATOMIC_ACQUIRE)) {
+		const uint8_t *at = ring->data + (ring->pos & (bytes - 1));
+		uint32_t header = __atomic_load_n((const uint32_t *)at, __ATOMIC_ACQUIRE);
+		uint32_t len = header & ~(uint32_t)(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
+		const struct event *ev = (const void *)(at + BPF_RINGBUF_HDR_SZ);
+
 		if (header & BPF_RINGBUF_BUSY_BIT)
-			return NULL;
-		*len = header & ~(uint32_t)(BPF_RINGBUF_BUSY_BIT | BPF_RINGBUF_DISCARD_BIT);
-		if (!(header & BPF_RINGBUF_DISCARD_BIT))
-			return (const void *)(at + BPF_RINGBUF_HDR_SZ);
-		ring->pos += (*len + BPF_RINGBUF_HDR_SZ + 7) & ~7UL;
+			return false;
+		if (!(header & BPF_RINGBUF_DISCARD_BIT) && len >= sizeof(*ev)) {
+			ring->head = ev;
+			ring->head_len = len;
+			ring->head_ns = ev->ts_ns + ev->duration_ns;
+			return true;
+		}
+		ring_skip(ring, len);
 	}
+	return false;
 }
 
 static void ring_publish(struct one_ring *ring)
@@ -184,41 +195,30 @@ static void ring_publish(struct one_ring *ring)
 	__atomic_store_n(ring->consumer, ring->pos, __ATOMIC_RELEASE);
 }
 
-static uint64_t finished_ns(const struct event *ev)
-{
-	return ev->ts_ns + ev->duration_ns;
-}
-
-/* The ring whose next event was finished first. */
-static struct one_ring *oldest(struct rings *r, const struct event **ev, uint32_t *len)
+/* The ring whose next event was finished first. One that seemed empty is looked at again for each event: what comes into it
+ * meanwhile may be older than what the others still hold. */
+static struct one_ring *oldest(struct rings *r)
 {
 	struct one_ring *best = NULL;
 
 	for (unsigned i = 0; i < r->count; i++) {
-		uint32_t n;
-		const struct event *next = ring_peek(&r->ring[i], r->bytes, &n);
+		struct one_ring *ring = &r->ring[i];
 
-		if (next && (!best || finished_ns(next) < finished_ns(*ev))) {
-			best = &r->ring[i];
-			*ev = next;
-			*len = n;
-		}
+		if ((ring->head || ring_look(ring, r->bytes)) && (!best || ring->head_ns < best->head_ns))
+			best = ring;
 	}
 	return best;
 }
 
 size_t rings_consume(struct rings *r, void (*take)(const struct event *ev, size_t len, void *arg), void *arg, size_t max)
 {
-	const struct event *ev = NULL;
 	struct one_ring *ring;
-	uint32_t len = 0;
 	size_t n = 0;
 
 	__atomic_store_n(&r->state->want_wakeup, 0, __ATOMIC_RELAXED);
-	while (n < max && (ring = oldest(r, &ev, &len))) {
-		if (len >= sizeof(*ev))
-			take(ev, len, arg);
-		ring->pos += (len + BPF_RINGBUF_HDR_SZ + 7) & ~7UL;
+	while (n < max && (ring = oldest(r))) {
+		take(ring->head, ring->head_len, arg);
+		ring_skip(ring, ring->head_len);
 		if ((++n & 63) == 0) /* give the space back early: the kernel drops when the ring is full */
 			ring_publish(ring);
 	}
