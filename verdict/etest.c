@@ -11,6 +11,19 @@ void pair_add(struct pair *sum, const struct pair *p)
 	sum->e_c += p->e_c;
 }
 
+enum block_state block_add(struct block *b, const struct pair *tick, struct pair *out)
+{
+	bool both;
+
+	pair_add(&b->open, tick);
+	both = b->open.n_b && b->open.n_c;
+	if (!both && ++b->waited < BLOCK_WAIT_TICKS)
+		return BLOCK_OPEN;
+	*out = b->open;
+	*b = (struct block){ 0 };
+	return both ? BLOCK_BOTH : BLOCK_ONE_ARM;
+}
+
 double rate_guess(uint64_t n, uint64_t e)
 {
 	return ((double)e + 0.18) / ((double)n + 0.36);
@@ -116,17 +129,18 @@ void gone_init(struct gone *g, double r)
 		g->log_m[i] = log(legendre[i / 2].w / 2);
 }
 
-void gone_tick(struct gone *g, const struct pair *t)
+void gone_tick(struct gone *g, const struct pair *tick)
 {
+	struct pair t;
 	double p;
 
-	if (!t->n_b || !t->n_c || !(t->e_b || t->e_c))
+	if (block_add(&g->block, tick, &t) != BLOCK_BOTH || !(t.e_b || t.e_c))
 		return;
-	p = share(g->r, (double)t->n_b, (double)t->n_c);
+	p = share(g->r, (double)t.n_b, (double)t.n_c);
 	for (unsigned i = 0; i < GONE_NODES; i++) {
 		double v = node(i);
 
-		g->log_m[i] += (double)t->e_c * log(v) + (double)t->e_b * (log1p(-v * p) - log1p(-p));
+		g->log_m[i] += (double)t.e_c * log(v) + (double)t.e_b * (log1p(-v * p) - log1p(-p));
 	}
 }
 
@@ -177,24 +191,31 @@ static double log_gamma(double x)
 	return lgamma_r(x, &sign);
 }
 
-double rate_log_e(uint64_t n, uint64_t e, double th)
+static double log_beta(uint64_t n, uint64_t e)
 {
-	double k = (double)e, rest = (double)(n - e);
-	double log_beta = log_gamma(k + 1) + log_gamma(rest + 1) - log_gamma((double)n + 2);
-
-	return log_beta - (e ? k * log(th) : 0) - (n > e ? rest * log1p(-th) : 0);
+	return log_gamma((double)e + 1) + log_gamma((double)(n - e) + 1) - log_gamma((double)n + 2);
 }
 
-/* Between the estimate, where nothing speaks against a rate, and the end that is refuted if it can be; the refuted side is
- * returned: at 100 halvings they are neighbours. */
+static double against(uint64_t n, uint64_t e, double th, double beta)
+{
+	return beta - (e ? (double)e * log(th) : 0) - (n > e ? (double)(n - e) * log1p(-th) : 0);
+}
+
+double rate_log_e(uint64_t n, uint64_t e, double th)
+{
+	return against(n, e, th, log_beta(n, e));
+}
+
+/* Between the estimate, where nothing speaks against a rate, and the end that is refuted if it can be. What is returned was
+ * refuted: 64 halvings are more than a double tells apart here. */
 static double rate_edge(uint64_t n, uint64_t e, double alpha, double out)
 {
-	double in = (double)e / (double)n, need = log_needed(alpha);
+	double in = (double)e / (double)n, need = log_needed(alpha), beta = log_beta(n, e);
 
-	for (int i = 0; i < 100; i++) {
+	for (int i = 0; i < 64; i++) {
 		double mid = (in + out) / 2;
 
-		if (rate_log_e(n, e, mid) < need)
+		if (against(n, e, mid, beta) < need)
 			in = mid;
 		else
 			out = mid;

@@ -22,6 +22,22 @@ struct pair {
 };
 
 void pair_add(struct pair *sum, const struct pair *p);
+
+/*
+ * Ticks in which only one arm has calls (a canary with 1 % of the traffic) can compare nothing by themselves: they are put
+ * together until both arms have some.  How long that takes depends on when calls come, not on how they end, so the block is as
+ * good as a tick.  After BLOCK_WAIT_TICKS it is given up: calls so far apart had different weather.
+ */
+enum { BLOCK_WAIT_TICKS = 60 };
+enum block_state { BLOCK_OPEN, BLOCK_BOTH, BLOCK_ONE_ARM };
+
+struct block {
+	struct pair open;
+	uint32_t waited;
+};
+
+/* BLOCK_BOTH and BLOCK_ONE_ARM (nothing to compare): *out is the block, and a new one begins. */
+enum block_state block_add(struct block *b, const struct pair *tick, struct pair *out);
 /* (errors + 0.18) / (calls + 0.36): the estimate that bets are made with (Turner, Ly and Gruenwald 2021). */
 double rate_guess(uint64_t n, uint64_t e);
 /* log(1/alpha): what log_e must reach. */
@@ -74,6 +90,7 @@ enum { GONE_NODES = 8 };
  */
 struct gone {
 	double r;
+	struct block block;
 	double log_m[GONE_NODES];
 };
 

@@ -38,7 +38,8 @@ struct threshold {
 	double level;                /* share of the warm-up's calls that are shorter than T: as near to q as the edges allow */
 };
 
-enum { THRESHOLD_MARGIN_PERMILLE_MIN = 33 };   /* the finest step of the buckets is 1/31 */
+/* The steps of the buckets are 1/16 to 1/31. From 5 % on, three quarters of the edges can be T, so that one is near. */
+#define THRESHOLD_MARGIN_MIN 0.05
 
 /* From a warm-up of the baseline. 0, or -ERANGE: no usable edge (nothing counted, margin below the buckets' step). */
 int threshold_choose(const __u64 hist[HIST_BUCKETS], double q, double margin, struct threshold *out);

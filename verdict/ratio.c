@@ -26,10 +26,10 @@ double ratio_factor(enum side side, double r, double a_b, double a_c, double bol
 	u = r * t;
 	if (!(t > 0 && t < 1 && u > 0 && u < 1))
 		return 0;   /* rounding at the very edge: no bet */
-	a_b = t + boldness * (a_b - t);
-	a_c = u + boldness * (a_c - u);
-	return (double)p->e_b * log(a_b / t) + (double)(p->n_b - p->e_b) * (log1p(-a_b) - log1p(-t)) +
-	       (double)p->e_c * log(a_c / u) + (double)(p->n_c - p->e_c) * (log1p(-a_c) - log1p(-u));
+	a_b = boldness * (a_b - t);
+	a_c = boldness * (a_c - u);
+	return (double)p->e_b * log1p(a_b / t) + (double)(p->n_b - p->e_b) * log1p(-a_b / (1 - t)) +
+	       (double)p->e_c * log1p(a_c / u) + (double)(p->n_c - p->e_c) * log1p(-a_c / (1 - u));
 }
 
 void ratio_init(struct ratio_side *s, enum side side, double margin, double alpha)
@@ -50,33 +50,29 @@ void ratio_init(struct ratio_side *s, enum side side, double margin, double alph
 
 /* What was seen in few calls is not to be staked on many: after one call, a first whole tick could lose what takes minutes
  * to win back. */
-static void test_block(struct ratio_side *s)
+static void test_block(struct ratio_side *s, const struct pair *t)
 {
 	double a_b = rate_guess(s->seen.n_b, s->seen.e_b), a_c = rate_guess(s->seen.n_c, s->seen.e_c);
-	double known = (double)s->seen.n_b + (double)s->seen.n_c, now = (double)s->open.n_b + (double)s->open.n_c;
+	double known = (double)s->seen.n_b + (double)s->seen.n_c, now = (double)t->n_b + (double)t->n_c;
 
 	for (unsigned i = 0; i < RATIO_GRID; i++) {
-		s->log_e[i] += ratio_factor(s->side, s->r[i], a_b, a_c, known / (known + now), &s->open);
+		s->log_e[i] += ratio_factor(s->side, s->r[i], a_b, a_c, known / (known + now), t);
 		if (s->log_e[i] >= s->need)
 			s->refuted |= 1ULL << i;
 	}
 	s->blocks++;
 }
 
-/* How long a block is depends on when calls come, not on how they end. */
 void ratio_tick(struct ratio_side *s, const struct pair *tick)
 {
-	bool both;
+	struct pair t;
+	enum block_state state = block_add(&s->block, tick, &t);
 
-	pair_add(&s->open, tick);
-	both = s->open.n_b && s->open.n_c;
-	if (!both && ++s->waited < RATIO_WAIT_TICKS)
+	if (state == BLOCK_OPEN)
 		return;
-	if (both)
-		test_block(s);
-	pair_add(&s->seen, &s->open);
-	memset(&s->open, 0, sizeof(s->open));
-	s->waited = 0;
+	if (state == BLOCK_BOTH)
+		test_block(s, &t);
+	pair_add(&s->seen, &t);
 }
 
 static bool is_refuted(const struct ratio_side *s, int i)

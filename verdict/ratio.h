@@ -24,7 +24,6 @@
 enum {
 	RATIO_STEPS = 20,
 	RATIO_GRID = 2 * RATIO_STEPS + 1,
-	RATIO_WAIT_TICKS = 60,   /* calls of one arm alone are kept for so long until the other one has some */
 };
 
 _Static_assert(RATIO_GRID <= 64, "a bit for each point");
@@ -36,10 +35,9 @@ struct ratio_side {
 	double log_e[RATIO_GRID];
 	double need;                /* log(1/alpha) */
 	uint64_t refuted;           /* bit per grid point, once and for all */
-	uint32_t waited;            /* ticks in `open` */
 	uint64_t blocks;            /* ticks, or groups of ticks, that were tested */
 	struct pair seen;           /* what was tested: the guesses come from it */
-	struct pair open;           /* not tested yet: one arm has no call in it */
+	struct block block;
 };
 
 /*

@@ -181,7 +181,7 @@ static void test_ratio_waits_for_both_arms(void **state)
 	struct ratio_side s;
 
 	ratio_init(&s, SIDE_LOWER, 1, 0.05);
-	for (int i = 0; i < 3 * RATIO_WAIT_TICKS; i++)
+	for (int i = 0; i < 3 * BLOCK_WAIT_TICKS; i++)
 		ratio_tick(&s, &b);
 	assert_int_equal(s.blocks, 0);
 	assert_true(ratio_log_e(&s) == 0);

@@ -162,7 +162,7 @@ static void test_other_quantile_is_refuted(void **state)
 
 static void test_thresholds_lie_on_edges(void **state)
 {
-	static const double margins[] = { 0.033, 0.05, 0.1, 0.5, 3 };
+	static const double margins[] = { THRESHOLD_MARGIN_MIN, 0.07, 0.1, 0.5, 3 };
 	struct random rnd = { 15 };
 	struct threshold t;
 

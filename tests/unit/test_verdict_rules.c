@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The rule, as a table: a claim, two arms, the verdict that must come out and the words that must be in its reason. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "buf.h"
+#include "verdict_sim.h"
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+enum {
+	ERRORS = 1, P50 = 2, P99 = 4, VALUES = 8, CALLS = 16, LINES = 32, NO_TRIGGER = 64, BY_TIME = 128,
+};
+
+struct rule_case {
+	const char *name;
+	enum claim_expect expect;
+	double factor;
+	unsigned with;
+	struct sim_arm base, cand;
+	unsigned ticks;
+	enum verdict_state want;
+	const char *reason;
+};
+
+#define ARM(...) { .calls = 100, .trigger_share = 0.3, .trigger_error = 0.1, .other_error = 0.01, .median_ns = 50000, .sigma = 0.3, \
+	.watched = 0.6, .probe_ns = 300, .processes = 2, .lines_run = true, __VA_ARGS__ }
+#define FIXED ARM(.trigger_error = 0)
+#define ALL (ERRORS | P50 | VALUES | CALLS | LINES)
+
+#pragma GCC diagnostic ignored "-Woverride-init"
+static const struct rule_case cases[] = {
+	/* the five builds of the demo */
+	{ "a right fix", EXPECT_GONE, 0, ALL, ARM(), FIXED, 600, VERDICT_PASS, "all 7 gates pass" },
+	{ "the error moved", EXPECT_GONE, 0, ALL, ARM(), ARM(.trigger_error = 0, .moved_error = 0.1), 60, VERDICT_FAIL, "the error is gone: it is not: baseline failed" },
+	{ "right, but slow", EXPECT_GONE, 0, ALL, ARM(), ARM(.trigger_error = 0, .median_ns = 80000), 600, VERDICT_FAIL, "slower" },
+	{ "changed lines never run", EXPECT_GONE, 0, ALL, ARM(), ARM(.trigger_error = 0, .lines_run = false), 600, VERDICT_INCONCLUSIVE,
+	  "order.c:212 did not run" },
+	/* the claimed effect */
+	{ "nothing changed", EXPECT_GONE, 0, 0, ARM(), ARM(), 60, VERDICT_FAIL, "it is not: baseline failed" },
+	{ "no error on the baseline", EXPECT_GONE, 0, 0, FIXED, FIXED, 60, VERDICT_INCONCLUSIVE, "the baseline has shown no error yet" },
+	{ "halved, as claimed", EXPECT_RATIO, 0.8, 0, ARM(), ARM(.trigger_error = 0.05), 900, VERDICT_PASS, "all 3 gates" },
+	{ "not halved", EXPECT_RATIO, 0.5, 0, ARM(), ARM(), 900, VERDICT_FAIL, "did not fall as claimed" },
+	{ "nothing to be less than", EXPECT_RATIO, 0.5, 0, FIXED, FIXED, 60, VERDICT_INCONCLUSIVE, "nothing to compare with" },
+	{ "exactly at the margin", EXPECT_RATIO, 0.5, 0, ARM(), ARM(.trigger_error = 0.05), 120, VERDICT_INCONCLUSIVE, "not shown to be below" },
+	{ "every call is a trigger", EXPECT_GONE, 0, NO_TRIGGER, ARM(), ARM(.trigger_error = 0, .other_error = 0), 60, VERDICT_PASS, "" },
+	/* exposure: nothing seen is never a PASS */
+	{ "no traffic", EXPECT_NONE, 0, ALL, ARM(.calls = 0), ARM(.calls = 0), 60, VERDICT_INCONCLUSIVE, "not called on the candidate" },
+	{ "no traffic on the candidate", EXPECT_GONE, 0, 0, ARM(), ARM(.calls = 0), 60, VERDICT_INCONCLUSIVE, "not called on the candidate" },
+	{ "no traffic on the baseline", EXPECT_NONE, 0, ERRORS, ARM(.calls = 0), FIXED, 600, VERDICT_INCONCLUSIVE,
+	  "not called on the baseline" },
+	{ "no process", EXPECT_GONE, 0, 0, ARM(), ARM(.calls = 0, .processes = 0), 60, VERDICT_INCONCLUSIVE, "the candidate has no process" },
+	{ "trigger never seen", EXPECT_GONE, 0, 0, ARM(), ARM(.trigger_share = 0), 60, VERDICT_INCONCLUSIVE, "saw the trigger 0 times; 20 needed" },
+	{ "trigger seen too seldom", EXPECT_NONE, 0, ERRORS, ARM(), ARM(.calls = 1000, .trigger_share = 0.0005), 20, VERDICT_INCONCLUSIVE,
+	  "20 needed; about" },
+	/* record */
+	{ "calls lost", EXPECT_GONE, 0, 0, ARM(), ARM(.trigger_error = 0, .lost = 0.05), 120, VERDICT_INCONCLUSIVE, "were lost" },
+	{ "baseline calls lost", EXPECT_GONE, 0, 0, ARM(.lost = 0.05), FIXED, 120, VERDICT_INCONCLUSIVE, "baseline: " },
+	{ "calls without a return", EXPECT_GONE, 0, 0, ARM(), ARM(.trigger_error = 0, .unpaired = 0.1), 120, VERDICT_INCONCLUSIVE,
+	  "have no return" },
+	{ "all calls unwound", EXPECT_GONE, 0, 0, ARM(), ARM(.unpaired = 1), 120, VERDICT_INCONCLUSIVE, "of no call of checkout" },
+	{ "few losses only take longer", EXPECT_GONE, 0, 0, ARM(), ARM(.trigger_error = 0, .lost = 0.005), 300, VERDICT_PASS, "" },
+	/* guards */
+	{ "errors up", EXPECT_NONE, 0, ERRORS, ARM(), ARM(.other_error = 0.05), 300, VERDICT_FAIL, "it is up" },
+	{ "errors the same", EXPECT_NONE, 0, ERRORS, ARM(), ARM(), 3000, VERDICT_PASS, "" },
+	{ "no errors at all", EXPECT_NONE, 0, ERRORS, ARM(.trigger_error = 0, .other_error = 0), ARM(.trigger_error = 0, .other_error = 0), 120,
+	  VERDICT_PASS, "" },
+	{ "slower at p50", EXPECT_NONE, 0, P50, ARM(), ARM(.median_ns = 60000), 120, VERDICT_FAIL, "slower" },
+	{ "slower at p99", EXPECT_NONE, 0, P99, ARM(.calls = 1000), ARM(.calls = 1000, .sigma = 0.5), 120, VERDICT_FAIL, "slower" },
+	{ "as fast", EXPECT_NONE, 0, P50, ARM(), ARM(), 400, VERDICT_PASS, "" },
+	{ "as fast at p99", EXPECT_NONE, 0, P99, ARM(.calls = 1000), ARM(.calls = 1000), 200, VERDICT_PASS, "" },
+	{ "probes as dear as the margin", EXPECT_NONE, 0, P50, ARM(.probe_ns = 9000), ARM(.probe_ns = 9000), 120, VERDICT_INCONCLUSIVE,
+	  "as much as the margin" },
+	{ "probes differ", EXPECT_NONE, 0, P50, ARM(.probe_ns = 300), ARM(.probe_ns = 3800, .median_ns = 80000), 120, VERDICT_INCONCLUSIVE,
+	  "too different" },
+	{ "probes' cost not known", EXPECT_NONE, 0, P50, ARM(.probe_ns = 0), ARM(.probe_ns = 0), 120, VERDICT_INCONCLUSIVE, "is not known" },
+	{ "no durations", EXPECT_NONE, 0, P50, ARM(.median_ns = 0), ARM(.median_ns = 0), 120, VERDICT_INCONCLUSIVE, "warm-up: 0 of 40" },
+	{ "-71 is new", EXPECT_NONE, 0, VALUES, ARM(), ARM(.moved_error = 0.02), 300, VERDICT_FAIL, "-71 is new: " },
+	{ "no new error value", EXPECT_NONE, 0, VALUES, ARM(), ARM(), 120, VERDICT_PASS, "" },
+	{ "callee called less", EXPECT_NONE, 0, CALLS, ARM(), ARM(.watched = 0.3), 300, VERDICT_FAIL, "calls of charge_card > -20 %: it is called less" },
+	{ "callee lost", EXPECT_NONE, 0, CALLS, ARM(), ARM(.watched = 0), 300, VERDICT_FAIL, "calls of charge_card > -20 %: it is called less" },
+	{ "callee called as often", EXPECT_NONE, 0, CALLS, ARM(), ARM(), 300, VERDICT_PASS, "" },
+	/* before and after */
+	{ "gone, by time", EXPECT_GONE, 0, BY_TIME, ARM(), FIXED, 120, VERDICT_PASS, "" },
+	{ "gone, by time, too few calls", EXPECT_GONE, 0, BY_TIME, ARM(), ARM(.calls = 3, .trigger_error = 0), 60, VERDICT_INCONCLUSIVE,
+	  "clean calls needed; about" },
+	{ "guards by time", EXPECT_NONE, 0, BY_TIME | ERRORS | P50 | CALLS, ARM(.calls = 500), ARM(.calls = 500), 600, VERDICT_PASS, "" },
+	{ "slower, by time", EXPECT_NONE, 0, BY_TIME | P50, ARM(), ARM(.median_ns = 70000), 200, VERDICT_FAIL, "slower" },
+	{ "new value, by time", EXPECT_NONE, 0, BY_TIME | VALUES, ARM(), ARM(.moved_error = 0.05), 200, VERDICT_FAIL, "-71 is new" },
+	{ "no candidate yet, by time", EXPECT_GONE, 0, BY_TIME, ARM(), ARM(.calls = 0, .processes = 0), 60, VERDICT_INCONCLUSIVE, "no process" },
+	/* a canary so small that most ticks have no call of it */
+	{ "one call in ten ticks", EXPECT_GONE, 0, NO_TRIGGER, ARM(.trigger_error = 0.5), ARM(.calls = 0.1, .trigger_error = 0, .other_error = 0),
+	  2000, VERDICT_PASS, "" },
+};
+#pragma GCC diagnostic error "-Woverride-init"
+
+static void add_guards(struct claim *c, unsigned with)
+{
+	if (with & ERRORS)
+		claim_guard(c, GUARD_ERROR_RATE);
+	if (with & P50)
+		claim_guard(c, GUARD_LATENCY)->quantile = 0.5;
+	if (with & P99)
+		claim_guard(c, GUARD_LATENCY);
+	if (with & VALUES)
+		claim_guard(c, GUARD_NEW_ERRORS);
+	if (with & CALLS) {
+		strcpy(c->watched_name[0], "charge_card");
+		c->watched = 1;
+		claim_guard(c, GUARD_CALLS);
+	}
+}
+
+static struct claim claim_of(const struct rule_case *k)
+{
+	struct claim c;
+
+	claim_init(&c);
+	strcpy(c.function, "checkout");
+	if (!(k->with & NO_TRIGGER))
+		strcpy(c.trigger, "o->qty == 0");
+	c.arms = k->with & BY_TIME ? ARMS_BY_TIME : ARMS_LIVE;
+	c.expect = k->expect;
+	c.factor = k->factor;
+	if (k->with & LINES) {
+		c.lines = 2;
+		strcpy(c.line[0], "order.c:212");
+		strcpy(c.line[1], "order.c:213");
+	}
+	add_guards(&c, k->with);
+	c.deadline_ns = k->ticks * 1000000000ULL;
+	return c;
+}
+
+static struct verdict *run(const struct rule_case *k, uint64_t seed)
+{
+	struct sim sim = { { seed }, 0.3, k->base, k->cand };
+	struct claim c = claim_of(k);
+	struct verdict *v = verdict_new(&c, NULL);
+	static const struct sim_arm nobody;
+
+	assert_non_null(v);
+	for (unsigned i = 0; i < k->ticks && verdict_state(v) == VERDICT_UNDECIDED; i++) {
+		struct sim_tick b, x;
+		bool by_time = k->with & BY_TIME, first = i < k->ticks / 2;
+
+		sim_arm_tick(&sim, by_time && !first ? &nobody : &sim.base, &b);
+		sim_arm_tick(&sim, by_time && first ? &nobody : &sim.cand, &x);
+		assert_int_equal(verdict_tick(v, &b.t, &x.t, NULL), 0);
+	}
+	return v;
+}
+
+static void test_rule_table(void **state)
+{
+	unsigned wrong = 0;
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct verdict *v = run(&cases[i], 1000 + i);
+		const struct verdict_view *view = verdict_view(v);
+
+		if (view->state != cases[i].want || !strstr(view->reason, cases[i].reason)) {
+			struct buf text = { 0 };
+
+			verdict_print(v, &text);
+			print_error("%s: %s wanted, with \"%s\":\n%s\n", cases[i].name, verdict_state_name(cases[i].want), cases[i].reason,
+				    buf_text(&text));
+			buf_free(&text);
+			wrong++;
+		}
+		verdict_free(v);
+	}
+	assert_int_equal(wrong, 0);
+}
+
+/* What was decided stays decided. */
+static void test_the_end_is_the_end(void **state)
+{
+	struct rule_case k = cases[0];
+	struct verdict *v = run(&k, 5);
+	uint64_t ticks = verdict_view(v)->ticks;
+	struct sim sim = { { 6 }, 0, k.base, k.base };
+	struct sim_tick b, c;
+
+	assert_int_equal(verdict_state(v), VERDICT_PASS);
+	sim_arm_tick(&sim, &sim.base, &b);
+	sim_arm_tick(&sim, &sim.cand, &c);
+	assert_int_equal(verdict_tick(v, &b.t, &c.t, NULL), 0);
+	verdict_end(v, "too late");
+	assert_int_equal(verdict_state(v), VERDICT_PASS);
+	assert_int_equal(verdict_view(v)->ticks, ticks);
+	verdict_free(v);
+}
+
+static void test_ended_from_outside(void **state)
+{
+	struct rule_case k = cases[0];
+	struct verdict *v;
+
+	k.ticks = 3;
+	v = run(&k, 5);
+	/* the deadline of three ticks */
+	assert_int_equal(verdict_state(v), VERDICT_INCONCLUSIVE);
+	verdict_free(v);
+	k = cases[0];
+	k.ticks = 1000000;
+	struct claim c = claim_of(&k);
+	v = verdict_new(&c, NULL);
+	verdict_end(v, "apply_coupon was inlined in the candidate");
+	assert_int_equal(verdict_state(v), VERDICT_INCONCLUSIVE);
+	assert_non_null(strstr(verdict_view(v)->reason, "apply_coupon was inlined in the candidate; exposure: "));
+	verdict_free(v);
+}
+
+/* ---- what is refused ---- */
+
+struct bad_claim {
+	const char *text;
+	void (*spoil)(struct claim *c);
+};
+
+static void no_function(struct claim *c) { c->function[0] = '\0'; }
+static void nothing_expected(struct claim *c) { c->expect = EXPECT_NONE; c->guards = 0; }
+static void alpha_nan(struct claim *c) { c->alpha = NAN; }
+static void fine_margin(struct claim *c) { claim_guard(c, GUARD_LATENCY)->margin = 0.01; }
+static void strange_quantile(struct claim *c) { claim_guard(c, GUARD_LATENCY)->quantile = 1; }
+static void no_such_function(struct claim *c) { claim_guard(c, GUARD_CALLS)->watched = 0; }
+static void no_triggers(struct claim *c) { c->min_triggers = 0; }
+static void endless_name(struct claim *c) { memset(c->trigger, 'x', sizeof(c->trigger)); }
+static void many_lines(struct claim *c) { c->lines = CLAIM_LINES + 1; }
+static void no_factor(struct claim *c) { c->expect = EXPECT_RATIO; c->factor = 0; }
+static void all_lost(struct claim *c) { c->lost_limit = 1; }
+
+static void test_claims_that_are_refused(void **state)
+{
+	static const struct bad_claim bad[] = {
+		{ "names no function", no_function }, { "nothing to verify", nothing_expected }, { "alpha", alpha_nan },
+		{ "5 % or more", fine_margin }, { "quantile", strange_quantile }, { "watched function", no_such_function },
+		{ "at least one trigger", no_triggers }, { "longer than", endless_name }, { "changed lines", many_lines },
+		{ "factor", no_factor }, { "limits", all_lost },
+	};
+
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		struct claim c = claim_of(&cases[4]);
+		struct error err = { 0 };
+
+		bad[i].spoil(&c);
+		assert_null(verdict_new(&c, &err));
+		if (!strstr(err.text, bad[i].text))
+			fail_msg("\"%s\" is not in \"%s\"", bad[i].text, err.text);
+	}
+}
+
+static void test_ticks_that_cannot_be(void **state)
+{
+	struct claim c = claim_of(&cases[0]);
+	struct verdict *v = verdict_new(&c, NULL);
+	static __u64 hist[HIST_BUCKETS];
+	static const struct error_value values[] = { { 0, -1, 3 } };
+	const struct arm_tick good = { .calls = 10, .errors = 2 };
+	const struct arm_tick bad[] = {
+		{ .calls = 1, .errors = 2 }, { .calls = 5, .triggers = 6 }, { .calls = 5, .triggers = 2, .trigger_errors = 3, .errors = 5 },
+		{ .calls = 5, .triggers = 5, .trigger_errors = 3, .errors = 2 }, { .calls = CLAIM_COUNT_MAX }, { .lost = CLAIM_COUNT_MAX * 8 },
+		{ .lost = 1, .trigger_unknown = 2 }, { .calls = 1, .hist = hist }, { .calls = 10, .errors = 2, .values = values, .n_values = 1 },
+		{ .probe_ns = -1 }, { .probe_ns = NAN }, { .n_values = CLAIM_VALUES + 1 },
+	};
+
+	hist[3] = 2;
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		struct error err = { 0 };
+
+		assert_int_equal(verdict_tick(v, &bad[i], &good, &err), -EINVAL);
+		assert_non_null(strstr(err.text, "baseline: "));
+		assert_int_equal(verdict_tick(v, &good, &bad[i], &err), -EINVAL);
+		assert_non_null(strstr(err.text, "candidate: "));
+	}
+	assert_int_equal(verdict_view(v)->ticks, 0);
+	assert_int_equal(verdict_tick(v, &good, &good, NULL), 0);
+	verdict_free(v);
+}
+
+/* ---- the error shape ---- */
+
+static void test_shape_tells_that_the_error_moved(void **state)
+{
+	static struct errset s;
+	struct sim sim = { { 3 }, 0, sim_plain, sim_plain };
+	struct errset_shift shift[ERRSET_MAX];
+
+	memset(&s, 0, sizeof(s));
+	sim.cand.trigger_error = 0;
+	sim.cand.moved_error = 0.1;
+	for (int i = 0; i < 50; i++) {
+		struct sim_tick b, c;
+
+		sim_arm_tick(&sim, &sim.base, &b);
+		sim_arm_tick(&sim, &sim.cand, &c);
+		errset_tick(&s, &b.t, &c.t);
+	}
+	assert_int_equal(errset_shape(&s, shift, ERRSET_MAX), 3);
+	assert_true(shift[0].value == -71 && shift[0].only == ERRSET_ONLY_CANDIDATE && shift[0].cand > 0 && shift[0].weight > 3);
+	assert_true(shift[1].value == -22 && shift[1].only == ERRSET_ONLY_BASELINE && shift[1].weight < -3);
+	assert_true(shift[2].value == -5 && shift[2].only == ERRSET_BOTH);
+	assert_int_equal(errset_only_candidate(&s), 1);
+	assert_int_equal(errset_shape(&s, shift, 1), 1);
+}
+
+static void test_shape_is_bounded(void **state)
+{
+	static struct errset s;
+	static struct error_value values[200];
+	struct arm_tick none = { 0 }, many = { .calls = 1000, .errors = 200, .values = values, .n_values = 200 };
+
+	memset(&s, 0, sizeof(s));
+	for (int i = 0; i < 200; i++)
+		values[i] = (struct error_value){ 0, i, 1 };
+	errset_tick(&s, &none, &many);
+	assert_int_equal(s.rows, ERRSET_MAX);
+	assert_int_equal(s.cand_other, 200 - ERRSET_MAX);
+}
+
+static void test_eta_in_words(void **state)
+{
+	static const struct { double s; const char *text; } etas[] = {
+		{ 0.2, "about 1 s" }, { 89, "about 89 s" }, { 240, "about 4 min" }, { 7300, "about 2 h" }, { 1e6, "about 12 days" }, { 1e12, "more than a year" },
+		{ INFINITY, "no estimate" }, { NAN, "no estimate" },
+	};
+	char text[32];
+
+	for (size_t i = 0; i < COUNT(etas); i++) {
+		verdict_eta_text(etas[i].s, text, sizeof(text));
+		assert_string_equal(text, etas[i].text);
+	}
+}
+
+static void test_caveats(void **state)
+{
+	struct rule_case k = cases[0];
+	struct buf out = { 0 };
+	struct verdict *v;
+
+	k.base.processes = 1;
+	k.with |= BY_TIME;
+	v = run(&k, 9);
+	verdict_caveats(v, &out);
+	assert_non_null(strstr(buf_text(&out), "A/A"));
+	assert_non_null(strstr(buf_text(&out), "the baseline had one process at most"));
+	assert_non_null(strstr(buf_text(&out), "one after the other"));
+	buf_free(&out);
+	verdict_free(v);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rule_table),
+		cmocka_unit_test(test_the_end_is_the_end),
+		cmocka_unit_test(test_ended_from_outside),
+		cmocka_unit_test(test_claims_that_are_refused),
+		cmocka_unit_test(test_ticks_that_cannot_be),
+		cmocka_unit_test(test_shape_tells_that_the_error_moved),
+		cmocka_unit_test(test_shape_is_bounded),
+		cmocka_unit_test(test_eta_in_words),
+		cmocka_unit_test(test_caveats),
+	};
+
+	return cmocka_run_group_tests_name("verdict_rules", tests, NULL, NULL);
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gate_latency.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "verdict_internal.h"
+
+void latency_start(struct verdict *v, struct gate *g)
+{
+	double q = g->guard->quantile, rarer = fmin(q, 1 - q);
+	uint64_t enough = (uint64_t)ceil(20 / rarer);
+
+	g->u.latency.warmup = v->claim.warmup_calls ? v->claim.warmup_calls : enough;
+	compare_init(&g->u.latency.slow, v->claim.arms, 1, g->alpha);
+}
+
+/* The totals hold this tick already; counting begins with the next one. */
+static void freeze(struct verdict *v, struct latency_gate *l, const struct guard *guard)
+{
+	if (hist_total(v->base.hist) >= l->warmup)
+		l->frozen = threshold_choose(v->base.hist, guard->quantile, guard->margin, &l->at) == 0;
+}
+
+static uint64_t slow(const struct arm_tick *t, uint32_t bucket)
+{
+	return t->hist ? threshold_slow(t->hist, bucket) : 0;
+}
+
+/* Calls without a duration, whatever the reason. */
+static uint64_t untimed(const struct arm_tick *t, uint64_t timed)
+{
+	return t->calls - timed + t->lost + t->unpaired;
+}
+
+void latency_tick(struct verdict *v, struct gate *g, const struct arm_tick *base, const struct arm_tick *cand)
+{
+	struct latency_gate *l = &g->u.latency;
+	struct arm_counts b = { 0 }, to_pass, to_fail;
+	struct pair low, high;
+
+	if (!l->frozen) {
+		freeze(v, l, g->guard);
+		return;
+	}
+	b.n = base->hist ? hist_total(base->hist) : 0;
+	b.e = slow(base, l->at.base);
+	b.unknown = untimed(base, b.n);
+	to_pass = to_fail = (struct arm_counts){ .n = cand->hist ? hist_total(cand->hist) : 0 };
+	to_pass.unknown = to_fail.unknown = untimed(cand, to_pass.n);
+	to_pass.e = slow(cand, l->at.pass);
+	to_fail.e = slow(cand, l->at.fail);
+	low = counts_for_low(&b, &to_pass);
+	high = counts_for_high(&b, &to_fail);
+	compare_tick_sides(&l->slow, &low, &high);
+	l->base_n += b.n;
+	l->base_slow += b.e;
+	l->cand_n += to_pass.n;
+	l->cand_slow += to_pass.e;
+}
+
+static void duration_text(double ns, char *out, unsigned len)
+{
+	static const struct { double unit; const char *name; } units[] = { { 1e9, "s" }, { 1e6, "ms" }, { 1e3, "us" } };
+
+	for (unsigned i = 0; i < 3; i++)
+		if (ns >= units[i].unit) {
+			snprintf(out, len, "%.4g %s", ns / units[i].unit, units[i].name);
+			return;
+		}
+	snprintf(out, len, "%.0f ns", ns);
+}
+
+/* True: the probes make the figures useless, a sentence was set. */
+static bool probes_disturb(struct verdict *v, struct gate *g)
+{
+	double b = v->base.probe_ns, c = v->cand.probe_ns;
+	double margin = (double)threshold_ns(g->u.latency.at.base) * g->guard->margin;
+	char room[32];
+
+	duration_text(margin, room, sizeof(room));
+	if (b == 0 || c == 0)
+		gate_set(g, GATE_BLOCKED, "what the probes cost is not known on the %s: latencies cannot be compared", c == 0 ? "candidate" :
+			 "baseline");
+	else if (fabs(b - c) * 4 >= margin)
+		gate_set(g, GATE_BLOCKED, "the probes cost %.0f ns on the baseline (%s) and %.0f ns on the candidate (%s): too different for a "
+			 "margin of %s", b, v->base.site_kind, c, v->cand.site_kind, room);
+	else if (fmax(b, c) >= margin)
+		gate_set(g, GATE_BLOCKED, "the probes cost %.0f ns a call, as much as the margin of %s", fmax(b, c), room);
+	else
+		return false;
+	return true;
+}
+
+static void latency_figures(struct gate *g)
+{
+	const struct latency_gate *l = &g->u.latency;
+
+	g->view.unit = UNIT_NS;
+	if (l->base_slow && l->cand_n)
+		g->view.ratio.value = (double)l->cand_slow / (double)l->cand_n / ((double)l->base_slow / (double)l->base_n);
+	gate_bounds(g, &l->slow);
+}
+
+static void warmup_judge(struct verdict *v, struct gate *g)
+{
+	uint64_t have = hist_total(v->base.hist);
+
+	if (have >= g->u.latency.warmup) {
+		gate_set(g, GATE_BLOCKED, "the baseline's durations have no usable bucket edge near p%g", 100 * g->guard->quantile);
+		return;
+	}
+	gate_set(g, GATE_OPEN, "warm-up: %" PRIu64 " of %" PRIu64 " timed baseline calls", have, g->u.latency.warmup);
+	gate_eta(g, eta_of(&v->base, (double)have, (double)g->u.latency.warmup));
+}
+
+void latency_judge(struct verdict *v, struct gate *g)
+{
+	struct latency_gate *l = &g->u.latency;
+	const struct compare *r = &l->slow;
+	char at[32], limit[32], text[224];
+
+	latency_figures(g);
+	if (!l->frozen) {
+		warmup_judge(v, g);
+		return;
+	}
+	if (probes_disturb(v, g))
+		return;
+	duration_text((double)threshold_ns(l->at.base), at, sizeof(at));
+	duration_text((double)threshold_ns(l->at.pass), limit, sizeof(limit));
+	snprintf(text, sizeof(text), "%.3g %% of the candidate's calls take %s, %.3g %% of the baseline's take %s (its p%.3g)",
+		 l->cand_n ? 100 * (double)l->cand_slow / (double)l->cand_n : 0, limit,
+		 l->base_n ? 100 * (double)l->base_slow / (double)l->base_n : 0, at, 100 * l->at.level);
+	if (compare_is_above(r)) {
+		gate_set(g, GATE_FAIL, "slower: %s, so the ratio is above %.3g", text, r->lower);
+	} else if (compare_is_below(r)) {
+		gate_set(g, GATE_PASS, "%s, so the ratio is below %.3g", text, r->upper);
+	} else {
+		gate_set(g, GATE_OPEN, "%s; the ratio lies between %.3g and %.3g", text, r->lower, r->upper);
+		gate_eta(g, eta_of(&v->cand, g->view.log_e, g->view.log_needed));
+	}
+}

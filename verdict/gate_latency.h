@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The latency guard.  From a warm-up of the baseline a threshold T is frozen on a bucket's edge near the quantile
+ * (quantile.h); from then on each tick brings exact counts of calls at T or longer, and at (1 + margin) T or longer.  The
+ * candidate passes if a smaller share of its calls takes (1 + margin) T than of the baseline's takes T, and fails if a larger
+ * one does.  Both shares are compared while they happen, so a service that gets slower as a whole does not fail.
+ *
+ * Probes cost time too: if that is not known, is of the order of the margin, or differs between the arms by a quarter of
+ * it, the guard says so and decides nothing.
+ */
+#ifndef PLUMB_GATE_LATENCY_H
+#define PLUMB_GATE_LATENCY_H
+
+struct verdict;
+struct gate;
+struct arm_tick;
+
+void latency_start(struct verdict *v, struct gate *g);
+void latency_tick(struct verdict *v, struct gate *g, const struct arm_tick *base, const struct arm_tick *cand);
+void latency_judge(struct verdict *v, struct gate *g);
+
+#endif
