@@ -33,6 +33,15 @@ void gate_eta(struct gate *g, double seconds)
 	snprintf(g->view.reason + len, sizeof(g->view.reason) - len, "; %s at this rate", text);
 }
 
+void gate_unknown(struct gate *g, uint64_t n, const char *counted_as)
+{
+	size_t len = strlen(g->view.reason);
+
+	if (n)
+		snprintf(g->view.reason + len, sizeof(g->view.reason) - len, " (%" PRIu64 " more candidate calls count as %s, as nothing is "
+			 "known of them)", n, counted_as);
+}
+
 double eta_of(const struct arm_total *arm, double have, double need)
 {
 	return have > 0 ? fmax(need - have, 0) / have * (double)arm->span_ns / 1e9 : INFINITY;

@@ -60,8 +60,8 @@ static void gone_wait(struct verdict *v, struct gate *g, const struct effect *e)
 	need = gone_errors_needed((double)e->cand.n / (double)(e->base.n + e->cand.n), 1, g->alpha);
 	if (need == UINT64_MAX)
 		return;
-	gate_set(g, GATE_OPEN, "%s; %" PRIu64 " baseline errors needed at this split%s", e->text, need,
-		 e->cand.unknown ? ", more as calls of unknown outcome count as failed" : "");
+	gate_set(g, GATE_OPEN, "%s; %" PRIu64 " baseline errors needed at this split", e->text, need);
+	gate_unknown(g, e->cand.unknown, "failed");
 	gate_eta(g, eta_of(&v->base, (double)e->base.e, (double)need));
 }
 
@@ -124,6 +124,7 @@ static void ratio_judge(struct verdict *v, struct gate *g)
 			 trigger_word(&v->claim));
 	} else {
 		gate_set(g, GATE_OPEN, "%s; the ratio is not shown to be below %g yet", e.text, v->claim.factor);
+		gate_unknown(g, e.cand.unknown, "failed");
 		gate_eta(g, eta_of(&v->cand, g->view.log_e, g->view.log_needed));
 	}
 }

@@ -44,6 +44,7 @@ static void errors_judge(struct verdict *v, struct gate *g)
 		gate_set(g, GATE_PASS, "%s, so the candidate's rate is below %.2g %%", text, 100 * high);
 	} else {
 		gate_set(g, GATE_OPEN, "%s; the ratio lies between %.3g and %.3g", text, r->lower, r->upper);
+		gate_unknown(g, r->low_sum.n_c - k->n_c, "failed");
 		if (floor > 0 && k->e_c == 0)
 			gate_eta(g, eta_of(&v->cand, (double)k->n_c, (double)clean_calls_needed(floor, g->u.errors.floor_alpha)));
 		else

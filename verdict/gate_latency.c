@@ -139,6 +139,7 @@ void latency_judge(struct verdict *v, struct gate *g)
 		gate_set(g, GATE_PASS, "%s, so the ratio is below %.3g", text, r->upper);
 	} else {
 		gate_set(g, GATE_OPEN, "%s; the ratio lies between %.3g and %.3g", text, r->lower, r->upper);
+		gate_unknown(g, r->low_sum.n_c - l->cand_n, "slow");
 		gate_eta(g, eta_of(&v->cand, g->view.log_e, g->view.log_needed));
 	}
 }

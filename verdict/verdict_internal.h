@@ -71,6 +71,8 @@ void gate_bounds(struct gate *g, const struct compare *ratio);
 struct arm_counts trigger_counts(const struct claim *c, const struct arm_tick *t);
 struct arm_counts trigger_total(const struct claim *c, const struct arm_total *t);
 const char *trigger_word(const struct claim *c);   /* "trigger calls" or "calls" */
+/* Appends what makes bounds wider: calls of the candidate whose outcome (or duration) is not known. */
+void gate_unknown(struct gate *g, uint64_t n, const char *counted_as);
 void exact_count(char *out, unsigned len, uint64_t n, const char *one, const char *many);
 
 #endif

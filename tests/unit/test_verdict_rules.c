@@ -65,6 +65,8 @@ static const struct rule_case cases[] = {
 	{ "baseline calls lost", EXPECT_GONE, 0, 0, ARM(.lost = 0.05), FIXED, 120, VERDICT_INCONCLUSIVE, "baseline: " },
 	{ "calls without a return", EXPECT_GONE, 0, 0, ARM(), ARM(.trigger_error = 0, .unpaired = 0.1), 120, VERDICT_INCONCLUSIVE,
 	  "have no return" },
+	{ "calls without a return could have failed", EXPECT_RATIO, 0.3, 0, ARM(), ARM(.trigger_error = 0.02, .unpaired = 0.009), 120,
+	  VERDICT_INCONCLUSIVE, "more candidate calls count as failed" },
 	{ "all calls unwound", EXPECT_GONE, 0, 0, ARM(), ARM(.unpaired = 1), 120, VERDICT_INCONCLUSIVE, "of no call of checkout" },
 	{ "few losses only take longer", EXPECT_GONE, 0, 0, ARM(), ARM(.trigger_error = 0, .lost = 0.005), 300, VERDICT_PASS, "" },
 	/* guards */
