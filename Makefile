@@ -103,7 +103,7 @@ $(BUILD)/%.o: %.c
 # The store's schema, as text in the program.
 $(BUILD)/schema.h: collector/schema.sql
 	@mkdir -p $(@D)
-	$(Q)sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n"/' $< > $@
+	$(Q){ echo 'static const char schema_sql[] ='; sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n"/' $<; echo ';'; } > $@
 $(BUILD)/collector/%.o: CPPFLAGS += $(COLLECTOR_CPPFLAGS)
 $(BUILD)/collector/store.o: $(BUILD)/schema.h
 

@@ -11,8 +11,11 @@
 #include <unistd.h>
 
 #include "collector_internal.h"
+#include "ingest.h"
 #include "log.h"
 
+#define EXPIRE_NS (20ULL * 1000000)
+#define EXPIRE_PAUSE_NS (5ULL * 1000000000)
 #define DAY_NS (86400ULL * 1000000000)
 
 static uint64_t clock_ns(clockid_t clock)
@@ -70,6 +73,57 @@ static int lock_data(struct collector *c, struct error *err)
 	return 0;
 }
 
+/* ---- the store ---- */
+
+static int open_store(struct collector *c, struct error *err)
+{
+	char path[4096];
+	struct store_options opt = { .path = path, .keep_ns = c->opt.keep_ns, .max_bytes = c->opt.max_bytes };
+	int rc;
+
+	if (snprintf(path, sizeof(path), "%s/plumb.db", c->opt.data) >= (int)sizeof(path))
+		return error_set(err, ENAMETOOLONG, "the path of the data directory is too long");
+	rc = store_open(&opt, &c->store, err);
+	if (rc)
+		return rc;
+	c->ingest = ingest_new(c->store, c->live, &c->counts);
+	return c->ingest ? 0 : error_set(err, ENOMEM, "out of memory");
+}
+
+int collector_commit(struct collector *c, struct error *err)
+{
+	struct error why = { 0 };
+	int rc = ingest_commit(c->ingest, &why);
+
+	if (!rc) {
+		agents_ack(c);
+		return 0;
+	}
+	log_error("collector", "not-stored", "reason=\"%s\" agents=%u", why.text, c->n_agents);
+	agents_drop(c, why.text);
+	if (err)
+		*err = why;
+	return rc;
+}
+
+/* For a part of each tick, so that ingest goes on. Nothing can be removed on a full disk either. */
+static void expire(struct collector *c)
+{
+	uint64_t began = mono_ns();
+	struct error err = { 0 };
+	int rc;
+
+	if (began < c->expire_again_ns)
+		return;
+	do
+		rc = store_expire(c->store, wall_ns(), &err);
+	while (rc > 0 && mono_ns() - began < EXPIRE_NS);
+	if (rc < 0) {   /* the commit that follows fails as well */
+		log_error("collector", "not-expired", "reason=\"%s\"", err.text);
+		c->expire_again_ns = began + EXPIRE_PAUSE_NS;
+	}
+}
+
 /* ---- the loop ---- */
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -78,6 +132,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 	sessions_check(c);
 	control_tick(c);
+	expire(c);
+	collector_commit(c, NULL);
 }
 
 static void on_signal(evutil_socket_t sig, short what, void *arg)
@@ -131,6 +187,8 @@ static int start(struct collector *c, struct error *err)
 	if (!rc)
 		rc = lock_data(c, err);
 	if (!rc)
+		rc = open_store(c, err);
+	if (!rc)
 		rc = control_start(c, err);
 	if (!rc)
 		rc = add_events(c, err);
@@ -173,8 +231,14 @@ void collector_free(struct collector *c)
 	if (!c)
 		return;
 	listener_stop(c);
+	if (c->ingest)
+		collector_commit(c, NULL);
 	sessions_close_all(c);
 	control_stop(c);
+	ingest_free(c->ingest);
+	if (c->store)
+		store_commit(c->store, NULL);
+	store_close(c->store);
 	live_free(c->live);
 	free_event(c->tick);
 	free_event(c->sigterm);

@@ -17,6 +17,9 @@
 #include "live.h"
 #include "store.h"
 
+struct ingest;
+struct stream;
+
 enum {
 	SESSIONS_MAX = 1024,
 	SESSION_HELLO_MAX = 64 << 10,     /* bytes of a first frame: nobody is known yet */
@@ -51,13 +54,12 @@ struct collector_counts {
 	uint64_t chunks, records, chunk_bytes, raw_bytes;   /* chunk_bytes as stored, raw_bytes inflated */
 	uint64_t stats_rows, orphans;           /* orphans: frames of requests and rows of probes that the store does not know */
 	uint64_t lost_records;                  /* told by LOSS entries */
+	uint64_t wrong_times;                   /* of STATS, RUN: so far from the collector's that its own was taken */
 	uint64_t commits, commit_failures, commit_ns, commit_max_ns;
 	uint64_t expired_chunks, expired_rows;
 };
 
 struct session;
-struct ingest;
-struct stream;
 
 /* A connected agent. Owned by agents.c; it exists as long as its connection. */
 struct agent {
@@ -90,6 +92,7 @@ struct collector {
 	unsigned n_sessions, n_agents;
 	struct collector_counts counts;
 	uint64_t started_ns;              /* wall clock */
+	uint64_t expire_again_ns;         /* monotonic */
 	int lock_fd;                      /* held for the data directory */
 	void *control;                    /* control.c's own */
 	void *http;                       /* http.c's own */
@@ -97,6 +100,9 @@ struct collector {
 
 uint64_t mono_ns(void);           /* CLOCK_MONOTONIC */
 uint64_t wall_ns(void);           /* CLOCK_REALTIME */
+/* Makes durable what was put into the store since the last commit, by anybody, and tells agents. It happens every COLLECTOR_TICK_MS
+ * anyway. On an error all of it is gone, and the agents are sent away to come again. */
+int collector_commit(struct collector *c, struct error *err);
 const struct collector_counts *collector_counts(const struct collector *c);
 
 /* ---- listener.c ---- */
@@ -144,6 +150,10 @@ int agent_hello(struct session *s, const msgpack_object *map, enum refusal *why,
 int agent_frame(struct agent *a, const struct frame_in *in, enum refusal *why, struct error *err);
 /* Its connection is going. */
 void agent_down(struct agent *a);
+/* ACK to each whose entries have become durable. */
+void agents_ack(struct collector *c);
+/* Lets all go: what they sent since the last commit is not stored. */
+void agents_drop(struct collector *c, const char *why);
 struct agent *agent_find(struct collector *c, int64_t id);   /* NULL: not connected */
 
 /* ---- control.c: requests from plumb to agents ---- */

@@ -2,7 +2,7 @@
 -- The store, version 1.  Times are wall-clock ns of the collector's clock unless said (an agent's times have its offset added).
 
 CREATE TABLE agent (
-	id INTEGER PRIMARY KEY,
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
 	uid TEXT NOT NULL UNIQUE,             -- 32 hex digits, the agent's own
 	host TEXT NOT NULL,
 	program TEXT NOT NULL DEFAULT '',     -- "plumbd 0.1.0"
@@ -16,7 +16,7 @@ CREATE TABLE agent (
 
 -- A trace or stat.  Its id is the request id on the wire.  An agent's own (kept, local) requests are told apart by the agent.
 CREATE TABLE request (
-	id INTEGER PRIMARY KEY,
+	id INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again: agents may still refer to it
 	wire_id INTEGER NOT NULL,             -- = id, or >= 2^62: opened by an agent itself
 	agent INTEGER NOT NULL DEFAULT 0,     -- the agent that opened it itself; 0: opened here
 	verb TEXT NOT NULL,                   -- "trace", "stat"
@@ -44,10 +44,11 @@ CREATE TABLE request_agent (
 	at_ns INTEGER NOT NULL,
 	PRIMARY KEY (request, agent)
 ) WITHOUT ROWID;
+CREATE INDEX request_agent_agent ON request_agent (agent, state);
 
 -- One probed function of one build on one agent: a PROBE frame.
 CREATE TABLE probe (
-	id INTEGER PRIMARY KEY,
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
 	request INTEGER NOT NULL REFERENCES request (id),
 	agent INTEGER NOT NULL REFERENCES agent (id),
 	run INTEGER NOT NULL,
@@ -60,6 +61,7 @@ CREATE TABLE probe (
 	line INTEGER NOT NULL,
 	site_kind TEXT NOT NULL,
 	cost_ns INTEGER NOT NULL,
+	fields INTEGER NOT NULL,              -- values of each of its records
 	frame BLOB NOT NULL,                  -- the whole PROBE frame's msgpack array
 	created_ns INTEGER NOT NULL,
 	UNIQUE (agent, run, number)
@@ -87,6 +89,7 @@ CREATE TABLE chunk (
 	last_ns INTEGER NOT NULL,
 	records INTEGER NOT NULL,
 	offset_ns INTEGER NOT NULL,           -- the agent's clock offset when it came
+	received_ns INTEGER NOT NULL,
 	frame BLOB NOT NULL,                  -- the whole CHUNK frame's msgpack array
 	UNIQUE (agent, sequence)
 );
@@ -128,12 +131,26 @@ CREATE TABLE rollup (
 	PRIMARY KEY (span, probe, at, pid)
 ) WITHOUT ROWID;
 
--- The last STATS row of each, from which the next difference is taken.
+-- The last STATS row of each, from which the next difference is taken; until its request has ended.
 CREATE TABLE tally (
 	probe INTEGER NOT NULL REFERENCES probe (id),
 	pid INTEGER NOT NULL,
-	at_ns INTEGER NOT NULL,
-	counts BLOB NOT NULL,                 -- msgpack map, as on the wire
+	calls INTEGER NOT NULL,
+	returns INTEGER NOT NULL,
+	errors INTEGER NOT NULL,
+	matched INTEGER NOT NULL,
+	undecided INTEGER NOT NULL,
+	shipped INTEGER NOT NULL,
+	sampled INTEGER NOT NULL,
+	drop_ring INTEGER NOT NULL,
+	drop_rate INTEGER NOT NULL,
+	drop_nomem INTEGER NOT NULL,
+	drop_client INTEGER NOT NULL,
+	unread INTEGER NOT NULL,
+	unpaired INTEGER NOT NULL,
+	sum_ns INTEGER NOT NULL,
+	max_ns INTEGER NOT NULL,
+	hist BLOB NOT NULL,
 	PRIMARY KEY (probe, pid)
 ) WITHOUT ROWID;
 
@@ -143,9 +160,10 @@ CREATE TABLE loss (
 	agent INTEGER NOT NULL,
 	request INTEGER NOT NULL,
 	at_ns INTEGER NOT NULL,
-	records INTEGER NOT NULL,
-	reason TEXT NOT NULL
+	records INTEGER NOT NULL,             -- 0: not known how many
+	reason TEXT NOT NULL                  -- "spool-full" told by the agent; "refused": the collector could not read them
 );
+CREATE INDEX loss_request ON loss (request);
 
 CREATE TABLE notice (
 	id INTEGER PRIMARY KEY,

@@ -4,8 +4,11 @@
  * SQLite in WAL mode (schema.sql).  One writer (the loop), any number of readers (query.h), each with its own connection.
  *
  * What is put between two commits becomes durable together: store_commit returns after it, and only then an agent may be told
- * (ACK).  A failed put or commit (disk full) leaves the store as it was at the last commit; the caller drops the agents'
- * connections, which then send again.
+ * (ACK).  Durable means: it survives the end of the collector at any moment, however it ends.  docs/collector.md says what a power
+ * cut may take.  After a failed put (disk full) the store is spoiled: nothing more is put, and store_commit fails.  After a failed
+ * commit the caller rolls back to the last good one and drops the agents' connections, which then send again.
+ *
+ * Numbers above INT64_MAX are kept as INT64_MAX, except runs, which are kept as they are.
  */
 #ifndef PLUMB_STORE_H
 #define PLUMB_STORE_H
@@ -22,7 +25,8 @@ struct store;              /* owns the connection and its statements */
 struct store_options {
 	const char *path;      /* the database's file; its directory must exist */
 	uint64_t keep_ns;      /* age at which chunks and rollups of 1 s go; 0: for ever. Rollups of 1 min: x 10, of 1 h: x 100 */
-	uint64_t max_bytes;    /* of the file: oldest chunks go first; 0: no limit */
+	uint64_t max_bytes;    /* of what is in use in the file: oldest chunks go first, then seconds; 0: no limit */
+	uint64_t max_pages;    /* of the file, beyond which it is full, as a disk is; 0: no limit */
 };
 
 /* Opens, creates or migrates it. A file of a later version is refused. */
@@ -31,8 +35,18 @@ int store_open(const struct store_options *opt, struct store **out, struct error
 void store_close(struct store *s);
 int store_commit(struct store *s, struct error *err);
 void store_rollback(struct store *s);
+/* For a caller that has put half of what belongs together and cannot go on. */
+void store_spoil(struct store *s);
+bool store_spoiled(const struct store *s);
 /* Removes a bounded amount of what is too old or too much. 1: there is more to remove, 0: done, -errno. */
 int store_expire(struct store *s, uint64_t now_ns, struct error *err);
+
+struct store_size {
+	uint64_t file_bytes, used_bytes;             /* freed pages stay in the file and are used again */
+	uint64_t expired_chunks, expired_rows;       /* since it was opened */
+};
+
+void store_size(struct store *s, struct store_size *out);
 
 /* ---- agents ---- */
 struct store_agent {
@@ -45,7 +59,8 @@ struct store_agent {
 int store_agent(struct store *s, const char *uid, const char *host, const char *program, uint64_t now_ns, struct store_agent *out,
 		struct error *err);
 int store_agent_clock(struct store *s, int64_t agent, int64_t offset_ns, uint64_t delay_ns, struct error *err);
-int store_agent_run(struct store *s, int64_t agent, uint64_t run, struct error *err);
+/* Another run of the agent: what was open on it has ended ("restart"), except the n requests it says it still serves. */
+int store_agent_restarted(struct store *s, int64_t agent, uint64_t run, const uint64_t *serves, size_t n, uint64_t now_ns, struct error *err);
 /* The last sequence taken in; part of the same commit as the entries. */
 int store_agent_acked(struct store *s, int64_t agent, uint64_t sequence, struct error *err);
 
@@ -63,14 +78,16 @@ struct store_request {
 
 /* r->id 0: a new id is given (and r->wire_id, if r->agent is 0). */
 int store_request_open(struct store *s, struct store_request *r, struct error *err);
+/* Its last counters are forgotten: no differences follow. */
 int store_request_end(struct store *s, uint64_t id, const char *reason, const char *text, uint64_t now_ns, struct error *err);
+/* state: "sent", "running", "refused" or "ended". */
 int store_request_agent(struct store *s, uint64_t id, int64_t agent, const char *state, const char *reason, const char *text,
 			uint64_t now_ns, struct error *err);
 /* Requests that are open at now_ns, opened here: after a restart they go on. Texts are valid during the visit. */
 int store_request_each_open(struct store *s, uint64_t now_ns, int (*visit)(const struct store_request *r, void *arg), void *arg,
 			    struct error *err);
-/* Store's id of an agent's own request; 0: not known. */
-uint64_t store_request_local(struct store *s, int64_t agent, uint64_t wire_id);
+/* Store's id of a request of the wire, the collector's or the agent's own. 1: found; 0: not known, *id is 0; -errno. */
+int store_request_find(struct store *s, int64_t agent, uint64_t wire_id, uint64_t *id, struct error *err);
 
 /* ---- what agents send ---- */
 struct store_probe {
@@ -80,17 +97,22 @@ struct store_probe {
 	uint32_t number;
 	const char *spec, *function, *module, *build_id, *file, *site_kind;
 	uint64_t line, cost_ns;
+	uint32_t fields;
 	const void *frame;
 	size_t frame_len;
 };
 
+/* -EEXIST: that number is taken. */
 int store_probe(struct store *s, const struct store_probe *p, uint64_t now_ns, int64_t *id, struct error *err);
+/* Fills id, request and fields. 1: found, 0: not, -errno. */
+int store_probe_find(struct store *s, int64_t agent, uint64_t run, uint32_t number, int64_t *id, uint64_t *request, uint32_t *fields);
 int store_process(struct store *s, int64_t agent, uint64_t run, uint32_t pid, const char *comm, struct error *err);
 
 struct store_chunk {
 	int64_t agent;
 	uint64_t sequence, run, request;
 	uint64_t first_ns, last_ns;     /* collector's clock */
+	uint64_t received_ns;
 	int64_t offset_ns;
 	uint32_t records;
 	const void *frame;

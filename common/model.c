@@ -391,7 +391,7 @@ static int unpack_hist(struct counts *c, const msgpack_object *list)
 	return 0;
 }
 
-static int unpack_tally(struct tally *t, const msgpack_object *map)
+int tally_unpack(struct tally *t, const msgpack_object *map)
 {
 	memset(t, 0, sizeof(*t));
 	if (map->type != MSGPACK_OBJECT_MAP)
@@ -458,7 +458,7 @@ static int unpack_row(struct model *m, struct source *s, const msgpack_object *o
 	row = find_row(m, s, (uint32_t)probe, (uint32_t)pid);
 	if (!row || (pid && learn_comm(m, s, (uint32_t)pid, &part[2]) < 0))
 		return no_memory(err);
-	if (unpack_tally(&t, &part[3]) < 0)
+	if (tally_unpack(&t, &part[3]) < 0)
 		return malformed(err, "row of counters");
 	row_take(s, row, &t);
 	return 0;

@@ -97,6 +97,8 @@ int model_notice(struct model *m, const struct frame_in *in);
 /* The source of a frame whose own elements are `n`, made if it is new. NULL: no memory, too many, malformed. */
 struct source *model_source(struct model *m, const struct frame_in *in, uint32_t n);
 const char *source_comm(const struct source *s, uint32_t pid);  /* "?": not known */
+/* The {counts} of a row; keys that are not there are 0. -EPROTO. */
+int tally_unpack(struct tally *t, const msgpack_object *map);
 void tally_add(struct tally *to, const struct tally *more);
 /* The sum over the rows of the sources' last snapshots of one probe, or with NULL of all. */
 void model_sum(const struct model *m, const struct probe *only, struct tally *out);
