@@ -10,7 +10,7 @@ PROBED_ENDBR := -fcf-protection=full -DPROBED_SAVES -DPROBED=f_endbr
 PROBED_SUB   := -fno-stack-protector -fcf-protection=none -DPROBED_ROOM -DPROBED=f_sub
 PROBED_NOP5  := -fcf-protection=none -fpatchable-function-entry=5 -DPROBED=f_nop5
 
-BENCH_BIN := $(BENCH)/target $(BENCH)/target-many $(BENCH)/caller $(BENCH)/realfns $(BENCH)/direct $(BENCH)/site_census $(BENCH)/site_costs
+BENCH_BIN := $(BENCH)/target $(BENCH)/target-many $(BENCH)/caller $(BENCH)/realfns $(BENCH)/direct $(BENCH)/site_census $(BENCH)/site_costs $(BENCH)/verdict_sim
 
 .PHONY: bench bench-check bench-programs
 
@@ -50,6 +50,11 @@ $(BENCH)/target-lttng: bench/target.c bench/probed.c bench/probed.h bench/lttng_
 	$(Q)$(BENCH_CC) $(PROBED_PUSH) -DPROBED_LTTNG -c -o $@-probed.o bench/probed.c
 	$(Q)$(BENCH_CC) -w -c -o $@-tp.o bench/lttng_tp.c
 	$(Q)$(BENCH_CC) -o $@ $@.o $@-probed.o $@-tp.o -llttng-ust -ldl
+
+$(BENCH)/verdict_sim: bench/verdict_sim.c $(wildcard tests/unit/verdict_*.h) $(VERDICT_LIB) $(COMMON_LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CPPFLAGS) -Itests/unit $(CFLAGS) $(LDFLAGS) -o $@ $< $(VERDICT_LIB) $(COMMON_LIB) -lmsgpackc -lm
 
 $(BENCH)/direct: LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
 $(BENCH)/%: bench/%.c $(AGENT_LIB) $(COMMON_LIB)

@@ -89,7 +89,7 @@ struct arm_tick {
 	uint64_t triggers, trigger_errors;
 	uint64_t trigger_unknown;      /* of lost and unpaired: those that may have been trigger calls; all, if that is not known */
 	uint64_t lost, unpaired;
-	uint32_t processes;
+	uint32_t processes;            /* that were probed in this tick */
 	double probe_ns;               /* what the probes add to a call; 0: not known */
 	char site_kind[CLAIM_SITE];
 	const __u64 *hist;             /* HIST_BUCKETS durations of `calls`, or NULL */

@@ -7,8 +7,8 @@
  * logarithm is kept, `log_e`.  Each of these objects is plain data, owns nothing, and does not grow.
  *
  * Every bet of a tick is made from earlier ticks only.  All tests suppose that calls are independent of one another, given
- * what was seen before (docs/verdict.md says what follows if they are not).  None supposes that the rates or the traffic's
- * split stay what they are.
+ * what was seen before (docs/verdict.md says what follows if they are not).  The tests that compare two arms do not suppose
+ * that rates or the traffic's split stay what they are; the bounds of a single rate, at the end, do suppose that of the rate.
  */
 #ifndef PLUMB_ETEST_H
 #define PLUMB_ETEST_H

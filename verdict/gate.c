@@ -103,9 +103,14 @@ static void exposure_start(struct verdict *v, struct gate *g)
 /* False: a sentence about an arm that shows nothing at all was set. */
 static bool arm_was_seen(struct verdict *v, struct gate *g, const struct arm_total *t, const char *arm)
 {
-	if (t->calls)
+	/* A build whose processes all died is not to pass on what they did before. A baseline by time is over. */
+	bool gone = t->most_processes && t->processes == 0 && !(v->claim.arms == ARMS_BY_TIME && t == &v->base);
+
+	if (t->calls && !gone)
 		return true;
-	if (t->most_processes == 0)
+	if (gone)
+		gate_set(g, GATE_OPEN, "the %s has no process any more", arm);
+	else if (t->most_processes == 0)
 		gate_set(g, GATE_OPEN, "the %s has no process", arm);
 	else if (t->lost + t->unpaired)
 		gate_set(g, GATE_OPEN, "of no call of %s on the %s is the outcome known", v->claim.function, arm);

@@ -96,8 +96,7 @@ static void total_add(const struct claim *c, struct arm_total *t, const struct a
 	t->lost += tick->lost;
 	t->unpaired += tick->unpaired;
 	t->span_ns += tick->span_ns;
-	if (tick->processes)
-		t->processes = tick->processes;
+	t->processes = tick->processes;
 	t->most_processes = tick->processes > t->most_processes ? tick->processes : t->most_processes;
 	if (tick->probe_ns > t->probe_ns) {
 		t->probe_ns = tick->probe_ns;

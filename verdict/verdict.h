@@ -52,7 +52,7 @@ struct gate_view {
 /* What was seen of one arm. */
 struct arm_total {
 	uint64_t calls, errors, triggers, trigger_errors, trigger_unknown, lost, unpaired, span_ns;
-	uint32_t processes, most_processes;   /* of the last tick with any, of any tick */
+	uint32_t processes, most_processes;   /* of the last tick, of any tick */
 	double probe_ns;                      /* the highest that was told */
 	char site_kind[CLAIM_SITE];
 	uint64_t line_hits[CLAIM_LINES];

@@ -201,6 +201,30 @@ static void test_the_end_is_the_end(void **state)
 	verdict_free(v);
 }
 
+/* All that it needs to pass was seen, and then it crashed. */
+static void test_an_arm_that_dies_does_not_pass(void **state)
+{
+	struct rule_case k = cases[0];
+	struct claim c = claim_of(&k);
+	struct sim sim = { { 8 }, 0.3, k.base, k.cand };
+	struct verdict *v;
+
+	c.min_triggers = 300;
+	v = verdict_new(&c, NULL);
+	for (int i = 0; i < 200; i++) {
+		struct sim_tick b, x;
+
+		/* 9 ticks of 30 trigger calls; what is missing comes while no process is left */
+		sim.cand.processes = i < 9 ? 2 : 0;
+		sim_arm_tick(&sim, &sim.base, &b);
+		sim_arm_tick(&sim, &sim.cand, &x);
+		assert_int_equal(verdict_tick(v, &b.t, &x.t, NULL), 0);
+	}
+	assert_int_equal(verdict_state(v), VERDICT_UNDECIDED);
+	assert_string_equal(verdict_view(v)->reason, "exposure: the candidate has no process any more");
+	verdict_free(v);
+}
+
 static void test_ended_from_outside(void **state)
 {
 	struct rule_case k = cases[0];
@@ -364,6 +388,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rule_table),
 		cmocka_unit_test(test_the_end_is_the_end),
+		cmocka_unit_test(test_an_arm_that_dies_does_not_pass),
 		cmocka_unit_test(test_ended_from_outside),
 		cmocka_unit_test(test_claims_that_are_refused),
 		cmocka_unit_test(test_ticks_that_cannot_be),

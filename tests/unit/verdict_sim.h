@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "ratio.h"
 #include "verdict.h"
 #include "verdict_random.h"
 

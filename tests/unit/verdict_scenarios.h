@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the verdict is simulated on, in the unit tests with few runs and in bench/verdict_sim.c with many. */
+#ifndef PLUMB_VERDICT_SCENARIOS_H
+#define PLUMB_VERDICT_SCENARIOS_H
+
+#include <stdlib.h>
+
+#include "verdict_sim.h"
+
+enum scenario_guards { WITH_ERRORS = 1, WITH_P50 = 2, WITH_P99 = 4, WITH_VALUES = 8, WITH_CALLS = 16, WITH_GONE = 32, WITH_BY_TIME = 64 };
+
+struct scenario {
+	const char *name;
+	unsigned with;
+	struct sim_arm base, cand;
+	double swing;
+	unsigned ticks;
+	enum verdict_state watched;   /* a state that would be wrong, or the one that is hoped for */
+	double alpha;                 /* wrong: at most this share of the runs */
+	bool endless;                 /* exposure is never met: no early PASS may hide a late FAIL */
+};
+
+#define SIM_ARM(...) { .calls = 50, .trigger_share = 0.3, .trigger_error = 0.1, .other_error = 0.02, .median_ns = 50000, \
+	.sigma = 0.3, .watched = 0.6, .probe_ns = 300, .processes = 2, .lines_run = true, __VA_ARGS__ }
+#define ALL_GUARDS (WITH_ERRORS | WITH_P50 | WITH_VALUES | WITH_CALLS)
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverride-init"
+/* Nothing may be found, or shown, here: at most alpha of the runs may. */
+static const struct scenario scenarios_null[] = {
+	{ "identical arms, 50 : 50, all guards", ALL_GUARDS, SIM_ARM(), SIM_ARM(), 0.3, 50, VERDICT_FAIL, 0.05, true },
+	{ "identical arms, 95 : 5, swinging traffic, all guards", ALL_GUARDS, SIM_ARM(.calls = 95), SIM_ARM(.calls = 5), 1, 50, VERDICT_FAIL,
+	  0.05, true },
+	{ "identical arms, few calls, rare errors", WITH_ERRORS | WITH_VALUES, SIM_ARM(.calls = 4, .median_ns = 0),
+	  SIM_ARM(.calls = 2, .median_ns = 0), 0.5, 150, VERDICT_FAIL, 0.05, true },
+	{ "identical arms, latency in few buckets, p50", WITH_P50, SIM_ARM(.sigma = 0.05), SIM_ARM(.sigma = 0.05, .calls = 20), 0.3, 60,
+	  VERDICT_FAIL, 0.05, true },
+	{ "identical arms, one after the other", WITH_ERRORS | WITH_CALLS | WITH_VALUES | WITH_BY_TIME, SIM_ARM(.median_ns = 0),
+	  SIM_ARM(.median_ns = 0), 0.3, 60, VERDICT_FAIL, 0.05, true },
+	{ "gone is claimed, but only rarer by chance", WITH_GONE, SIM_ARM(.trigger_error = 0.02, .median_ns = 0),
+	  SIM_ARM(.trigger_error = 0.02, .median_ns = 0), 0.3, 60, VERDICT_PASS, 0.05, false },
+	{ "errors up by just the margin", WITH_ERRORS, SIM_ARM(.trigger_error = 0.08, .other_error = 0.08, .median_ns = 0),
+	  SIM_ARM(.trigger_error = 0.1, .other_error = 0.1, .median_ns = 0), 0.3, 60, VERDICT_PASS, 0.05, false },
+	{ "p50 up by just the margin", WITH_P50, SIM_ARM(), SIM_ARM(.median_ns = 55000), 0.3, 60, VERDICT_PASS, 0.05, false },
+};
+/* These are real. */
+static const struct scenario scenarios_real[] = {
+	{ "10 % of trigger calls fail, then none; 50 : 50", WITH_GONE, SIM_ARM(.median_ns = 0), SIM_ARM(.trigger_error = 0, .median_ns = 0),
+	  0.3, 200, VERDICT_PASS, 0.05, false },
+	{ "10 % of trigger calls fail, then none; 90 : 10", WITH_GONE, SIM_ARM(.calls = 90, .median_ns = 0),
+	  SIM_ARM(.calls = 10, .trigger_error = 0, .median_ns = 0), 0.3, 400, VERDICT_PASS, 0.05, false },
+	{ "fixed and nothing worse, all guards", ALL_GUARDS | WITH_GONE, SIM_ARM(), SIM_ARM(.trigger_error = 0), 0.3, 400, VERDICT_PASS, 0.05,
+	  false },
+	{ "errors doubled, 2 % to 4 %", WITH_ERRORS, SIM_ARM(.trigger_error = 0.02, .median_ns = 0),
+	  SIM_ARM(.trigger_error = 0.04, .other_error = 0.04, .median_ns = 0), 0.3, 1000, VERDICT_FAIL, 0.05, false },
+	{ "p50 up by a quarter", WITH_P50, SIM_ARM(), SIM_ARM(.median_ns = 62500), 0.3, 400, VERDICT_FAIL, 0.05, false },
+	{ "p99 up by a half", WITH_P99, SIM_ARM(), SIM_ARM(.sigma = 0.475), 0.3, 1000, VERDICT_FAIL, 0.05, false },
+	{ "a new error value in 1 % of the calls", WITH_VALUES, SIM_ARM(.median_ns = 0), SIM_ARM(.moved_error = 0.033, .median_ns = 0), 0.3, 400,
+	  VERDICT_FAIL, 0.05, false },
+	{ "callee called a third less", WITH_CALLS, SIM_ARM(.median_ns = 0), SIM_ARM(.watched = 0.4, .median_ns = 0), 0.3, 400, VERDICT_FAIL,
+	  0.05, false },
+};
+#pragma GCC diagnostic pop
+
+static inline void scenario_guards(struct claim *c, unsigned with)
+{
+	if (with & WITH_ERRORS)
+		claim_guard(c, GUARD_ERROR_RATE)->floor = 0;
+	if (with & WITH_P50)
+		claim_guard(c, GUARD_LATENCY)->quantile = 0.5;
+	if (with & WITH_P99)
+		claim_guard(c, GUARD_LATENCY);
+	if (with & WITH_VALUES)
+		claim_guard(c, GUARD_NEW_ERRORS);
+	if (with & WITH_CALLS)
+		claim_guard(c, GUARD_CALLS);
+}
+
+static inline struct claim scenario_claim(const struct scenario *s)
+{
+	struct claim c;
+
+	claim_init(&c);
+	strcpy(c.function, "f");
+	strcpy(c.trigger, "t");
+	strcpy(c.watched_name[0], "g");
+	c.watched = 1;
+	c.arms = s->with & WITH_BY_TIME ? ARMS_BY_TIME : ARMS_LIVE;
+	c.expect = s->with & WITH_GONE ? EXPECT_GONE : EXPECT_NONE;
+	if (s->endless)
+		c.min_triggers = UINT64_MAX;
+	scenario_guards(&c, s->with);
+	return c;
+}
+
+/* One run; true: the state came that the scenario watches for. *calls: of both arms until then. */
+static inline bool scenario_run(const struct scenario *s, uint64_t seed, uint64_t *calls)
+{
+	static const struct sim_arm nobody;
+	struct sim sim = { { seed * 0x5851f42d4c957f2dULL + 1 }, s->swing, s->base, s->cand };
+	struct claim claim = scenario_claim(s);
+	struct verdict *v = verdict_new(&claim, NULL);
+	const struct verdict_view *view;
+	bool came;
+
+	for (unsigned i = 0; i < s->ticks && verdict_state(v) == VERDICT_UNDECIDED; i++) {
+		bool by_time = s->with & WITH_BY_TIME, first = i < s->ticks / 2;
+		struct sim_tick b, c;
+
+		sim_arm_tick(&sim, by_time && !first ? &nobody : &sim.base, &b);
+		sim_arm_tick(&sim, by_time && first ? &nobody : &sim.cand, &c);
+		if (verdict_tick(v, &b.t, &c.t, NULL) < 0)
+			abort();
+	}
+	view = verdict_view(v);
+	*calls = view->base->calls + view->cand->calls;
+	came = view->state == s->watched;
+	verdict_free(v);
+	return came;
+}
+
+static inline int scenario_compare(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+struct scenario_result {
+	unsigned came;             /* runs in which the watched state came */
+	uint64_t median, p90;      /* calls of both arms until then; 0: it never came */
+};
+
+static inline struct scenario_result scenario_repeat(const struct scenario *s, unsigned runs, uint64_t seed)
+{
+	uint64_t *took = calloc(runs, sizeof(*took)), calls;
+	struct scenario_result r = { 0 };
+
+	for (unsigned i = 0; took && i < runs; i++)
+		if (scenario_run(s, seed + i, &calls))
+			took[r.came++] = calls;
+	if (took && r.came) {
+		qsort(took, r.came, sizeof(*took), scenario_compare);
+		r.median = took[r.came / 2];
+		r.p90 = took[r.came * 9 / 10];
+	}
+	free(took);
+	return r;
+}
+
+/* ---- the bare tests, without an engine around them: cheap, so they may run longer ---- */
+
+enum bare_test { BARE_DIFFER, BARE_LOWER, BARE_HIGHER, BARE_GONE, BARE_RATIO_LOWER, BARE_RATIO_HIGHER, BARE_Z, BARE_TESTS };
+
+static const char *const bare_names[BARE_TESTS] = {
+	"two streams, different", "counts, lower", "counts, higher", "gone (mixture)", "ratio, lower", "ratio, higher",
+	"for comparison: a z-test, watched live",
+};
+
+/* The usual test of two proportions, looked at after every tick as if each look were the only one. */
+static inline bool bare_z(const struct pair *p)
+{
+	double n_b = (double)p->n_b, n_c = (double)p->n_c, both = (double)(p->e_b + p->e_c) / (n_b + n_c);
+	double error = sqrt(both * (1 - both) * (1 / n_b + 1 / n_c));
+
+	return p->e_b + p->e_c >= 10 && error > 0 && fabs((double)p->e_c / n_c - (double)p->e_b / n_b) > 1.96 * error;
+}
+
+struct bare {
+	struct pair sum;
+	struct differ differ;
+	struct counts_test lower, higher;
+	struct gone gone;
+	struct ratio_side ratio_lower, ratio_higher;
+};
+
+static inline void bare_init(struct bare *b)
+{
+	memset(b, 0, sizeof(*b));
+	counts_init(&b->lower, SIDE_LOWER, 1);
+	counts_init(&b->higher, SIDE_HIGHER, 1);
+	gone_init(&b->gone, 1);
+	ratio_init(&b->ratio_lower, SIDE_LOWER, 1, 0.05);
+	ratio_init(&b->ratio_higher, SIDE_HIGHER, 1, 0.05);
+}
+
+/* Bits of the tests that speak after this tick. */
+static inline unsigned bare_tick(struct bare *b, const struct pair *t, bool with_ratio)
+{
+	double need = log_needed(0.05);
+
+	pair_add(&b->sum, t);
+	differ_tick(&b->differ, t);
+	counts_tick(&b->lower, (double)t->n_b, (double)t->n_c, (double)t->e_b, (double)t->e_c);
+	counts_tick(&b->higher, (double)t->n_b, (double)t->n_c, (double)t->e_b, (double)t->e_c);
+	gone_tick(&b->gone, t);
+	if (with_ratio) {
+		ratio_tick(&b->ratio_lower, t);
+		ratio_tick(&b->ratio_higher, t);
+	}
+	return (unsigned)(b->differ.log_e >= need) << BARE_DIFFER | (unsigned)(b->lower.log_e >= need) << BARE_LOWER |
+	       (unsigned)(b->higher.log_e >= need) << BARE_HIGHER | (unsigned)(gone_evidence(&b->gone) >= need) << BARE_GONE |
+	       (unsigned)ratio_shown(&b->ratio_lower) << BARE_RATIO_LOWER |
+	       (unsigned)ratio_shown(&b->ratio_higher) << BARE_RATIO_HIGHER | (unsigned)bare_z(&b->sum) << BARE_Z;
+}
+
+/* Identical arms whose common error rate, and whose split, wander. found[i] += runs in which test i ever spoke. */
+static inline void bare_null(struct random *rnd, unsigned runs, unsigned ticks, double share, double rate, bool with_ratio,
+			     unsigned found[BARE_TESTS])
+{
+	for (unsigned run = 0; run < runs; run++) {
+		unsigned spoke = 0;
+		struct bare b;
+
+		bare_init(&b);
+		for (unsigned i = 0; i < ticks; i++) {
+			double now = rate * (1 + 0.8 * sin(i / 20.0)), c = share * exp(0.5 * sin(i / 7.0));
+			uint64_t n = 20 + random_u64(rnd) % 160, n_c = (uint64_t)((double)n * c + random_unit(rnd));
+			struct pair t = { n, random_binomial(rnd, n, now), n_c, random_binomial(rnd, n_c, now) };
+
+			spoke |= bare_tick(&b, &t, with_ratio);
+		}
+		for (unsigned k = 0; k < BARE_TESTS; k++)
+			found[k] += spoke >> k & 1;
+	}
+}
+
+#endif
