@@ -38,7 +38,7 @@ endif
 
 WARN     := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter
 CPPFLAGS += -D_GNU_SOURCE -DPLUMB_VERSION='"$(VERSION)"' -DPLUMB_SBINDIR='"$(SBINDIR)"' \
-            -Iinclude -Icommon -Iagent -Iverdict -I$(BUILD)
+            -Iinclude -Icommon -Iagent -Iverdict -Iverify -I$(BUILD)
 COLLECTOR_CPPFLAGS := -Icollector
 CFLAGS   ?= -O2 -g
 CFLAGS   += -std=gnu11 -fno-strict-aliasing -fstack-protector-strong $(WARN)
@@ -58,12 +58,14 @@ AGENT_OBJ  := $(call obj,$(call src,agent))
 CLI_OBJ    := $(call obj,$(call src,cli))
 COLLECTOR_OBJ := $(call obj,$(call src,collector))
 VERDICT_OBJ := $(call obj,$(call src,verdict))
+VERIFY_OBJ := $(call obj,$(call src,verify))
 AGENT_LIB  := $(BUILD)/libagent.a
 CLI_LIB    := $(BUILD)/libcli.a
 COLLECTOR_LIB := $(BUILD)/libcollector.a
 COMMON_LIB := $(BUILD)/libcommon.a
 # Statistics of plumb verify: no I/O, needs common and -lmsgpackc -lm
 VERDICT_LIB := $(BUILD)/libverdict.a
+VERIFY_LIB := $(BUILD)/libverify.a
 SKEL       := $(BUILD)/probe.skel.h
 
 .PHONY: all check demo bench asan fuzz lint install clean deps test-targets
@@ -91,6 +93,7 @@ $(CLI_LIB): $(filter-out $(BUILD)/cli/main.o,$(CLI_OBJ))
 $(COLLECTOR_LIB): $(filter-out $(BUILD)/collector/main.o,$(COLLECTOR_OBJ))
 $(COMMON_LIB): $(COMMON_OBJ)
 $(VERDICT_LIB): $(VERDICT_OBJ)
+$(VERIFY_LIB): $(VERIFY_OBJ)
 %.a:
 	@rm -f $@
 	$(Q)ar rcs $@ $^
@@ -125,10 +128,10 @@ $(BUILD)/unit/test_collector_%: tests/unit/test_collector_%.c $(COLLECTOR_LIB) $
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(COLLECTOR_CPPFLAGS) -Itests/unit -DTEST_BUILD='"$(BUILD)"' $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(COLLECTOR_LIB) $(COMMON_LIB) -lcmocka $(COLLECTOR_LIBS)
-$(BUILD)/unit/%: tests/unit/%.c $(AGENT_LIB) $(CLI_LIB) $(VERDICT_LIB) $(COMMON_LIB)
+$(BUILD)/unit/%: tests/unit/%.c $(AGENT_LIB) $(CLI_LIB) $(VERIFY_LIB) $(VERDICT_LIB) $(COMMON_LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CPPFLAGS) -Icli -Itests/unit -DTEST_BUILD='"$(BUILD)"' $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(AGENT_LIB) $(CLI_LIB) $(VERDICT_LIB) $(COMMON_LIB) -lcmocka $(AGENT_LIBS) $(CLI_LIBS)
+	$(Q)$(CC) $(CPPFLAGS) -Icli -Itests/unit -DTEST_BUILD='"$(BUILD)"' $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(AGENT_LIB) $(CLI_LIB) $(VERIFY_LIB) $(VERDICT_LIB) $(COMMON_LIB) -lcmocka $(AGENT_LIBS) $(CLI_LIBS)
 
 -include tests/targets/targets.mk
 -include tests/tests.mk

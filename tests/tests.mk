@@ -37,7 +37,7 @@ fuzz: $(FUZZERS:%=$(BUILD)/fuzz/%)
 	@echo $(FUZZERS) | tr ' ' '\n' | xargs -P $$(nproc) -I{} tests/fuzz/run $(BUILD) {} $(FUZZ_SECONDS)
 
 # ---- lint: a file is looked at again when it, a header or the rules have changed ----
-LINT_SRC  := $(wildcard agent/*.c cli/*.c collector/*.c common/*.c verdict/*.c)
+LINT_SRC  := $(wildcard agent/*.c cli/*.c collector/*.c common/*.c verdict/*.c verify/*.c)
 LINT_FLAGS = $(filter-out -Werror,$(CPPFLAGS)) -std=gnu11 -Icli -Icollector
 LINT_TIDY  = $(LINT_SRC:%.c=$(BUILD)/lint/%.tidy)
 
@@ -46,16 +46,16 @@ LINT_CHANGED = $(filter $(LINT_SRC),$(shell git diff --name-only HEAD 2>/dev/nul
 lint: test-deps $(BUILD)/lint/cppcheck $(LINT_TIDY)
 lint-changed: test-deps $(BUILD)/lint/cppcheck $(LINT_CHANGED:%.c=$(BUILD)/lint/%.tidy)
 
-$(BUILD)/lint/%.tidy: %.c .clang-tidy $(SKEL) $(BUILD)/schema.h $(wildcard agent/*.h cli/*.h collector/*.h common/*.h verdict/*.h include/plumb/*.h) | test-deps
+$(BUILD)/lint/%.tidy: %.c .clang-tidy $(SKEL) $(BUILD)/schema.h $(wildcard agent/*.h cli/*.h collector/*.h common/*.h verdict/*.h verify/*.h include/plumb/*.h) | test-deps
 	@mkdir -p $(@D)
 	@echo "  TIDY $<"
 	@clang-tidy-19 --quiet $< -- $(LINT_FLAGS) >$@.out 2>&1 || { cat $@.out; exit 1; }
 	@mv $@.out $@
 
-$(BUILD)/lint/cppcheck: $(LINT_SRC) $(wildcard agent/*.h cli/*.h collector/*.h common/*.h verdict/*.h include/plumb/*.h) tests/lint/cppcheck.h | test-deps
+$(BUILD)/lint/cppcheck: $(LINT_SRC) $(wildcard agent/*.h cli/*.h collector/*.h common/*.h verdict/*.h verify/*.h include/plumb/*.h) tests/lint/cppcheck.h | test-deps
 	@mkdir -p $(@D)/cppcheck-state
 	@echo "  CPPCHECK"
 	@cppcheck --quiet -j $$(nproc) --cppcheck-build-dir=$(@D)/cppcheck-state --std=c11 --enable=warning,performance,portability \
 		--inline-suppr --include=tests/lint/cppcheck.h --error-exitcode=1 -D_GNU_SOURCE -D__x86_64__ \
-		-Iinclude -Icommon -Iagent -Iverdict -Icli -Icollector $(LINT_SRC) >$@.out 2>&1 || { cat $@.out; exit 1; }
+		-Iinclude -Icommon -Iagent -Iverdict -Iverify -Icli -Icollector $(LINT_SRC) >$@.out 2>&1 || { cat $@.out; exit 1; }
 	@touch $@
