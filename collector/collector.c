@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "collector_internal.h"
+#include "http.h"
 #include "ingest.h"
 #include "log.h"
 
@@ -77,11 +78,10 @@ static int lock_data(struct collector *c, struct error *err)
 
 static int open_store(struct collector *c, struct error *err)
 {
-	char path[4096];
-	struct store_options opt = { .path = path, .keep_ns = c->opt.keep_ns, .max_bytes = c->opt.max_bytes };
+	struct store_options opt = { .path = c->store_path, .keep_ns = c->opt.keep_ns, .max_bytes = c->opt.max_bytes };
 	int rc;
 
-	if (snprintf(path, sizeof(path), "%s/plumb.db", c->opt.data) >= (int)sizeof(path))
+	if (snprintf(c->store_path, sizeof(c->store_path), "%s/plumb.db", c->opt.data) >= (int)sizeof(c->store_path))
 		return error_set(err, ENAMETOOLONG, "the path of the data directory is too long");
 	rc = store_open(&opt, &c->store, err);
 	if (rc)
@@ -122,6 +122,21 @@ static void expire(struct collector *c)
 		log_error("collector", "not-expired", "reason=\"%s\"", err.text);
 		c->expire_again_ns = began + EXPIRE_PAUSE_NS;
 	}
+}
+
+/* The first token is made here, so that root can ask at once. */
+static int open_tokens(struct collector *c, struct error *err)
+{
+	char path[4096], admin[4096];
+	int rc;
+
+	if (snprintf(path, sizeof(path), "%s/tokens", c->opt.data) >= (int)sizeof(path) ||
+	    snprintf(admin, sizeof(admin), "%s/admin.token", c->opt.data) >= (int)sizeof(admin))
+		return error_set(err, ENAMETOOLONG, "the path of the data directory is too long");
+	rc = tokens_first(path, admin, err);
+	if (rc > 0)
+		log_info("collector", "first-token", "role=admin file=\"%s\"", admin);
+	return rc < 0 ? rc : tokens_open(path, &c->tokens, err);
 }
 
 /* ---- the loop ---- */
@@ -189,11 +204,15 @@ static int start(struct collector *c, struct error *err)
 	if (!rc)
 		rc = open_store(c, err);
 	if (!rc)
+		rc = open_tokens(c, err);
+	if (!rc)
 		rc = control_start(c, err);
 	if (!rc)
 		rc = add_events(c, err);
 	if (!rc)
 		rc = listener_start(c, err);
+	if (!rc && c->opt.http[0])
+		rc = http_start(c, err);
 	return rc;
 }
 
@@ -230,6 +249,7 @@ void collector_free(struct collector *c)
 {
 	if (!c)
 		return;
+	http_stop(c);
 	listener_stop(c);
 	if (c->ingest)
 		collector_commit(c, NULL);
@@ -244,6 +264,7 @@ void collector_free(struct collector *c)
 	free_event(c->sigterm);
 	free_event(c->sigint);
 	tls_free(c->tls);
+	tokens_free(c->tokens);
 	if (c->base)
 		event_base_free(c->base);
 	if (c->lock_fd >= 0)

@@ -16,6 +16,7 @@
 #include "frame.h"
 #include "live.h"
 #include "store.h"
+#include "tokens.h"
 
 struct ingest;
 struct stream;
@@ -80,6 +81,7 @@ struct collector {
 	struct collector_options opt;
 	char address[300];
 	char host[256];
+	char store_path[4096];            /* of the database */
 	struct event_base *base;
 	struct tls *tls;                  /* NULL: plain */
 	struct store *store;              /* the writer; others open their own (query.h) */
@@ -94,8 +96,9 @@ struct collector {
 	uint64_t started_ns;              /* wall clock */
 	uint64_t expire_again_ns;         /* monotonic */
 	int lock_fd;                      /* held for the data directory */
+	struct tokens *tokens;            /* who may ask */
 	void *control;                    /* control.c's own */
-	void *http;                       /* http.c's own */
+	struct http *http;                /* NULL: there is no HTTP side */
 };
 
 uint64_t mono_ns(void);           /* CLOCK_MONOTONIC */
@@ -106,6 +109,9 @@ int collector_commit(struct collector *c, struct error *err);
 const struct collector_counts *collector_counts(const struct collector *c);
 
 /* ---- listener.c ---- */
+/* A listening socket, not enabled yet, and its address with the port that was chosen. NULL with err: also where there would be
+ * no TLS and the address is not loopback. */
+struct evconnlistener *listener_bind(struct collector *c, const char *address, char *name, size_t size, struct error *err);
 int listener_start(struct collector *c, struct error *err);
 void listener_stop(struct collector *c);
 

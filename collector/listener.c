@@ -92,33 +92,45 @@ static int name_socket(int fd, char *out, size_t size)
 	return 0;
 }
 
-static int bind_address(struct collector *c, const struct addrinfo *a, struct error *err)
+static struct evconnlistener *bind_address(struct collector *c, const struct addrinfo *a, const char *address, struct error *err)
 {
-	int rc = c->tls ? 0 : tls_plain_allowed(a->ai_addr, a->ai_addr, c->opt.insecure, err);
+	struct evconnlistener *l;
 
-	if (rc)
-		return rc;
-	c->listener = evconnlistener_new_bind(c->base, on_accept, c, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE | LEV_OPT_CLOSE_ON_EXEC,
-					      BACKLOG, a->ai_addr, (int)a->ai_addrlen);
-	return c->listener ? 0 : error_set(err, errno, "cannot listen on %s: %s", c->opt.listen, strerror(errno));
+	if (!c->tls && tls_plain_allowed(a->ai_addr, a->ai_addr, c->opt.insecure, err))
+		return NULL;
+	l = evconnlistener_new_bind(c->base, NULL, c, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_DISABLED,
+				    BACKLOG, a->ai_addr, (int)a->ai_addrlen);
+	if (!l)
+		error_set(err, errno, "cannot listen on %s: %s", address, strerror(errno));
+	return l;
+}
+
+struct evconnlistener *listener_bind(struct collector *c, const char *address, char *name, size_t size, struct error *err)
+{
+	struct addrinfo *list = resolve(address, err);
+	struct evconnlistener *l = list ? bind_address(c, list, address, err) : NULL;
+
+	if (list)
+		freeaddrinfo(list);
+	if (l && name_socket(evconnlistener_get_fd(l), name, size)) {
+		error_set(err, EIO, "cannot listen on %s", address);
+		evconnlistener_free(l);
+		return NULL;
+	}
+	return l;
 }
 
 int listener_start(struct collector *c, struct error *err)
 {
-	struct addrinfo *list = resolve(c->opt.listen, err);
-	int rc;
-
-	if (!list)
-		return -EINVAL;
-	rc = bind_address(c, list, err);
-	freeaddrinfo(list);
-	if (rc)
-		return rc;
+	c->listener = listener_bind(c, c->opt.listen, c->address, sizeof(c->address), err);
+	if (!c->listener)
+		return -err->code;
 	c->listen_again = evtimer_new(c->base, on_again, c);
-	if (!c->listen_again || name_socket(evconnlistener_get_fd(c->listener), c->address, sizeof(c->address)))
-		return error_set(err, ENOMEM, "cannot listen on %s", c->opt.listen);
+	if (!c->listen_again)
+		return error_set(err, ENOMEM, "out of memory");
+	evconnlistener_set_cb(c->listener, on_accept, c);
 	evconnlistener_set_error_cb(c->listener, on_accept_error);
-	return 0;
+	return evconnlistener_enable(c->listener) ? error_set(err, EIO, "cannot listen on %s", c->opt.listen) : 0;
 }
 
 void listener_stop(struct collector *c)

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the parts of the HTTP side share. */
+#ifndef PLUMB_HTTP_INTERNAL_H
+#define PLUMB_HTTP_INTERNAL_H
+
+#include <event2/http.h>
+#include <event2/keyvalq_struct.h>
+
+#include "collector_internal.h"
+#include "http.h"
+#include "pool.h"
+#include "roles.h"
+
+enum {
+	HTTP_HEADERS_MAX = 16 << 10,
+	HTTP_BODY_MAX = 256 << 10,
+	HTTP_SECONDS = 30,            /* without a byte from the peer, or to it */
+	HTTP_CONNECTIONS_MAX = 256,
+	HTTP_LIVE_MAX = 64,           /* live streams at a time */
+};
+
+struct http {
+	struct collector *collector;
+	struct evhttp *server;
+	struct evconnlistener *listener;
+	struct pool *pool;
+	struct event *tick;
+	LIST_HEAD(, live_stream) live;
+	unsigned streams;
+	unsigned connections;         /* at most: see http_connections.c */
+	bool crowded;
+	struct sockaddr_storage bound;
+	struct seen_socket *seen;     /* by number of the socket */
+	int n_seen;
+	char address[300];
+	uint64_t requests[6];         /* by hundreds of their status: 1xx .. 5xx */
+};
+
+/* One request while it is handled. */
+struct call {
+	struct http *http;
+	struct evhttp_request *req;
+	struct evkeyvalq params;      /* of the URI, decoded */
+	struct identity who;          /* role ROLE_NONE: the route is for anybody */
+	char peer[64];
+	const char *rest;             /* of the path, behind the route's */
+	int status;                   /* of an error; 0: as its code says */
+};
+
+/* http_connections.c */
+int http_connections_start(struct http *h);
+void http_connections_tick(struct http *h);
+void http_connection_new(struct http *h);
+void http_connection_busy(struct http *h, struct evhttp_request *req, bool busy);
+
+const char *call_param(const struct call *call, const char *name);   /* NULL: not given, or empty */
+/* Answers. JSON is sent with no-store; `text` is borrowed. */
+void call_json(struct call *call, int status, const char *text, size_t len);
+/* {"error": text, "hint": ...}; the status follows from the code: EINVAL 400, EACCES 403, ENOENT 404, EAGAIN 503, ... */
+void call_error(struct call *call, const struct error *err);
+int http_status(int code);
+
+void call_headers(struct call *call, const char *type, const char *caching);
+void call_send(struct call *call, int status, const void *data, size_t len);
+
+/* Asks the store in another thread; `done` gets the answer, and sends it. An error is sent at once. (api.c) */
+void call_ask(struct call *call, query_fn *ask, const struct query *q, void (*done)(struct call *call, struct buf *answer));
+
+/* api.c: answers the questions of query.h and the control verbs. */
+typedef void route_fn(struct call *call);
+route_fn api_query, api_whoami, api_healthz;
+/* sse.c */
+route_fn sse_live;
+void sse_stop(struct http *h);
+/* metrics.c */
+route_fn metrics_get;
+
+#endif

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From rollup rows to sums, quantiles and series. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "hist.h"
+#include "histpack.h"
+#include "query_internal.h"
+
+enum { NS_PER_S = 1000000000 };
+
+/* ---- which probes ---- */
+
+static const char select_probes[] =
+	"SELECT p.id, r.service, p.function, p.build_id, a.host FROM probe p JOIN request r ON r.id = p.request JOIN agent a ON a.id = p.agent"
+	" WHERE (?1 = 0 OR p.request = ?1) AND (?2 = 0 OR p.id = ?2) AND (?3 IS NULL OR r.service = ?3)"
+	" AND (?4 IS NULL OR p.function = ?4) AND (?5 IS NULL OR substr(p.build_id, 1, length(?5)) = ?5) AND (?6 IS NULL OR a.host = ?6)"
+	" ORDER BY p.id LIMIT ?7";
+
+static void bind_filter(sqlite3_stmt *st, const struct query *q)
+{
+	sqlite3_bind_int64(st, 1, (sqlite3_int64)q->request);
+	sqlite3_bind_int64(st, 2, q->probe);
+	reader_bind_text(st, 3, q->service);
+	reader_bind_text(st, 4, q->function);
+	reader_bind_text(st, 5, q->build);
+	reader_bind_text(st, 6, q->host);
+	sqlite3_bind_int64(st, 7, QUERY_PROBES_MAX + 1);
+}
+
+static bool group_is(const struct group *g, const char *const key[4])
+{
+	return !strcmp(g->service, key[0]) && !strcmp(g->function, key[1]) && !strcmp(g->build_id, key[2]) && !strcmp(g->host, key[3]);
+}
+
+static struct group *group_new(struct groups *gs, const char *const key[4], struct error *err)
+{
+	struct group *more, *g;
+
+	if (gs->n == QUERY_GROUPS_MAX) {
+		error_set(err, E2BIG, "more than %d groups", QUERY_GROUPS_MAX), error_hint(err, "ask for one service or function");
+		return NULL;
+	}
+	more = realloc(gs->group, (gs->n + 1) * sizeof(*more));
+	if (more) {
+		gs->group = more;
+		g = &more[gs->n];
+		*g = (struct group){ strdup(key[0]), strdup(key[1]), strdup(key[2]), strdup(key[3]), { 0 }, 0, false };
+		gs->n++;
+		if (g->service && g->function && g->build_id && g->host)
+			return g;
+	}
+	error_set(err, ENOMEM, "no memory for an answer");
+	return NULL;
+}
+
+static struct group *group_of(struct groups *gs, const char *const key[4], struct error *err)
+{
+	for (uint32_t i = 0; i < gs->n; i++)
+		if (group_is(&gs->group[i], key))
+			return &gs->group[i];
+	return group_new(gs, key, err);
+}
+
+static int add_probe(struct groups *gs, const struct query *q, sqlite3_stmt *st, struct error *err)
+{
+	const char *const key[4] = {
+		reader_text(st, 1), q->by & QUERY_BY_FUNCTION ? reader_text(st, 2) : "",
+		q->by & QUERY_BY_BUILD ? reader_text(st, 3) : "", q->by & QUERY_BY_HOST ? reader_text(st, 4) : "",
+	};
+	struct group *g = group_of(gs, key, err);
+
+	if (!g)
+		return -err->code;
+	buf_printf(&g->ids, "%c%lld", g->n_ids++ ? ',' : '[', (long long)sqlite3_column_int64(st, 0));
+	return 0;
+}
+
+int groups_select(struct reader *r, const struct query *q, struct groups *out, struct error *err)
+{
+	sqlite3_stmt *st = reader_statement(r, select_probes, err);
+	uint32_t probes = 0;
+	int rc;
+
+	memset(out, 0, sizeof(*out));
+	if (!st)
+		return -err->code;
+	bind_filter(st, q);
+	while ((rc = reader_step(r, st, err)) > 0) {
+		rc = ++probes > QUERY_PROBES_MAX ? error_set(err, E2BIG, "more than %d probes", QUERY_PROBES_MAX) : add_probe(out, q, st, err);
+		if (rc)
+			break;
+	}
+	sqlite3_reset(st);
+	for (uint32_t i = 0; i < out->n; i++)
+		buf_char(&out->group[i].ids, ']');
+	if (rc)
+		groups_free(out);
+	return rc;
+}
+
+void groups_free(struct groups *g)
+{
+	for (uint32_t i = 0; i < g->n; i++) {
+		free(g->group[i].service);
+		free(g->group[i].function);
+		free(g->group[i].build_id);
+		free(g->group[i].host);
+		buf_free(&g->group[i].ids);
+	}
+	free(g->group);
+	memset(g, 0, sizeof(*g));
+}
+
+json_t *group_json(const struct group *g)
+{
+	const struct { const char *key, *value; } part[] = {
+		{ "service", g->service }, { "function", g->function }, { "build_id", g->build_id }, { "host", g->host },
+	};
+	json_t *o = json_object();
+
+	for (size_t i = 0; i < sizeof(part) / sizeof(part[0]); i++)
+		if (part[i].value[0])
+			json_object_set_new(o, part[i].key, json_string(part[i].value));
+	return o;
+}
+
+/* ---- rows ---- */
+
+uint32_t rollup_span(const struct query *q, uint64_t *from_s, uint64_t *to_s)
+{
+	uint64_t length_s = (q->to_ns - q->from_ns) / NS_PER_S, step_s = q->step_s ? q->step_s : length_s / 100;
+	uint32_t span = step_s >= 3600 ? 3600 : step_s >= 60 ? 60 : 1;
+
+	*from_s = q->from_ns / NS_PER_S / span * span;
+	*to_s = (q->to_ns + NS_PER_S - 1) / NS_PER_S;
+	*to_s = (*to_s + span - 1) / span * span;
+	return span;
+}
+
+static const char select_rows[] =
+	"SELECT at, calls, returns, errors, matched, undecided, shipped, sampled, drop_ring, drop_rate, drop_nomem, drop_client, unread,"
+	" unpaired, sum_ns, max_ns, hist FROM rollup WHERE span = ?1 AND probe IN (SELECT value FROM json_each(?2)) AND at >= ?3 AND at < ?4"
+	" ORDER BY at";
+
+static int read_row(sqlite3_stmt *st, struct sum *s, struct error *err)
+{
+	uint64_t *const field[] = {
+		&s->calls, &s->returns, &s->errors, &s->matched, &s->undecided, &s->shipped, &s->sampled, &s->drop_ring, &s->drop_rate,
+		&s->drop_nomem, &s->drop_client, &s->unread, &s->unpaired, &s->sum_ns, &s->max_ns,
+	};
+	int n = sizeof(field) / sizeof(field[0]);
+
+	for (int i = 0; i < n; i++)
+		*field[i] = (uint64_t)sqlite3_column_int64(st, i + 1);
+	memset(s->hist, 0, sizeof(s->hist));
+	if (hist_unpack_add(sqlite3_column_blob(st, n + 1), (size_t)sqlite3_column_bytes(st, n + 1), s->hist))
+		return error_set(err, EIO, "the store holds a histogram that is none");
+	return 0;
+}
+
+int rollup_each(struct reader *r, const struct group *g, uint32_t span, uint64_t from_s, uint64_t to_s,
+		int (*row)(uint64_t at_s, const struct sum *s, void *arg), void *arg, struct error *err)
+{
+	sqlite3_stmt *st = reader_statement(r, select_rows, err);
+	struct sum s;
+	int rc;
+
+	if (!st)
+		return -err->code;
+	sqlite3_bind_int(st, 1, (int)span);
+	reader_bind_text(st, 2, buf_text(&g->ids));
+	sqlite3_bind_int64(st, 3, (sqlite3_int64)from_s);
+	sqlite3_bind_int64(st, 4, (sqlite3_int64)to_s);
+	while ((rc = reader_step(r, st, err)) > 0) {
+		rc = read_row(st, &s, err);
+		if (!rc)
+			rc = row((uint64_t)sqlite3_column_int64(st, 0), &s, arg);
+		if (rc)
+			break;
+	}
+	sqlite3_reset(st);
+	return rc;
+}
+
+void sum_add(struct sum *to, const struct sum *more)
+{
+	uint64_t max = to->max_ns > more->max_ns ? to->max_ns : more->max_ns;
+	__u64 *a = (__u64 *)to;
+	const __u64 *b = (const __u64 *)more;
+
+	for (size_t i = 0; i < sizeof(*to) / sizeof(*a); i++)
+		a[i] += b[i];
+	to->max_ns = max;
+}
+_Static_assert(sizeof(struct sum) == (15 + HIST_BUCKETS) * sizeof(__u64), "sum_add adds it up as an array of 64-bit words");
+
+/* The histogram tells the longest of these calls to a bucket, max_ns that of the whole request: the smaller of both holds. */
+static uint64_t longest(const struct sum *s)
+{
+	uint64_t bound = hist_bound(s->hist);
+
+	return s->max_ns && s->max_ns < bound ? s->max_ns : bound;
+}
+
+int sum_json(const struct sum *s, json_t *o)
+{
+	const struct { const char *key; uint64_t value; bool always; } part[] = {
+		{ "calls", s->calls, true }, { "errors", s->errors, true }, { "returns", s->returns, true },
+		{ "matched", s->matched, false }, { "undecided", s->undecided, false }, { "shipped", s->shipped, true },
+		{ "sampled", s->sampled, false }, { "drop_ring", s->drop_ring, false }, { "drop_rate", s->drop_rate, false },
+		{ "drop_memory", s->drop_nomem, false }, { "drop_spool", s->drop_client, false }, { "unread", s->unread, false },
+		{ "unpaired", s->unpaired, false }, { "sum_ns", s->sum_ns, true },
+		{ "p50_ns", hist_quantile(s->hist, 0.5, longest(s)), true }, { "p90_ns", hist_quantile(s->hist, 0.9, longest(s)), true },
+		{ "p99_ns", hist_quantile(s->hist, 0.99, longest(s)), true }, { "max_ns", longest(s), true },
+	};
+	int rc = 0;
+
+	for (size_t i = 0; i < sizeof(part) / sizeof(part[0]); i++)
+		if (part[i].always || part[i].value)
+			rc |= json_object_set_new(o, part[i].key, json_integer((json_int_t)part[i].value));
+	return rc ? -ENOMEM : 0;
+}
+
+int answer(json_t *o, struct buf *out, struct error *err)
+{
+	char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+
+	json_decref(o);
+	if (text)
+		buf_str(out, text);
+	free(text);
+	return !text || out->failed ? error_set(err, ENOMEM, "no memory for an answer") : 0;
+}
