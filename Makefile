@@ -104,7 +104,7 @@ $(BUILD)/%.o: %.c
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 # The store's schema, as text in the program.
-$(BUILD)/schema.h: collector/schema.sql
+$(BUILD)/schema.h: collector/schema.sql Makefile
 	@mkdir -p $(@D)
 	$(Q){ echo 'static const char schema_sql[] ='; sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n"/' $<; echo ';'; } > $@
 $(BUILD)/collector/%.o: CPPFLAGS += $(COLLECTOR_CPPFLAGS)

@@ -76,7 +76,7 @@ static int put_row(const struct taken *t, const struct counters *c, uint64_t at_
 
 static int put_rows(const struct taken *t, const msgpack_object *rows, uint64_t at_ns, struct error *err)
 {
-	struct counters c;
+	struct counters c = { 0 };
 	int rc = 0;
 
 	for (uint32_t i = 0; i < rows->via.array.size && !rc; i++) {
