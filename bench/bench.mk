@@ -71,3 +71,9 @@ bench: all bench-programs
 
 bench-check: all $(BENCH)/target $(BENCH)/direct $(BENCH)/site_census
 	@python3 bench/check.py --build $(BUILD)
+
+# The collector alone: bench/ingest.c.
+$(BENCH)/ingest: bench/ingest.c $(COLLECTOR_LIB) $(COMMON_LIB)
+	@mkdir -p $(@D)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CPPFLAGS) $(COLLECTOR_CPPFLAGS) -Itests/unit $(CFLAGS) $(LDFLAGS) -o $@ $< $(COLLECTOR_LIB) $(COMMON_LIB) $(COLLECTOR_LIBS)
