@@ -4,8 +4,10 @@
  * SQLite in WAL mode (schema.sql).  One writer (the loop), any number of readers (query.h), each with its own connection.
  *
  * What is put between two commits becomes durable together: store_commit returns after it, and only then an agent may be told
- * (ACK).  Durable means: it is on the disk, and survives the end of the collector and of the machine.  After a failed put (disk full) the store is spoiled: nothing more is put, and store_commit fails.  After a failed
- * commit the caller rolls back to the last good one and drops the agents' connections, which then send again.
+ * (ACK).  Durable means: it is on the disk, and survives the end of the collector and of the machine.
+ *
+ * After a failed put (disk full) the store is spoiled: nothing more is put, and store_commit fails.  After a failed commit the
+ * caller rolls back to the last good one and drops the agents' connections, which then send again.
  *
  * Numbers above INT64_MAX are kept as INT64_MAX, except runs, which are kept as they are.
  */

@@ -4,7 +4,7 @@ one with many requests."""
 import socket
 import struct
 
-(HELLO, WELCOME, REQUEST, REPLY, PROBE, CHUNK, STATS, NOTICE, END) = range(9)
+(HELLO, WELCOME, REQUEST, REPLY, PROBE, CHUNK, STATS, NOTICE, END, ACK, ENTRY, CLOCK, RUN, OPENED, LOSS) = range(15)
 VERSION = 1
 
 
@@ -28,6 +28,25 @@ def pack(o):
     if isinstance(o, dict):
         return struct.pack('>BI', 0xdf, len(o)) + b''.join(pack(k) + pack(v) for k, v in o.items())
     raise TypeError(type(o))
+
+
+def small(o):
+    """The same, as short as it gets for small things: what an agent sends a lot of."""
+    if isinstance(o, bool):
+        return pack(o)
+    if isinstance(o, int) and -32 <= o < 128:
+        return bytes([o & 0xff])
+    if isinstance(o, int) and 0 <= o < 1 << 16:
+        return struct.pack('>BH', 0xcd, o)
+    if isinstance(o, int) and 0 <= o < 1 << 32:
+        return struct.pack('>BI', 0xce, o)
+    if isinstance(o, str) and len(o.encode()) < 32:
+        return bytes([0xa0 | len(o.encode())]) + o.encode()
+    if isinstance(o, (list, tuple)) and len(o) < 16:
+        return bytes([0x90 | len(o)]) + b''.join(map(small, o))
+    if isinstance(o, dict) and len(o) < 16:
+        return bytes([0x80 | len(o)]) + b''.join(small(k) + small(v) for k, v in o.items())
+    return pack(o)
 
 
 class Reader:
