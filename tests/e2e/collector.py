@@ -94,7 +94,7 @@ def opened(request=LOCAL):
 def probe_frame(request=LOCAL, number=1):
     return [wire.PROBE, request, {'probe': number, 'spec': 'parse_order', 'function': 'parse_order', 'module': 'orderd',
                                   'build_id': 'ab12', 'file': 'order.c', 'line': 12, 'call': True, 'cost_ns': 500,
-                                  'fields': [['n', 0, [2, 'int']]]}]
+                                  'fields': [['n', 0, [0, 'int', None]]]}]
 
 
 def chunk_frame(count, request=LOCAL, probe=1, base=None, deflate=True, says=None):
