@@ -110,6 +110,22 @@ $(BUILD)/schema.h: collector/schema.sql Makefile
 $(BUILD)/collector/%.o: CPPFLAGS += $(COLLECTOR_CPPFLAGS)
 $(BUILD)/collector/store.o: $(BUILD)/schema.h
 
+# The dashboard: its files as they are, and uPlot from npm, in the program.
+UPLOT     := uplot@1.6.32
+DASHBOARD := $(BUILD)/dashboard
+PAGE      := $(wildcard collector/dashboard/*)
+$(DASHBOARD)/uPlot.iife.min.js:
+	@mkdir -p $(@D)
+	$(call say,NPM,$(UPLOT))
+	$(Q)npm install --silent --no-save --no-audit --no-fund --ignore-scripts --prefix $(BUILD)/npm $(UPLOT) >/dev/null
+	$(Q)cp $(BUILD)/npm/node_modules/uplot/dist/uPlot.min.css $(@D)
+	$(Q)cp $(BUILD)/npm/node_modules/uplot/dist/uPlot.iife.min.js $@
+$(DASHBOARD)/.copied: $(PAGE)
+	@mkdir -p $(@D)
+	$(Q)cp $(PAGE) $(@D) && touch $@
+$(BUILD)/collector/assets.o: CFLAGS += -Wa,-I$(DASHBOARD)
+$(BUILD)/collector/assets.o: $(DASHBOARD)/.copied $(DASHBOARD)/uPlot.iife.min.js
+
 # ---- the BPF object: one source, loaded once per probe with its own plan ----
 BPF_ARCH_INCLUDE := -I/usr/include/$(shell $(CC) -print-multiarch 2>/dev/null)
 $(BUILD)/probe.bpf.o: bpf/probe.bpf.c $(wildcard bpf/*.h) include/plumb/event.h

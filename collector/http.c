@@ -135,6 +135,7 @@ static const struct {
 	{ EVHTTP_REQ_GET, "/api/v1/*", "query", api_query },
 	{ EVHTTP_REQ_GET, "/metrics", "query", metrics_get },
 	{ EVHTTP_REQ_GET, "/healthz", NULL, api_healthz },
+	{ EVHTTP_REQ_GET, "/*", NULL, assets_get },
 };
 enum { N_ROUTES = sizeof(routes) / sizeof(routes[0]) };
 

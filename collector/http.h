@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The collector's HTTP side: the API (api.c), live events (sse.c) and /metrics (metrics.c) behind one listener.  A request is hostile: header, body, number of connections, time are bounded, and nothing but /healthz
- * is answered without a token of the right role.
+ * The collector's HTTP side: the API (api.c), live events (sse.c), /metrics (metrics.c) and the dashboard (assets.c,
+ * dashboard/) behind one listener.  A request is hostile: header, body, number of connections, time are bounded, and nothing but the page's
+ * files and /healthz is answered without a token of the right role.
  */
 #ifndef PLUMB_HTTP_H
 #define PLUMB_HTTP_H

@@ -74,5 +74,7 @@ route_fn sse_live;
 void sse_stop(struct http *h);
 /* metrics.c */
 route_fn metrics_get;
+/* assets.c: the dashboard's files */
+route_fn assets_get;
 
 #endif

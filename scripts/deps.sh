@@ -6,7 +6,7 @@ set -eu
 
 packages='gcc make pkg-config clang-19 libclang-rt-19-dev bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev
 libzydis-dev libevent-dev libssl-dev libsqlite3-dev libjansson-dev libiberty-dev libcmocka-dev'
-tools='gcc make clang-19 bpftool'
+tools='gcc make clang-19 bpftool npm'
 # Debian 13 has another name for it.
 msgpack='libmsgpack-dev libmsgpack-c-dev'
 
@@ -46,6 +46,8 @@ for p in $packages; do
 	has "$p" || missing="$missing $p"
 done
 has libmsgpack-dev || has libmsgpack-c-dev || missing="$missing ${msgpack%% *}"
+# npm comes with Node.js, from Debian or from elsewhere.
+command -v npm >/dev/null 2>&1 || missing="$missing npm"
 [ -z "$missing" ] && exit 0
 
 if [ "${PLUMB_NO_INSTALL:-0}" = 1 ] || [ "$(id -u)" != 0 ]; then
