@@ -36,8 +36,9 @@ static void scenarios(const char *name, const struct scenario *s, size_t n, unsi
 	for (size_t i = 0; i < n; i++) {
 		struct scenario_result r = scenario_repeat(&s[i], runs, seed);
 
-		printf("%s{\"name\": \"%s\", \"state\": \"%s\", \"alpha\": %g, \"share\": %.6g, \"median_calls\": %" PRIu64 ", \"p90_calls\": %"
-		       PRIu64 "}", i ? ", " : "", s[i].name, verdict_state_name(s[i].watched), s[i].alpha, (double)r.came / runs, r.median,
+		printf("%s{\"name\": \"%s\", \"state\": \"%s\", \"alpha\": %g, \"share\": %.6g, \"median_calls\": %" PRIu64
+		       ", \"p90_calls\": %" PRIu64 "}",
+		       i ? ", " : "", s[i].name, verdict_state_name(s[i].watched), s[i].alpha, (double)r.came / runs, r.median,
 		       r.p90);
 		fflush(stdout);
 	}

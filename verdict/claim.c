@@ -65,13 +65,15 @@ static int guard_check(const struct claim *c, const struct guard *g, struct erro
 	if (g->kind == GUARD_LATENCY && !between(g->quantile, 0.001, 0.9999))
 		return error_set(err, EINVAL, "a latency guard's quantile must lie between 0.001 and 0.9999");
 	if (g->kind == GUARD_LATENCY && !(g->margin >= THRESHOLD_MARGIN_MIN && g->margin <= 100))
-		return error_set(err, EINVAL, "a latency guard's margin must be 5 %% or more: durations are counted in steps of up to 6 %%");
+		return error_set(err, EINVAL,
+				 "a latency guard's margin must be 5 %% or more: durations are counted in steps of up to 6 %%");
 	if (g->kind == GUARD_ERROR_RATE && !(g->margin >= 0 && g->margin <= 100 && g->floor >= 0 && g->floor < 1))
 		return error_set(err, EINVAL, "an error rate guard needs a margin from 0 on and a floor from 0 to 1");
 	if (g->kind == GUARD_NEW_ERRORS && !between(g->floor, 0, 1))
 		return error_set(err, EINVAL, "the floor of \"no new error values\" must lie between 0 and 1");
 	if (g->kind == GUARD_CALLS && (!between(g->margin, 0, 1) || g->watched >= c->watched || g->most_per == 0))
-		return error_set(err, EINVAL, "a guard on calls needs a watched function, a margin between 0 and 1, most_per from 1 on");
+		return error_set(err, EINVAL,
+				 "a guard on calls needs a watched function, a margin between 0 and 1, most_per from 1 on");
 	return 0;
 }
 
@@ -85,8 +87,8 @@ static int names_check(const struct claim *c, struct error *err)
 	bool ok = is_text(c->function) && is_text(c->trigger);
 
 	if (c->lines > CLAIM_LINES || c->watched > CLAIM_WATCHED || c->guards > CLAIM_GUARDS)
-		return error_set(err, EINVAL, "at most %d changed lines, %d watched functions and %d guards", CLAIM_LINES, CLAIM_WATCHED,
-				 CLAIM_GUARDS);
+		return error_set(err, EINVAL, "at most %d changed lines, %d watched functions and %d guards", CLAIM_LINES,
+				 CLAIM_WATCHED, CLAIM_GUARDS);
 	for (uint32_t i = 0; i < c->lines; i++)
 		ok = ok && is_text(c->line[i]);
 	for (uint32_t i = 0; i < c->watched; i++)
@@ -123,7 +125,8 @@ int claim_check(const struct claim *c, struct error *err)
 
 static bool counts_are_small(const struct claim *c, const struct arm_tick *t)
 {
-	uint64_t top = t->calls | t->errors | t->triggers | t->trigger_errors | t->trigger_unknown | t->lost | t->unpaired | t->span_ns >> 20;
+	uint64_t top = t->calls | t->errors | t->triggers | t->trigger_errors | t->trigger_unknown | t->lost | t->unpaired |
+		       t->span_ns >> 20;
 
 	for (uint32_t i = 0; t->hist && i < HIST_BUCKETS; i++)
 		top |= t->hist[i];

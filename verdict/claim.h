@@ -26,7 +26,7 @@ enum claim_arms {
 
 enum claim_expect {
 	EXPECT_NONE,     /* only the guards */
-	EXPECT_GONE,     /* no failing trigger call on the candidate, and the baseline's errors show that it would have had some */
+	EXPECT_GONE,     /* no failing trigger call on the candidate, where as many would have been as the baseline had */
 	EXPECT_RATIO,    /* the candidate's error rate of trigger calls is below factor x the baseline's */
 };
 
@@ -87,7 +87,7 @@ struct arm_tick {
 	uint64_t span_ns;              /* time that was probed */
 	uint64_t calls, errors;
 	uint64_t triggers, trigger_errors;
-	uint64_t trigger_unknown;      /* of lost and unpaired: those that may have been trigger calls; all, if that is not known */
+	uint64_t trigger_unknown;      /* of lost and unpaired: what may have been trigger calls; all, if not known */
 	uint64_t lost, unpaired;
 	uint32_t processes;            /* that were probed in this tick */
 	double probe_ns;               /* what the probes add to a call; 0: not known */

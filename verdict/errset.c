@@ -93,7 +93,7 @@ void errset_tick(struct errset *s, const struct arm_tick *base, const struct arm
 	start_tests(s);
 }
 
-/* By time there is no tick with both: the candidate's lower bound must be above the baseline's upper one. As log of their ratio. */
+/* By time no tick has both: the candidate's lower bound must be above the baseline's upper one. Log of their ratio. */
 static double excess_by_time(const struct errset *s, const struct errset_row *row, double alpha)
 {
 	double low = rate_low(row->tested_n, row->tested_e, alpha / 2);
@@ -132,7 +132,8 @@ uint32_t errset_only_candidate(const struct errset *s)
 
 static struct errset_shift shift_of(const struct errset *s, const struct errset_row *row)
 {
-	double n_b = (double)s->base_calls + 1, n_c = (double)s->cand_calls + 1, b = (double)row->base / n_b, c = (double)row->cand / n_c;
+	double n_b = (double)s->base_calls + 1, n_c = (double)s->cand_calls + 1, b = (double)row->base / n_b,
+	       c = (double)row->cand / n_c;
 	double both = (double)(row->base + row->cand) / (n_b + n_c), error = sqrt(both * (1 - both) * (1 / n_b + 1 / n_c));
 
 	return (struct errset_shift){ row->where, row->value, row->base, row->cand,

@@ -101,7 +101,7 @@ double gone_evidence(const struct gone *g);   /* log_e */
 
 /* log of (1-p)^-k [1-(1-p)^(k+1)] / (p (k+1)), p = r s / (1 - s + r s) for the candidate's share s of the calls, 0 < s < 1. */
 double gone_log_e(double share, double r, uint64_t k);
-/* Baseline errors needed, with none on the candidate: the least k with gone_log_e >= log(1/alpha). UINT64_MAX: share is 0 or 1. */
+/* Baseline errors needed, with none on the candidate: the least k with gone_log_e >= log(1/alpha). UINT64_MAX: no share. */
 uint64_t gone_errors_needed(double share, double r, double alpha);
 
 /* ---- bounds of one rate that hold at all times together (Robbins 1970: uniform mixture, inverted by bisection) ---- */

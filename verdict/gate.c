@@ -38,8 +38,9 @@ void gate_unknown(struct gate *g, uint64_t n, const char *counted_as)
 	size_t len = strlen(g->view.reason);
 
 	if (n)
-		snprintf(g->view.reason + len, sizeof(g->view.reason) - len, " (%" PRIu64 " more candidate calls count as %s, as nothing is "
-			 "known of them)", n, counted_as);
+		snprintf(g->view.reason + len, sizeof(g->view.reason) - len,
+			 " (%" PRIu64 " more candidate calls count as %s, as nothing is known of them)",
+			 n, counted_as);
 }
 
 double eta_of(const struct arm_total *arm, double have, double need)
@@ -144,11 +145,11 @@ static void exposure_judge(struct verdict *v, struct gate *g)
 		return;
 	exact_count(times, sizeof(times), have, "time", "times");
 	if (missing) {
-		gate_set(g, GATE_OPEN, "the changed line %s did not run on the candidate (%u of %u changed lines did not)", line, missing,
-			 c->lines);
+		gate_set(g, GATE_OPEN, "the changed line %s did not run on the candidate (%u of %u changed lines did not)", line,
+			 missing, c->lines);
 	} else if (have < c->min_triggers) {
-		gate_set(g, GATE_OPEN, "the candidate saw %s %s; %" PRIu64 " needed", c->trigger[0] ? "the trigger" : "the call", times,
-			 c->min_triggers);
+		gate_set(g, GATE_OPEN, "the candidate saw %s %s; %" PRIu64 " needed", c->trigger[0] ? "the trigger" : "the call",
+			 times, c->min_triggers);
 		gate_eta(g, eta_of(&v->cand, (double)have, (double)c->min_triggers));
 	} else {
 		gate_set(g, GATE_PASS, "the candidate saw %s %s%s", c->trigger[0] ? "the trigger" : "the call", times,

@@ -15,8 +15,8 @@ static struct effect effect_of(const struct verdict *v)
 {
 	struct effect e = { trigger_total(&v->claim, &v->base), trigger_total(&v->claim, &v->cand), "" };
 
-	snprintf(e.text, sizeof(e.text), "baseline failed %" PRIu64 " of %" PRIu64 " %s, candidate %" PRIu64 " of %" PRIu64, e.base.e,
-		 e.base.n, trigger_word(&v->claim), e.cand.e, e.cand.n);
+	snprintf(e.text, sizeof(e.text), "baseline failed %" PRIu64 " of %" PRIu64 " %s, candidate %" PRIu64 " of %" PRIu64,
+		 e.base.e, e.base.n, trigger_word(&v->claim), e.cand.e, e.cand.n);
 	return e;
 }
 
@@ -84,8 +84,9 @@ static void gone_judge(struct verdict *v, struct gate *g)
 	} else if (shown) {
 		gate_set(g, GATE_PASS, "%s", e.text);
 	} else if (e.base.e == 0) {
-		gate_set(g, GATE_OPEN, "the baseline has shown no error yet (%" PRIu64 " %s): that the candidate has none says nothing", e.base.n,
-			 trigger_word(&v->claim));
+		gate_set(g, GATE_OPEN,
+			 "the baseline has shown no error yet (%" PRIu64 " %s): that the candidate has none says nothing",
+			 e.base.n, trigger_word(&v->claim));
 	} else {
 		gate_set(g, GATE_OPEN, "%s", e.text);
 		gone_wait(v, g, &e);
@@ -120,8 +121,8 @@ static void ratio_judge(struct verdict *v, struct gate *g)
 	} else if (compare_is_below(r)) {
 		gate_set(g, GATE_PASS, "%s, so the ratio is below %.3g", e.text, r->upper);
 	} else if (e.base.e == 0) {
-		gate_set(g, GATE_OPEN, "the baseline has shown no error yet (%" PRIu64 " %s): there is nothing to compare with", e.base.n,
-			 trigger_word(&v->claim));
+		gate_set(g, GATE_OPEN, "the baseline has shown no error yet (%" PRIu64 " %s): there is nothing to compare with",
+			 e.base.n, trigger_word(&v->claim));
 	} else {
 		gate_set(g, GATE_OPEN, "%s; the ratio is not shown to be below %g yet", e.text, v->claim.factor);
 		gate_unknown(g, e.cand.unknown, "failed");

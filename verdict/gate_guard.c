@@ -34,8 +34,8 @@ static void errors_judge(struct verdict *v, struct gate *g)
 	char text[160];
 
 	gate_rates(g, *k, r);
-	snprintf(text, sizeof(text), "candidate failed %" PRIu64 " of %" PRIu64 " calls, baseline %" PRIu64 " of %" PRIu64, k->e_c, k->n_c,
-		 k->e_b, k->n_b);
+	snprintf(text, sizeof(text), "candidate failed %" PRIu64 " of %" PRIu64 " calls, baseline %" PRIu64 " of %" PRIu64,
+		 k->e_c, k->n_c, k->e_b, k->n_b);
 	if (compare_is_above(r)) {
 		gate_set(g, GATE_FAIL, "it is up: %s, so the ratio is above %.3g", text, r->lower);
 	} else if (compare_is_below(r)) {
@@ -69,10 +69,12 @@ static void new_errors_open(struct verdict *v, struct gate *g)
 	if (s->cand_other) {
 		gate_set(g, GATE_BLOCKED, "more than %d different error values: not all of them can be compared", ERRSET_MAX);
 	} else if (high < g->guard->floor) {
-		gate_set(g, GATE_PASS, "no value in %" PRIu64 " calls that the baseline does not have: such calls are below %.2g %%", n,
+		gate_set(g, GATE_PASS,
+			 "no value in %" PRIu64 " calls that the baseline does not have: such calls are below %.2g %%", n,
 			 100 * high);
 	} else {
-		gate_set(g, GATE_OPEN, "no new value in %" PRIu64 " calls: such calls are only shown to be below %.2g %%, %.2g %% needed%s", n,
+		gate_set(g, GATE_OPEN,
+			 "no new value in %" PRIu64 " calls: such calls are only shown to be below %.2g %%, %.2g %% needed%s", n,
 			 100 * high, 100 * g->guard->floor, s->cand_unknown ? " (some errors came without their value)" : "");
 		if (!s->cand_unknown)
 			gate_eta(g, eta_of(&v->cand, (double)n, (double)clean_calls_needed(g->guard->floor, g->alpha)));
@@ -88,8 +90,10 @@ static void new_errors_judge(struct verdict *v, struct gate *g)
 		gate_set(g, GATE_FAIL, "%" PRId64 " is new: %" PRIu64 " times in %" PRIu64 " candidate calls, never in %" PRIu64
 			 " baseline calls", row->value, row->cand, v->errors.cand_calls, v->errors.base_calls);
 	} else if (row) {
-		gate_set(g, GATE_OPEN, "the error value %" PRId64 " came %" PRIu64 " times on the candidate and not on the baseline: more calls "
-			 "are needed to tell whether it is new or rare", row->value, row->cand);
+		gate_set(g, GATE_OPEN,
+			 "the error value %" PRId64 " came %" PRIu64
+			 " times on the candidate and not on the baseline: more calls are needed to tell whether it is new or rare",
+			 row->value, row->cand);
 	} else {
 		new_errors_open(v, g);
 	}
@@ -106,8 +110,8 @@ static void calls_start(struct verdict *v, struct gate *g)
  * One call of the caller adds between 0 and most_per calls; their share of most_per lies between 0 and 1, which is all that the
  * test needs.  Whole numbers are rounded against what each side speaks for.
  */
-static struct pair calls_pair(const struct guard *g, const struct watched *b, const struct watched *c, uint64_t lost_b, uint64_t lost_c,
-			      bool for_high)
+static struct pair calls_pair(const struct guard *g, const struct watched *b, const struct watched *c, uint64_t lost_b,
+			      uint64_t lost_c, bool for_high)
 {
 	uint64_t most = g->most_per, up_b = for_high ? most - 1 : 0, up_c = for_high ? 0 : most - 1;
 	struct pair p = { b->per, (b->calls + up_b) / most, c->per, (c->calls + up_c) / most };
@@ -126,7 +130,8 @@ static void calls_tick(struct verdict *v, struct gate *g, const struct arm_tick 
 	const struct watched *b = base->watched ? &base->watched[g->guard->watched] : &none;
 	const struct watched *c = cand->watched ? &cand->watched[g->guard->watched] : &none;
 	uint64_t lost_b = base->lost + base->unpaired, lost_c = cand->lost + cand->unpaired;
-	struct pair low = calls_pair(g->guard, b, c, lost_b, lost_c, false), high = calls_pair(g->guard, b, c, lost_b, lost_c, true);
+	struct pair low = calls_pair(g->guard, b, c, lost_b, lost_c, false),
+		    high = calls_pair(g->guard, b, c, lost_b, lost_c, true);
 
 	compare_tick_sides(&g->u.compare, &low, &high);
 }
@@ -155,11 +160,11 @@ static void calls_judge(struct verdict *v, struct gate *g)
 	char text[160];
 
 	calls_figures(g, b, c);
-	snprintf(text, sizeof(text), "candidate %" PRIu64 " calls in %" PRIu64 " chances, baseline %" PRIu64 " in %" PRIu64, c->calls, c->per,
-		 b->calls, b->per);
+	snprintf(text, sizeof(text), "candidate %" PRIu64 " calls in %" PRIu64 " chances, baseline %" PRIu64 " in %" PRIu64,
+		 c->calls, c->per, b->calls, b->per);
 	if (too_many(g->guard, b) || too_many(g->guard, c)) {
-		gate_set(g, GATE_BLOCKED, "%s is called more than %u times per chance: say so in the claim (%s)", name, g->guard->most_per,
-			 text);
+		gate_set(g, GATE_BLOCKED, "%s is called more than %u times per chance: say so in the claim (%s)", name,
+			 g->guard->most_per, text);
 	} else if (compare_is_below(r)) {
 		gate_set(g, GATE_FAIL, "it is called less: %s, so the ratio is below %.3g", text, r->upper);
 	} else if (compare_is_above(r)) {

@@ -81,11 +81,13 @@ static bool probes_disturb(struct verdict *v, struct gate *g)
 
 	duration_text(margin, room, sizeof(room));
 	if (b == 0 || c == 0)
-		gate_set(g, GATE_BLOCKED, "what the probes cost is not known on the %s: latencies cannot be compared", c == 0 ? "candidate" :
-			 "baseline");
+		gate_set(g, GATE_BLOCKED, "what the probes cost is not known on the %s: latencies cannot be compared",
+			 c == 0 ? "candidate" : "baseline");
 	else if (fabs(b - c) * 4 >= margin)
-		gate_set(g, GATE_BLOCKED, "the probes cost %.0f ns on the baseline (%s) and %.0f ns on the candidate (%s): too different for a "
-			 "margin of %s", b, v->base.site_kind, c, v->cand.site_kind, room);
+		gate_set(g, GATE_BLOCKED,
+			 "the probes cost %.0f ns on the baseline (%s) and %.0f ns on the candidate (%s): too different for a "
+			 "margin of %s",
+			 b, v->base.site_kind, c, v->cand.site_kind, room);
 	else if (fmax(b, c) >= margin)
 		gate_set(g, GATE_BLOCKED, "the probes cost %.0f ns a call, as much as the margin of %s", fmax(b, c), room);
 	else
@@ -108,7 +110,8 @@ static void warmup_judge(struct verdict *v, struct gate *g)
 	uint64_t have = hist_total(v->base.hist);
 
 	if (have >= g->u.latency.warmup) {
-		gate_set(g, GATE_BLOCKED, "the baseline's durations have no usable bucket edge near p%g", 100 * g->guard->quantile);
+		gate_set(g, GATE_BLOCKED, "the baseline's durations have no usable bucket edge near p%g",
+			 100 * g->guard->quantile);
 		return;
 	}
 	gate_set(g, GATE_OPEN, "warm-up: %" PRIu64 " of %" PRIu64 " timed baseline calls", have, g->u.latency.warmup);

@@ -47,27 +47,30 @@ static void caveat_processes(const struct verdict_view *v, struct buf *out)
 			  v->base->most_processes < 2 ? "the baseline" : v->cand->most_processes < 2 ? "the candidate" : NULL;
 
 	if (arm)
-		buf_printf(out, "%s had one process at most: what is special about that process (its host, its cache, its connections) cannot "
-			   "be told from the build; two or more per arm are better\n", arm);
+		buf_printf(out,
+			   "%s had one process at most: what is special about that process (its host, its cache, its connections) "
+			   "cannot be told from the build; two or more per arm are better\n", arm);
 }
 
 void verdict_caveats(struct verdict *verdict, struct buf *out)
 {
 	const struct verdict_view *v = verdict_view(verdict);
 
-	buf_str(out, "calls are taken to be independent of one another; calls that belong to one request, or retries of one user, are not, "
-		"and make the evidence look stronger than it is; an A/A run (the same build as both arms) shows by how much\n");
+	buf_str(out,
+		"calls are taken to be independent of one another; calls that belong to one request, or retries of one user, are "
+		"not, and make the evidence look stronger than it is; an A/A run (the same build as both arms) shows by how much\n");
 	caveat_processes(v, out);
 	if (v->claim->arms == ARMS_BY_TIME)
-		buf_str(out, "the arms ran one after the other: whatever else changed between the two windows (load, data, neighbours) counts "
-			"as the candidate's\n");
+		buf_str(out, "the arms ran one after the other: whatever else changed between the two windows (load, data, "
+			     "neighbours) counts as the candidate's\n");
 	if (v->base->lost || v->base->unpaired || v->cand->lost || v->cand->unpaired)
-		buf_printf(out, "calls of unknown outcome (baseline %" PRIu64 " lost, %" PRIu64 " unpaired; candidate %" PRIu64 " lost, %" PRIu64
-			   " unpaired) were counted against each conclusion\n", v->base->lost, v->base->unpaired, v->cand->lost,
-			   v->cand->unpaired);
+		buf_printf(out,
+			   "calls of unknown outcome (baseline %" PRIu64 " lost, %" PRIu64 " unpaired; candidate %" PRIu64
+			   " lost, %" PRIu64 " unpaired) were counted against each conclusion\n",
+			   v->base->lost, v->base->unpaired, v->cand->lost, v->cand->unpaired);
 	if (v->base->probe_ns > 0 || v->cand->probe_ns > 0)
-		buf_printf(out, "the probes add about %.0f ns to a call of the baseline and %.0f ns to one of the candidate\n", v->base->probe_ns,
-			   v->cand->probe_ns);
+		buf_printf(out, "the probes add about %.0f ns to a call of the baseline and %.0f ns to one of the candidate\n",
+			   v->base->probe_ns, v->cand->probe_ns);
 }
 
 /* ---- the whole ---- */
@@ -129,9 +132,10 @@ static void print_gate(struct buf *out, const struct gate_view *g)
 
 static void print_arm(struct buf *out, const char *name, const struct arm_total *t)
 {
-	buf_printf(out, "%s calls %" PRIu64 " errors %" PRIu64 " triggers %" PRIu64 " trigger-errors %" PRIu64 " lost %" PRIu64
-		   " unpaired %" PRIu64 " processes %u probe %.6g ns ", name, t->calls, t->errors, t->triggers, t->trigger_errors, t->lost,
-		   t->unpaired, t->processes, t->probe_ns);
+	buf_printf(out,
+		   "%s calls %" PRIu64 " errors %" PRIu64 " triggers %" PRIu64 " trigger-errors %" PRIu64 " lost %" PRIu64
+		   " unpaired %" PRIu64 " processes %u probe %.6g ns ",
+		   name, t->calls, t->errors, t->triggers, t->trigger_errors, t->lost, t->unpaired, t->processes, t->probe_ns);
 	safe(out, t->site_kind[0] ? t->site_kind : "-");
 	buf_char(out, '\n');
 }
@@ -143,8 +147,8 @@ static void print_shape(struct buf *out, const struct errset *s)
 	unsigned n = errset_shape(s, shift, ERRSET_MAX);
 
 	for (unsigned i = 0; i < n; i++)
-		buf_printf(out, "value %u:%" PRId64 " %s baseline %" PRIu64 " candidate %" PRIu64 " weight %.6g\n", shift[i].where,
-			   shift[i].value, only[shift[i].only], shift[i].base, shift[i].cand, shift[i].weight);
+		buf_printf(out, "value %u:%" PRId64 " %s baseline %" PRIu64 " candidate %" PRIu64 " weight %.6g\n",
+			   shift[i].where, shift[i].value, only[shift[i].only], shift[i].base, shift[i].cand, shift[i].weight);
 }
 
 void verdict_print(struct verdict *verdict, struct buf *out)

@@ -12,9 +12,10 @@
  * (The same projection: Turner and Gruenwald 2023, "Exact anytime-valid confidence intervals for contingency tables".)
  *
  * A bound needs the test for every r.  With a split that varies from tick to tick that has no sum of fixed size, so a fixed
- * grid of r is kept around the margin: 2 % steps next to it, each a quarter wider than the one before, to 900 times and 1/900.  The bound
- * is the end of the grid points that were ever refuted without a gap; it is valid between the points too, as it only moves when
- * a whole point falls.  The margin is a point of the grid, so "shown" and "the bound is under the margin" are the same.
+ * grid of r is kept around the margin: 2 % steps next to it, each a quarter wider than the one before, to 900 times and 1/900.
+ * The bound is the end of the grid points that were ever refuted without a gap; it is valid between the points too, as it only
+ * moves when a whole point falls.  The margin is a point of the grid, so "shown" and "the bound is under the margin" are the
+ * same.
  */
 #ifndef PLUMB_RATIO_H
 #define PLUMB_RATIO_H

@@ -114,9 +114,9 @@ static bool take_claim(const msgpack_object *map, struct claim *c)
 		return false;
 	c->arms = (enum claim_arms)arms;
 	c->expect = (enum claim_expect)expect;
-	return get_text(map_get(map, "function"), c->function, CLAIM_NAME) && get_text(map_get(map, "trigger"), c->trigger, CLAIM_NAME) &&
-	       get_double(map_get(map, "factor"), &c->factor) && get_double(map_get(map, "alpha"), &c->alpha) &&
-	       object_u64(map_get(map, "min_triggers"), &c->min_triggers) &&
+	return get_text(map_get(map, "function"), c->function, CLAIM_NAME) &&
+	       get_text(map_get(map, "trigger"), c->trigger, CLAIM_NAME) && get_double(map_get(map, "factor"), &c->factor) &&
+	       get_double(map_get(map, "alpha"), &c->alpha) && object_u64(map_get(map, "min_triggers"), &c->min_triggers) &&
 	       object_u64(map_get(map, "min_line_hits"), &c->min_line_hits) &&
 	       get_double(map_get(map, "lost_limit"), &c->lost_limit) &&
 	       get_double(map_get(map, "unpaired_limit"), &c->unpaired_limit) &&
@@ -207,8 +207,8 @@ static bool take_arm(const msgpack_object *o, const struct claim *c, struct arm_
 {
 	const msgpack_object_array *a = get_array(o);
 	struct arm_tick *t = &d->tick;
-	uint64_t *const counts[] = { &t->span_ns, &t->calls, &t->errors, &t->triggers, &t->trigger_errors, &t->trigger_unknown, &t->lost,
-		&t->unpaired };
+	uint64_t *const counts[] = { &t->span_ns,        &t->calls,           &t->errors, &t->triggers,
+				     &t->trigger_errors, &t->trigger_unknown, &t->lost,   &t->unpaired };
 
 	memset(t, 0, sizeof(*t));
 	if (!a || a->size != 15)

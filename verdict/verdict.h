@@ -80,7 +80,7 @@ struct verdict;
 /* Copies the claim. NULL with err: the claim is wrong, or no memory. */
 struct verdict *verdict_new(const struct claim *claim, struct error *err);
 void verdict_free(struct verdict *v);
-/* One tick of both arms. -EINVAL: the tick cannot be true, nothing changed; -ENOSPC: too many ticks. After the end: 0, ignored. */
+/* One tick of both arms. -EINVAL: it cannot be true, nothing changed; -ENOSPC: too many ticks. After the end: 0, ignored. */
 int verdict_tick(struct verdict *v, const struct arm_tick *base, const struct arm_tick *cand, struct error *err);
 /* No more ticks will come, or the arms cannot be compared: INCONCLUSIVE with this reason, unless it was decided before. */
 void verdict_end(struct verdict *v, const char *reason);

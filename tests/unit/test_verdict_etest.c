@@ -79,7 +79,8 @@ static void test_differ_never_gains_when_equal(void **state)
 	for (size_t h = 0; h < COUNT(past); h++)
 		for (size_t s = 0; s < COUNT(sizes); s++)
 			for (size_t i = 0; i < COUNT(rates); i++)
-				assert_true(mean(sizes[s][0], sizes[s][1], rates[i], rates[i], differ_factor, &past[h]) <= 1 + 1e-9);
+				assert_true(mean(sizes[s][0], sizes[s][1], rates[i], rates[i], differ_factor, &past[h]) <=
+					    1 + 1e-9);
 }
 
 static void test_differ_gains_when_different(void **state)
@@ -112,9 +113,11 @@ static void check_ratio_case(struct ratio_case *c)
 
 				/* on the line, and on the side that the test speaks against */
 				if (line < 1)
-					assert_true(mean(sizes[s][0], sizes[s][1], rates[i], line, ratio_case_factor, c) <= 1 + 1e-9);
+					assert_true(mean(sizes[s][0], sizes[s][1], rates[i], line, ratio_case_factor, c) <=
+						    1 + 1e-9);
 				if (c->side == SIDE_LOWER ? other >= line : other <= line)
-					assert_true(mean(sizes[s][0], sizes[s][1], rates[i], other, ratio_case_factor, c) <= 1 + 1e-9);
+					assert_true(mean(sizes[s][0], sizes[s][1], rates[i], other, ratio_case_factor, c) <=
+						    1 + 1e-9);
 			}
 }
 
@@ -147,7 +150,8 @@ static void test_ratio_of_one_is_the_two_stream_test(void **state)
 static void test_ratio_of_rare_errors_is_the_counts_test(void **state)
 {
 	struct pair tick = { 30000, 4, 10000, 1 };
-	double a_b = 2e-6, a_c = 5e-7, r = 1.5, p = r * 10000 / (30000 + r * 10000), q = 10000 * a_c / (30000 * a_b + 10000 * a_c);
+	double a_b = 2e-6, a_c = 5e-7, r = 1.5, p = r * 10000 / (30000 + r * 10000),
+	       q = 10000 * a_c / (30000 * a_b + 10000 * a_c);
 	double want = log(q / p) + 4 * log((1 - q) / (1 - p));
 
 	assert_close(ratio_factor(SIDE_LOWER, r, a_b, a_c, 1, &tick), want, 1e-5);
@@ -211,13 +215,18 @@ static void test_counts_never_gain_on_the_other_side(void **state)
 			for (size_t i = 0; i < COUNT(rates); i++)
 				for (size_t j = 0; j < COUNT(rates); j++)
 					for (size_t s = 0; s < COUNT(sizes); s++) {
-						struct counts_test t = { .side = (enum side)side, .r = margins[m], .w_b = 50, .w_c = 20,
-							.e_b = 50 * rates[i], .e_c = 20 * rates[COUNT(rates) - 1 - i] };
+						struct counts_test t = { .side = (enum side)side,
+									 .r = margins[m],
+									 .w_b = 50,
+									 .w_c = 20,
+									 .e_b = 50 * rates[i],
+									 .e_c = 20 * rates[COUNT(rates) - 1 - i] };
 						double line = margins[m] * rates[i];
 
 						if (side == SIDE_LOWER ? rates[j] < line : rates[j] > line)
 							continue;
-						assert_true(mean(sizes[s][0], sizes[s][1], rates[i], rates[j], counts_factor, &t) <= 1 + 1e-9);
+						assert_true(mean(sizes[s][0], sizes[s][1], rates[i], rates[j], counts_factor,
+								 &t) <= 1 + 1e-9);
 					}
 }
 
@@ -299,7 +308,8 @@ static void test_gone_mixture_is_the_closed_form(void **state)
 		gone_init(&g, 1);
 		assert_close(gone_evidence(&g), 0, 1e-12);
 		for (uint64_t k = 1; k <= most; k++) {
-			struct pair tick = { (uint64_t)(10000 * (1 - shares[s]) + 0.5), 1, (uint64_t)(10000 * shares[s] + 0.5), 0 };
+			struct pair tick = { (uint64_t)(10000 * (1 - shares[s]) + 0.5), 1, (uint64_t)(10000 * shares[s] + 0.5),
+					     0 };
 
 			gone_tick(&g, &tick);
 			assert_close(gone_evidence(&g), gone_log_e(shares[s], 1, k), k <= 15 ? 1e-10 : 1e-6);
@@ -318,7 +328,8 @@ static void test_gone_never_gains_on_the_other_side(void **state)
 		for (size_t s = 0; s < COUNT(sizes); s++)
 			for (size_t i = 0; i < COUNT(rates); i++)
 				for (size_t j = i; j < COUNT(rates); j++)
-					assert_true(mean(sizes[s][0], sizes[s][1], rates[i], rates[j], gone_factor, &g) <= 1 + 1e-9);
+					assert_true(mean(sizes[s][0], sizes[s][1], rates[i], rates[j], gone_factor, &g) <=
+						    1 + 1e-9);
 		if (h < COUNT(past))
 			gone_tick(&g, &past[h]);
 	}

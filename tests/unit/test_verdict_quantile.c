@@ -39,7 +39,8 @@ static void test_mixture_is_a_martingale(void **state)
 		for (uint64_t n = 0; n < 40; n++)
 			for (uint64_t k = 0; k <= n; k++) {
 				double q = shares[s], now = exp(quantile_log_e(n, k, q));
-				double next = q * exp(quantile_log_e(n + 1, k + 1, q)) + (1 - q) * exp(quantile_log_e(n + 1, k, q));
+				double next =
+					q * exp(quantile_log_e(n + 1, k + 1, q)) + (1 - q) * exp(quantile_log_e(n + 1, k, q));
 
 				assert_true(fabs(next / now - 1) < 1e-9);
 			}

@@ -25,8 +25,8 @@ static void test_bare_tests_keep_alpha(void **state)
 		for (unsigned k = 0; k < BARE_Z; k++) {
 			if (i > 0 && (k == BARE_RATIO_LOWER || k == BARE_RATIO_HIGHER))
 				continue;
-			print_message("[          ] %-26s split 1 : %-4g rate %-4g false in %.2f %%\n", bare_names[k], at[i].share, at[i].rate,
-				      100.0 * found[k] / RUNS);
+			print_message("[          ] %-26s split 1 : %-4g rate %-4g false in %.2f %%\n", bare_names[k],
+				      at[i].share, at[i].rate, 100.0 * found[k] / RUNS);
 			assert_true(found[k] <= RUNS * 0.05);
 		}
 		print_message("[          ] %s: false in %.1f %%\n", bare_names[BARE_Z], 100.0 * found[BARE_Z] / RUNS);
@@ -44,7 +44,8 @@ static void test_nothing_is_found_where_nothing_is(void **state)
 
 		s->ticks /= SHORTER;
 		r = scenario_repeat(s, RUNS, 1);
-		print_message("[          ] %-54s %s in %.2f %%\n", s->name, verdict_state_name(s->watched), 100.0 * r.came / RUNS);
+		print_message("[          ] %-54s %s in %.2f %%\n", s->name, verdict_state_name(s->watched),
+			      100.0 * r.came / RUNS);
 		assert_true(r.came <= RUNS * s->alpha);
 	}
 }
@@ -57,8 +58,8 @@ static void test_what_is_there_is_found(void **state)
 		const struct scenario *s = &scenarios_real[i];
 		struct scenario_result r = scenario_repeat(s, RUNS, 7);
 
-		print_message("[          ] %-54s %s in %.0f %%, median after %llu calls\n", s->name, verdict_state_name(s->watched),
-			      100.0 * r.came / RUNS, (unsigned long long)r.median);
+		print_message("[          ] %-54s %s in %.0f %%, median after %llu calls\n", s->name,
+			      verdict_state_name(s->watched), 100.0 * r.came / RUNS, (unsigned long long)r.median);
 		assert_true(r.came >= RUNS * 0.95);
 	}
 }
