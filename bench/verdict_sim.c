@@ -12,8 +12,8 @@
 
 static void bare(unsigned runs, uint64_t seed)
 {
-	static const struct { double share, rate; unsigned ticks; } at[] = {
-		{ 1, 0.02, 300 }, { 0.1, 0.05, 300 }, { 0.01, 0.05, 300 }, { 1, 0.4, 100 },
+	static const struct { double share, rate; unsigned ticks, together; } at[] = {
+		{ 1, 0.02, 300, 1 }, { 0.1, 0.05, 300, 1 }, { 0.01, 0.05, 300, 1 }, { 1, 0.4, 100, 1 }, { 1, 0.02, 300, 5 },
 	};
 	struct random rnd = { seed };
 
@@ -21,8 +21,9 @@ static void bare(unsigned runs, uint64_t seed)
 	for (size_t i = 0; i < COUNT(at); i++) {
 		unsigned found[BARE_TESTS] = { 0 };
 
-		bare_null(&rnd, runs, at[i].ticks, at[i].share, at[i].rate, true, found);
-		printf("%s{\"share\": %g, \"rate\": %g, \"ticks\": %u", i ? ", " : "", at[i].share, at[i].rate, at[i].ticks);
+		bare_null(&rnd, runs, at[i].ticks, at[i].share, at[i].rate, at[i].together, true, found);
+		printf("%s{\"share\": %g, \"rate\": %g, \"ticks\": %u, \"together\": %u", i ? ", " : "", at[i].share, at[i].rate,
+		       at[i].ticks, at[i].together);
 		for (unsigned k = 0; k < BARE_TESTS; k++)
 			printf(", \"%s\": %.6g", bare_names[k], (double)found[k] / runs);
 		printf("}");

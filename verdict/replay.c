@@ -8,6 +8,8 @@
 
 #include "frame.h"
 
+enum { NOTE_MAX = 64 << 10 };
+
 /* One arm of a tick and what its pointers point to. */
 struct arm_data {
 	struct arm_tick tick;
@@ -269,6 +271,19 @@ static int step(struct reader *r, const msgpack_object_array *a)
 	}
 }
 
+/* Takes one entry: its bytes, or -EPROTO. */
+static ssize_t take_entry(const char *data, size_t len, msgpack_zone *zone, const msgpack_object_array **a, msgpack_object *o,
+			  struct error *err)
+{
+	ssize_t n = pack_take(data, len, zone, o);
+
+	*a = n > 0 ? get_array(o) : NULL;
+	if (*a)
+		return n;
+	return error_set(err, n == -ENOMEM ? ENOMEM : EPROTO, "the stored verdict is damaged: %s",
+			 n == 0 ? "it ends in the middle of an entry" : "an entry is not an array");
+}
+
 static int read_all(struct reader *r, const char *data, size_t len)
 {
 	msgpack_zone zone;
@@ -277,12 +292,12 @@ static int read_all(struct reader *r, const char *data, size_t len)
 	if (!msgpack_zone_init(&zone, MSGPACK_ZONE_CHUNK_SIZE))
 		return error_set(r->err, ENOMEM, "no memory to read a verdict");
 	for (size_t at = 0; !rc && at < len;) {
+		const msgpack_object_array *a;
 		msgpack_object o;
-		ssize_t n = pack_take(data + at, len - at, &zone, &o);
-		const msgpack_object_array *a = n > 0 ? get_array(&o) : NULL;
+		ssize_t n = take_entry(data + at, len - at, &zone, &a, &o, r->err);
 
-		if (!a)
-			rc = damaged(r, n == 0 ? "it ends in the middle of an entry" : "an entry is not an array");
+		if (n < 0)
+			rc = (int)n;
 		else
 			rc = r->verdict ? step(r, a) : begin(r, a);
 		at += n > 0 ? (size_t)n : 0;
@@ -290,6 +305,41 @@ static int read_all(struct reader *r, const char *data, size_t len)
 	}
 	msgpack_zone_destroy(&zone);
 	return rc;
+}
+
+static void tell_note(const msgpack_object_array *a, verdict_note_fn each, void *arg)
+{
+	uint32_t what;
+	char *key, *value;
+
+	if (a->size != 3 || !get_u32(&a->ptr[0], &what) || what != 2)
+		return;
+	key = object_text(&a->ptr[1], NOTE_MAX);
+	value = object_text(&a->ptr[2], NOTE_MAX);
+	if (key && value)
+		each(arg, key, value);
+	free(key);
+	free(value);
+}
+
+int verdict_notes(const void *data, size_t len, verdict_note_fn each, void *arg, struct error *err)
+{
+	msgpack_zone zone;
+	ssize_t n = 0;
+
+	if (!msgpack_zone_init(&zone, MSGPACK_ZONE_CHUNK_SIZE))
+		return error_set(err, ENOMEM, "no memory to read a verdict");
+	for (size_t at = 0; n >= 0 && at < len; at += n > 0 ? (size_t)n : 0) {
+		const msgpack_object_array *a;
+		msgpack_object o;
+
+		n = take_entry((const char *)data + at, len - at, &zone, &a, &o, err);
+		if (n > 0)
+			tell_note(a, each, arg);
+		msgpack_zone_clear(&zone);
+	}
+	msgpack_zone_destroy(&zone);
+	return n < 0 ? (int)n : 0;
 }
 
 struct verdict *verdict_replay(const void *data, size_t len, struct error *err)

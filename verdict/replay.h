@@ -26,4 +26,8 @@ void verdict_pack_note(struct buf *out, const char *key, const char *value);
 /* The verdict that the bytes give; NULL with err: they are damaged, cut, hostile or of another version. */
 struct verdict *verdict_replay(const void *data, size_t len, struct error *err);
 
+typedef void (*verdict_note_fn)(void *data, const char *key, const char *value);
+/* Calls `each` for every note. 0, or -EPROTO: damaged; what was read before was told. Texts above 64 KiB are left out. */
+int verdict_notes(const void *data, size_t len, verdict_note_fn each, void *arg, struct error *err);
+
 #endif

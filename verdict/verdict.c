@@ -215,6 +215,19 @@ enum verdict_state verdict_state(const struct verdict *v)
 	return v->view.state;
 }
 
+enum verdict_state verdict_combine(const enum verdict_state *states, unsigned n)
+{
+	unsigned count[VERDICT_INCONCLUSIVE + 1] = { 0 };
+
+	for (unsigned i = 0; i < n; i++)
+		count[states[i]]++;
+	if (count[VERDICT_FAIL])
+		return VERDICT_FAIL;
+	if (count[VERDICT_UNDECIDED])
+		return VERDICT_UNDECIDED;
+	return n && count[VERDICT_PASS] == n ? VERDICT_PASS : VERDICT_INCONCLUSIVE;
+}
+
 /* ---- figures: made when somebody looks, not with every tick ---- */
 
 static struct figure rate_figure(uint64_t n, uint64_t e, double alpha)

@@ -91,6 +91,9 @@ const struct verdict_view *verdict_view(struct verdict *v);
 const char *verdict_state_name(enum verdict_state s);
 const char *gate_state_name(enum gate_state s);
 
+/* One verdict over several functions, each with a claim of its own and alpha / n: FAIL if one fails, PASS if all pass (n > 0). */
+enum verdict_state verdict_combine(const enum verdict_state *states, unsigned n);
+
 /* What must stand beside the figures: one sentence per line, correlated calls first. */
 void verdict_caveats(struct verdict *v, struct buf *out);
 /* The canonical text: the same bytes for the same state. It ends with a newline. */

@@ -26,12 +26,19 @@ static void check_rule(struct verdict *v)
 			abort();
 }
 
+static void count_note(void *data, const char *key, const char *value)
+{
+	*(size_t *)data += strlen(key) + strlen(value);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct error err = { 0 };
+	size_t notes = 0;
 	struct buf first = { 0 }, again = { 0 };
 	struct verdict *v = verdict_replay(data, size, &err), *w;
 
+	verdict_notes(data, size, count_note, &notes, &err);
 	if (!v) {
 		if (!err.text[0])
 			abort();

@@ -152,12 +152,36 @@ static void test_other_versions_and_things(void **state)
 	buf_free(&b);
 }
 
+static void append_note(void *data, const char *key, const char *value)
+{
+	buf_printf(data, "%s=%s;", key, value);
+}
+
+static void test_notes(void **state)
+{
+	struct claim c = claim_with_all();
+	struct buf b = { 0 }, told = { 0 };
+	struct error err = { 0 };
+
+	verdict_pack_claim(&b, &c);
+	verdict_pack_note(&b, "baseline", "8f3a21");
+	verdict_pack_end(&b, "no more");
+	verdict_pack_note(&b, "candidate", "");
+	assert_int_equal(verdict_notes(b.data, b.len, append_note, &told, &err), 0);
+	assert_string_equal(buf_text(&told), "baseline=8f3a21;candidate=;");
+	assert_true(verdict_notes(b.data, b.len - 1, append_note, &told, &err) < 0);
+	assert_non_null(strstr(err.text, "ends in the middle"));
+	buf_free(&b);
+	buf_free(&told);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_replay_gives_the_same_bytes),
 		cmocka_unit_test(test_cut_and_damaged),
 		cmocka_unit_test(test_other_versions_and_things),
+		cmocka_unit_test(test_notes),
 	};
 
 	return cmocka_run_group_tests_name("verdict_replay", tests, NULL, NULL);

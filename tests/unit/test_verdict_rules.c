@@ -379,6 +379,20 @@ static void test_shape_is_bounded(void **state)
 	assert_int_equal(s.cand_other, 200 - ERRSET_MAX);
 }
 
+static void test_several_functions(void **state)
+{
+	static const struct { enum verdict_state s[3]; unsigned n; enum verdict_state want; } all[] = {
+		{ { VERDICT_PASS, VERDICT_PASS, VERDICT_PASS }, 3, VERDICT_PASS },
+		{ { VERDICT_PASS, VERDICT_UNDECIDED, VERDICT_FAIL }, 3, VERDICT_FAIL },
+		{ { VERDICT_PASS, VERDICT_UNDECIDED, VERDICT_INCONCLUSIVE }, 3, VERDICT_UNDECIDED },
+		{ { VERDICT_PASS, VERDICT_INCONCLUSIVE }, 2, VERDICT_INCONCLUSIVE },
+		{ { 0 }, 0, VERDICT_INCONCLUSIVE },
+	};
+
+	for (size_t i = 0; i < COUNT(all); i++)
+		assert_int_equal(verdict_combine(all[i].s, all[i].n), all[i].want);
+}
+
 static void test_eta_in_words(void **state)
 {
 	static const struct { double s; const char *text; } etas[] = {
@@ -421,6 +435,7 @@ int main(void)
 		cmocka_unit_test(test_ticks_that_cannot_be),
 		cmocka_unit_test(test_shape_tells_that_the_error_moved),
 		cmocka_unit_test(test_shape_is_bounded),
+		cmocka_unit_test(test_several_functions),
 		cmocka_unit_test(test_eta_in_words),
 		cmocka_unit_test(test_caveats),
 	};

@@ -21,7 +21,7 @@ static void test_bare_tests_keep_alpha(void **state)
 	for (size_t i = 0; i < COUNT(at); i++) {
 		unsigned found[BARE_TESTS] = { 0 };
 
-		bare_null(&rnd, RUNS, TICKS, at[i].share, at[i].rate, i == 0, found);
+		bare_null(&rnd, RUNS, TICKS, at[i].share, at[i].rate, 1, i == 0, found);
 		for (unsigned k = 0; k < BARE_Z; k++) {
 			if (i > 0 && (k == BARE_RATIO_LOWER || k == BARE_RATIO_HIGHER))
 				continue;

@@ -205,8 +205,9 @@ static inline unsigned bare_tick(struct bare *b, const struct pair *t, bool with
 }
 
 /* Identical arms whose common error rate, and whose split, wander. found[i] += runs in which test i ever spoke. */
-static inline void bare_null(struct random *rnd, unsigned runs, unsigned ticks, double share, double rate, bool with_ratio,
-			     unsigned found[BARE_TESTS])
+/* `together`: calls that fail or succeed as one, as those of one request may; 1: independent, as is supposed. */
+static inline void bare_null(struct random *rnd, unsigned runs, unsigned ticks, double share, double rate, unsigned together,
+			     bool with_ratio, unsigned found[BARE_TESTS])
 {
 	for (unsigned run = 0; run < runs; run++) {
 		unsigned spoke = 0;
@@ -216,7 +217,8 @@ static inline void bare_null(struct random *rnd, unsigned runs, unsigned ticks, 
 		for (unsigned i = 0; i < ticks; i++) {
 			double now = rate * (1 + 0.8 * sin(i / 20.0)), c = share * exp(0.5 * sin(i / 7.0));
 			uint64_t n = 20 + random_u64(rnd) % 160, n_c = (uint64_t)((double)n * c + random_unit(rnd));
-			struct pair t = { n, random_binomial(rnd, n, now), n_c, random_binomial(rnd, n_c, now) };
+			struct pair t = { n * together, random_binomial(rnd, n, now) * together, n_c * together,
+				random_binomial(rnd, n_c, now) * together };
 
 			spoke |= bare_tick(&b, &t, with_ratio);
 		}
