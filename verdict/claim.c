@@ -12,6 +12,7 @@ void claim_init(struct claim *c)
 {
 	memset(c, 0, sizeof(*c));
 	c->alpha = 0.05;
+	c->together = 1;
 	c->min_triggers = 20;
 	c->min_line_hits = 1;
 	c->lost_limit = 0.01;
@@ -114,6 +115,8 @@ int claim_check(const struct claim *c, struct error *err)
 		return error_set(err, EINVAL, "the factor of the expected error rate must lie between 0 and 1000");
 	if (!between(c->alpha, 1e-9, 0.5))
 		return error_set(err, EINVAL, "alpha must lie between 0 and 0.5");
+	if (c->together < 1 || c->together > CLAIM_TOGETHER)
+		return error_set(err, EINVAL, "1 to %d calls can be said to hang together", CLAIM_TOGETHER);
 	if (c->min_triggers == 0 || (c->lines && c->min_line_hits == 0))
 		return error_set(err, EINVAL, "at least one trigger, and one hit of each changed line, must be asked for");
 	if (!(c->lost_limit >= 0 && c->lost_limit < 1 && c->unpaired_limit >= 0 && c->unpaired_limit < 1))

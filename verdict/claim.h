@@ -16,6 +16,7 @@ enum {
 	CLAIM_WATCHED = 8,     /* functions of GUARD_CALLS */
 	CLAIM_VALUES = 4096,   /* error values of one arm in one tick */
 	CLAIM_SITE = 32,
+	CLAIM_TOGETHER = 1000,
 };
 #define CLAIM_COUNT_MAX (1ULL << 40)   /* of anything in one tick */
 
@@ -54,6 +55,7 @@ struct claim {
 	enum claim_expect expect;
 	double factor;                   /* EXPECT_RATIO */
 	double alpha;                    /* of the whole verdict; each of its m statistical gates gets alpha / m */
+	uint32_t together;               /* calls that may end alike, as those of one request may; 1: all are independent */
 	uint64_t min_triggers;           /* on the candidate */
 	uint64_t min_line_hits;          /* of each line, on the candidate */
 	double lost_limit;               /* share of calls that may be lost, in each arm */

@@ -4,15 +4,16 @@
 #include <math.h>
 #include <string.h>
 
-void compare_init(struct compare *c, enum claim_arms arms, double margin, double alpha)
+void compare_init(struct compare *c, const struct claim *claim, double margin, double alpha)
 {
 	memset(c, 0, sizeof(*c));
-	c->arms = arms;
+	c->arms = claim->arms;
+	c->together = claim->together;
 	c->margin = margin;
 	c->alpha = alpha;
 	c->upper = INFINITY;
-	ratio_init(&c->low, SIDE_LOWER, margin, alpha);
-	ratio_init(&c->high, SIDE_HIGHER, margin, alpha);
+	ratio_init(&c->low, SIDE_LOWER, margin, c->together * log_needed(alpha));
+	ratio_init(&c->high, SIDE_HIGHER, margin, c->together * log_needed(alpha));
 }
 
 struct pair counts_for_low(const struct arm_counts *base, const struct arm_counts *cand)
@@ -33,9 +34,11 @@ static double quotient(double c, double b)
 static void bounds_by_time(struct compare *c, double *upper, double *lower)
 {
 	const struct pair *l = &c->low_sum, *h = &c->high_sum;
+	double k = c->together, half = c->alpha / 2;
 
-	*upper = quotient(rate_high(l->n_c, l->e_c, c->alpha / 2), rate_low(l->n_b, l->e_b, c->alpha / 2));
-	*lower = h->n_b ? rate_low(h->n_c, h->e_c, c->alpha / 2) / rate_high(h->n_b, h->e_b, c->alpha / 2) : 0;
+	*upper = quotient(rate_high((double)l->n_c / k, (double)l->e_c / k, half),
+			  rate_low((double)l->n_b / k, (double)l->e_b / k, half));
+	*lower = rate_low((double)h->n_c / k, (double)h->e_c / k, half) / rate_high((double)h->n_b / k, (double)h->e_b / k, half);
 }
 
 void compare_tick_sides(struct compare *c, const struct pair *low, const struct pair *high)

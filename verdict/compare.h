@@ -22,6 +22,7 @@ struct arm_counts {
 struct compare {
 	enum claim_arms arms;
 	double margin, alpha;
+	double together;               /* calls that may hang together */
 	double upper, lower;           /* bounds of the ratio: they only close in. INFINITY and 0: nothing known */
 	struct ratio_side low, high;
 	struct pair low_sum, high_sum; /* all ticks, worst-case for each side */
@@ -29,7 +30,7 @@ struct compare {
 };
 
 /* alpha: of each direction. */
-void compare_init(struct compare *c, enum claim_arms arms, double margin, double alpha);
+void compare_init(struct compare *c, const struct claim *claim, double margin, double alpha);
 void compare_tick(struct compare *c, const struct arm_counts *base, const struct arm_counts *cand);
 /* The same with another threshold per side: what counts as a hit differs between the tests (latency). */
 void compare_tick_sides(struct compare *c, const struct pair *low, const struct pair *high);

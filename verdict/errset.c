@@ -94,15 +94,15 @@ void errset_tick(struct errset *s, const struct arm_tick *base, const struct arm
 }
 
 /* By time no tick has both: the candidate's lower bound must be above the baseline's upper one. Log of their ratio. */
-static double excess_by_time(const struct errset *s, const struct errset_row *row, double alpha)
+static double excess_by_time(const struct errset *s, const struct errset_row *row, double alpha, double k)
 {
-	double low = rate_low(row->tested_n, row->tested_e, alpha / 2);
-	double high = rate_high(s->base_calls + s->base_unknown, s->base_unknown, alpha / 2);
+	double low = rate_low((double)row->tested_n / k, (double)row->tested_e / k, alpha / 2);
+	double high = rate_high((double)(s->base_calls + s->base_unknown) / k, (double)s->base_unknown / k, alpha / 2);
 
 	return low > 0 ? log(low) - log(high) : -INFINITY;
 }
 
-const struct errset_row *errset_new(const struct errset *s, enum claim_arms arms, double alpha, double *excess)
+const struct errset_row *errset_new(const struct errset *s, const struct claim *claim, double alpha, double *excess)
 {
 	const struct errset_row *best = NULL;
 
@@ -112,7 +112,8 @@ const struct errset_row *errset_new(const struct errset *s, enum claim_arms arms
 
 		if (!row->found || row->base)
 			continue;
-		more = arms == ARMS_BY_TIME ? excess_by_time(s, row, share) : row->test.log_e - log_needed(share);
+		more = claim->arms == ARMS_BY_TIME ? excess_by_time(s, row, share, claim->together) :
+						     row->test.log_e / claim->together - log_needed(share);
 		if (!best || more > *excess) {
 			best = row;
 			*excess = more;

@@ -46,7 +46,7 @@ struct errset_shift {
 
 void errset_tick(struct errset *s, const struct arm_tick *base, const struct arm_tick *cand);
 /* The value, candidate only so far, that is furthest from chance: log_e minus what it needs at alpha, >= 0: shown. NULL: none. */
-const struct errset_row *errset_new(const struct errset *s, enum claim_arms arms, double alpha, double *excess);
+const struct errset_row *errset_new(const struct errset *s, const struct claim *claim, double alpha, double *excess);
 uint32_t errset_only_candidate(const struct errset *s);
 /* Fills at most `max` rows: candidate only first, then baseline only, then the largest shifts. Returns how many. */
 unsigned errset_shape(const struct errset *s, struct errset_shift *out, unsigned max);

@@ -122,11 +122,9 @@ static double node(unsigned i)
 	return (1 + (i % 2 ? x : -x)) / 2;
 }
 
-void gone_init(struct gone *g, double r)
+void gone_init(struct gone *g, double r, double together)
 {
-	*g = (struct gone){ .r = r };
-	for (unsigned i = 0; i < GONE_NODES; i++)
-		g->log_m[i] = log(legendre[i / 2].w / 2);
+	*g = (struct gone){ .r = r, .together = together };
 }
 
 void gone_tick(struct gone *g, const struct pair *tick)
@@ -146,7 +144,11 @@ void gone_tick(struct gone *g, const struct pair *tick)
 
 double gone_evidence(const struct gone *g)
 {
-	return log_sum(g->log_m, GONE_NODES);
+	double x[GONE_NODES];
+
+	for (unsigned i = 0; i < GONE_NODES; i++)
+		x[i] = log(legendre[i / 2].w / 2) + g->log_m[i] / g->together;
+	return log_sum(x, GONE_NODES);
 }
 
 double gone_log_e(double s, double r, uint64_t k)
@@ -191,26 +193,26 @@ static double log_gamma(double x)
 	return lgamma_r(x, &sign);
 }
 
-static double log_beta(uint64_t n, uint64_t e)
+static double log_beta(double n, double e)
 {
-	return log_gamma((double)e + 1) + log_gamma((double)(n - e) + 1) - log_gamma((double)n + 2);
+	return log_gamma(e + 1) + log_gamma(n - e + 1) - log_gamma(n + 2);
 }
 
-static double against(uint64_t n, uint64_t e, double th, double beta)
+static double against(double n, double e, double th, double beta)
 {
-	return beta - (e ? (double)e * log(th) : 0) - (n > e ? (double)(n - e) * log1p(-th) : 0);
+	return beta - (e > 0 ? e * log(th) : 0) - (n > e ? (n - e) * log1p(-th) : 0);
 }
 
-double rate_log_e(uint64_t n, uint64_t e, double th)
+double rate_log_e(double n, double e, double th)
 {
 	return against(n, e, th, log_beta(n, e));
 }
 
 /* Between the estimate, where nothing speaks against a rate, and the end that is refuted if it can be. What is returned was
  * refuted: 64 halvings are more than a double tells apart here. */
-static double rate_edge(uint64_t n, uint64_t e, double alpha, double out)
+static double rate_edge(double n, double e, double alpha, double out)
 {
-	double in = (double)e / (double)n, need = log_needed(alpha), beta = log_beta(n, e);
+	double in = e / n, need = log_needed(alpha), beta = log_beta(n, e);
 
 	for (int i = 0; i < 64; i++) {
 		double mid = (in + out) / 2;
@@ -223,14 +225,14 @@ static double rate_edge(uint64_t n, uint64_t e, double alpha, double out)
 	return out;
 }
 
-double rate_low(uint64_t n, uint64_t e, double alpha)
+double rate_low(double n, double e, double alpha)
 {
-	return n == 0 || e == 0 ? 0 : rate_edge(n, e, alpha, 0);
+	return n <= 0 || e <= 0 ? 0 : rate_edge(n, e, alpha, 0);
 }
 
-double rate_high(uint64_t n, uint64_t e, double alpha)
+double rate_high(double n, double e, double alpha)
 {
-	return n == 0 || e == n ? 1 : rate_edge(n, e, alpha, 1);
+	return n <= 0 || e >= n ? 1 : rate_edge(n, e, alpha, 1);
 }
 
 double clean_bound(uint64_t n, double alpha)

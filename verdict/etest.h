@@ -7,7 +7,9 @@
  * logarithm is kept, `log_e`.  Each of these objects is plain data, owns nothing, and does not grow.
  *
  * Every bet of a tick is made from earlier ticks only.  All tests suppose that calls are independent of one another, given
- * what was seen before (docs/verdict.md says what follows if they are not).  The tests that compare two arms do not suppose
+ * what was seen before.  Where up to k calls may hang together (those of one request), the k-th root of the evidence is an
+ * e-process whatever hangs together how: by Hoelder's inequality E[prod f_i^(1/k)] <= prod E[f_i]^(1/k) <= 1.  It is had by
+ * asking k times as much of log_e, or by counting each call as 1/k.  The tests that compare two arms do not suppose
  * that rates or the traffic's split stay what they are; the bounds of a single rate, at the end, do suppose that of the rate.
  */
 #ifndef PLUMB_ETEST_H
@@ -90,11 +92,12 @@ enum { GONE_NODES = 8 };
  */
 struct gone {
 	double r;
+	double together;   /* k: calls that may hang together */
 	struct block block;
-	double log_m[GONE_NODES];
+	double log_m[GONE_NODES];   /* of each v, k = 1 */
 };
 
-void gone_init(struct gone *g, double r);
+void gone_init(struct gone *g, double r, double together);
 /* e_c may be worst-case errors: calls of the candidate whose outcome is not known. */
 void gone_tick(struct gone *g, const struct pair *tick);
 double gone_evidence(const struct gone *g);   /* log_e */
@@ -106,11 +109,11 @@ uint64_t gone_errors_needed(double share, double r, double alpha);
 
 /* ---- bounds of one rate that hold at all times together (Robbins 1970: uniform mixture, inverted by bisection) ---- */
 
-/* log_e against the rate th: log of B(e+1, n-e+1) / (th^e (1-th)^(n-e)). */
-double rate_log_e(uint64_t n, uint64_t e, double th);
+/* log_e against the rate th: log of B(e+1, n-e+1) / (th^e (1-th)^(n-e)). Counts may be fractions: see k above. */
+double rate_log_e(double n, double e, double th);
 /* Both together hold with probability 1 - alpha. No call: 0 and 1. */
-double rate_low(uint64_t n, uint64_t e, double alpha);
-double rate_high(uint64_t n, uint64_t e, double alpha);
+double rate_low(double n, double e, double alpha);
+double rate_high(double n, double e, double alpha);
 /* rate_high(n, 0, alpha) in closed form, 1 - ((n+1)/alpha)^(-1/n): what n clean calls prove without a baseline beside them. */
 double clean_bound(uint64_t n, double alpha);
 /* The least n with clean_bound(n, alpha) < bound. */

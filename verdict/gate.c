@@ -55,7 +55,7 @@ void gate_bounds(struct gate *g, const struct compare *ratio)
 	g->view.margin = ratio->margin;
 	if (ratio->arms == ARMS_LIVE) {
 		g->view.log_e = compare_log_e(ratio);
-		g->view.log_needed = log_needed(ratio->alpha);
+		g->view.log_needed = ratio->low.need;
 	}
 }
 

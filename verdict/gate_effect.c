@@ -26,9 +26,9 @@ static void gone_start(struct verdict *v, struct gate *g)
 {
 	snprintf(g->view.name, sizeof(g->view.name), "the error is gone");
 	if (v->claim.arms == ARMS_BY_TIME)
-		compare_init(&g->u.compare, ARMS_BY_TIME, 1, g->alpha);
+		compare_init(&g->u.compare, &v->claim, 1, g->alpha);
 	else
-		gone_init(&g->u.gone, 1);
+		gone_init(&g->u.gone, 1, v->claim.together);
 }
 
 static void gone_gate_tick(struct verdict *v, struct gate *g, const struct arm_tick *base, const struct arm_tick *cand)
@@ -45,12 +45,12 @@ static void gone_gate_tick(struct verdict *v, struct gate *g, const struct arm_t
 /* What a baseline as it is would take: more of its errors, or by time more clean calls of the candidate. */
 static void gone_wait(struct verdict *v, struct gate *g, const struct effect *e)
 {
-	uint64_t need;
-	double low;
+	uint64_t need, together = v->claim.together;
+	double low, k = (double)together;
 
 	if (v->claim.arms == ARMS_BY_TIME) {
-		low = rate_low(e->base.n + e->base.unknown, e->base.e, g->alpha / 2);
-		need = low > 0 ? clean_calls_needed(low, g->alpha / 2) : UINT64_MAX;
+		low = rate_low((double)(e->base.n + e->base.unknown) / k, (double)e->base.e / k, g->alpha / 2);
+		need = low > 0 ? clean_calls_needed(low, g->alpha / 2) * together : UINT64_MAX;
 		if (need == UINT64_MAX || !e->cand.n)
 			return;
 		gate_set(g, GATE_OPEN, "%s; %" PRIu64 " clean calls needed", e->text, need);
@@ -60,6 +60,7 @@ static void gone_wait(struct verdict *v, struct gate *g, const struct effect *e)
 	need = gone_errors_needed((double)e->cand.n / (double)(e->base.n + e->cand.n), 1, g->alpha);
 	if (need == UINT64_MAX)
 		return;
+	need *= together;
 	gate_set(g, GATE_OPEN, "%s; %" PRIu64 " baseline errors needed at this split", e->text, need);
 	gate_unknown(g, e->cand.unknown, "failed");
 	gate_eta(g, eta_of(&v->base, (double)e->base.e, (double)need));
@@ -100,7 +101,7 @@ const struct gate_kind gate_gone = { true, gone_start, gone_gate_tick, gone_judg
 static void ratio_start(struct verdict *v, struct gate *g)
 {
 	snprintf(g->view.name, sizeof(g->view.name), "error rate < %g x baseline", v->claim.factor);
-	compare_init(&g->u.compare, v->claim.arms, v->claim.factor, g->alpha);
+	compare_init(&g->u.compare, &v->claim, v->claim.factor, g->alpha);
 }
 
 static void ratio_gate_tick(struct verdict *v, struct gate *g, const struct arm_tick *base, const struct arm_tick *cand)

@@ -14,7 +14,7 @@ static void errors_start(struct verdict *v, struct gate *g)
 	/* PASS has two ways, so each gets half of alpha. */
 	double alpha = g->guard->floor > 0 ? g->alpha / 2 : g->alpha;
 
-	compare_init(&g->u.errors.rate, v->claim.arms, 1 + g->guard->margin, alpha);
+	compare_init(&g->u.errors.rate, &v->claim, 1 + g->guard->margin, alpha);
 	g->u.errors.floor_alpha = alpha;
 }
 
@@ -30,7 +30,9 @@ static void errors_judge(struct verdict *v, struct gate *g)
 {
 	const struct compare *r = &g->u.errors.rate;
 	const struct pair *k = &r->known;
-	double floor = g->guard->floor, high = rate_high(r->low_sum.n_c, r->low_sum.e_c, g->u.errors.floor_alpha);
+	double k_calls = v->claim.together, floor = g->guard->floor;
+	double clean = k_calls * (double)clean_calls_needed(floor > 0 ? floor : 1, g->u.errors.floor_alpha);
+	double high = rate_high((double)r->low_sum.n_c / k_calls, (double)r->low_sum.e_c / k_calls, g->u.errors.floor_alpha);
 	char text[160];
 
 	gate_rates(g, *k, r);
@@ -46,7 +48,7 @@ static void errors_judge(struct verdict *v, struct gate *g)
 		gate_set(g, GATE_OPEN, "%s; the ratio lies between %.3g and %.3g", text, r->lower, r->upper);
 		gate_unknown(g, r->low_sum.n_c - k->n_c, "failed");
 		if (floor > 0 && k->e_c == 0)
-			gate_eta(g, eta_of(&v->cand, (double)k->n_c, (double)clean_calls_needed(floor, g->u.errors.floor_alpha)));
+			gate_eta(g, eta_of(&v->cand, (double)k->n_c, clean));
 		else
 			gate_eta(g, eta_of(&v->cand, g->view.log_e, g->view.log_needed));
 	}
@@ -64,7 +66,7 @@ static void new_errors_open(struct verdict *v, struct gate *g)
 {
 	const struct errset *s = &v->errors;
 	uint64_t n = s->cand_calls + v->cand.lost + v->cand.unpaired;
-	double high = rate_high(n, s->cand_unknown, g->alpha);
+	double k = v->claim.together, high = rate_high((double)n / k, (double)s->cand_unknown / k, g->alpha);
 
 	if (s->cand_other) {
 		gate_set(g, GATE_BLOCKED, "more than %d different error values: not all of them can be compared", ERRSET_MAX);
@@ -77,14 +79,14 @@ static void new_errors_open(struct verdict *v, struct gate *g)
 			 "no new value in %" PRIu64 " calls: such calls are only shown to be below %.2g %%, %.2g %% needed%s", n,
 			 100 * high, 100 * g->guard->floor, s->cand_unknown ? " (some errors came without their value)" : "");
 		if (!s->cand_unknown)
-			gate_eta(g, eta_of(&v->cand, (double)n, (double)clean_calls_needed(g->guard->floor, g->alpha)));
+			gate_eta(g, eta_of(&v->cand, (double)n, k * (double)clean_calls_needed(g->guard->floor, g->alpha)));
 	}
 }
 
 static void new_errors_judge(struct verdict *v, struct gate *g)
 {
 	double excess = 0;
-	const struct errset_row *row = errset_new(&v->errors, v->claim.arms, g->alpha, &excess);
+	const struct errset_row *row = errset_new(&v->errors, &v->claim, g->alpha, &excess);
 
 	if (row && excess >= 0) {
 		gate_set(g, GATE_FAIL, "%" PRId64 " is new: %" PRIu64 " times in %" PRIu64 " candidate calls, never in %" PRIu64
@@ -103,7 +105,7 @@ static void new_errors_judge(struct verdict *v, struct gate *g)
 
 static void calls_start(struct verdict *v, struct gate *g)
 {
-	compare_init(&g->u.compare, v->claim.arms, 1 - g->guard->margin, g->alpha);
+	compare_init(&g->u.compare, &v->claim, 1 - g->guard->margin, g->alpha);
 }
 
 /*

@@ -13,7 +13,7 @@ void latency_start(struct verdict *v, struct gate *g)
 	uint64_t enough = (uint64_t)ceil(20 / rarer);
 
 	g->u.latency.warmup = v->claim.warmup_calls ? v->claim.warmup_calls : enough;
-	compare_init(&g->u.latency.slow, v->claim.arms, 1, g->alpha);
+	compare_init(&g->u.latency.slow, &v->claim, 1, g->alpha);
 }
 
 /* The totals hold this tick already; counting begins with the next one. */

@@ -56,9 +56,13 @@ void verdict_caveats(struct verdict *verdict, struct buf *out)
 {
 	const struct verdict_view *v = verdict_view(verdict);
 
-	buf_str(out,
-		"calls are taken to be independent of one another; calls that belong to one request, or retries of one user, are "
-		"not, and make the evidence look stronger than it is; an A/A run (the same build as both arms) shows by how much\n");
+	if (v->claim->together > 1)
+		buf_printf(out, "up to %u calls are taken to fail or succeed together; if more do, the evidence looks stronger than it is; "
+			   "an A/A run (the same build as both arms) shows it\n", v->claim->together);
+	else
+		buf_str(out, "calls are taken to be independent of one another; calls of one request, or retries of one user, are not, and "
+			"make the evidence look stronger than it is: an A/A run (the same build as both arms) shows it, and the claim can "
+			"say how many calls hang together\n");
 	caveat_processes(v, out);
 	if (v->claim->arms == ARMS_BY_TIME)
 		buf_str(out, "the arms ran one after the other: whatever else changed between the two windows (load, data, "

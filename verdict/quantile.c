@@ -12,40 +12,53 @@ static double log_beta(double a, double b)
 	return lgamma_r(a, &sign) + lgamma_r(b, &sign) - lgamma_r(a + b, &sign);
 }
 
-double quantile_log_e(uint64_t n, uint64_t k, double q)
+double quantile_log_e(double n, double k, double q)
 {
-	double m = 1 / fmin(q, 1 - q), a = m * q, b = m * (1 - q), below = (double)k, above = (double)(n - k);
+	double m = 1 / fmin(q, 1 - q), a = m * q, b = m * (1 - q);
 
-	return log_beta(a + below, b + above) - log_beta(a, b) - below * log(q) - above * log1p(-q);
+	return log_beta(a + k, b + n - k) - log_beta(a, b) - k * log(q) - (n - k) * log1p(-q);
 }
 
-/* From k to k + 1 it rises by log((a+k)/(b+n-k-1)) - log(q/(1-q)), which is positive from k = q (n-1) on. */
-double quantile_least_log_e(uint64_t n, uint64_t from, uint64_t to, double q)
+/*
+ * It is convex in k.  From k to k + 1 it changes by log((a+k)/(b+n-k-1)) - log(q/(1-q)), which is 0 at k = q (n-1): so the
+ * least value lies between there and one more.  Outside of that the nearer end of the range has the least.
+ */
+double quantile_least_log_e(double n, double from, double to, double q)
 {
-	uint64_t k;
+	double low = fmax(q * (n - 1), 0), high = fmin(q * (n - 1) + 1, n), ends;
 
-	if (n == 0)
-		return 0;
-	k = (uint64_t)ceil(q * (double)(n - 1));
-	if (k < from)
-		k = from;
-	if (k > to)
-		k = to;
-	return quantile_log_e(n, k, q);
+	if (to <= low)
+		return quantile_log_e(n, to, q);
+	if (from >= high)
+		return quantile_log_e(n, from, q);
+	low = fmax(low, from);
+	high = fmin(high, to);
+	ends = fmin(quantile_log_e(n, low, q), quantile_log_e(n, high, q));
+	for (int i = 0; i < 40; i++) {
+		double x = low + (high - low) / 3, y = high - (high - low) / 3;
+
+		if (quantile_log_e(n, x, q) < quantile_log_e(n, y, q))
+			high = y;
+		else
+			low = x;
+	}
+	return fmin(quantile_log_e(n, (low + high) / 2, q), ends);
 }
 
-void quantile_bounds(const __u64 hist[HIST_BUCKETS], double q, double alpha, uint64_t *low_ns, uint64_t *high_ns)
+void quantile_bounds(const __u64 hist[HIST_BUCKETS], double q, double alpha, double together, uint64_t *low_ns,
+		     uint64_t *high_ns)
 {
-	uint64_t n = hist_total(hist), below = 0;
-	double need = -log(alpha);
-	bool inside = false;
+	double n = (double)hist_total(hist) / together, below = 0, need = -log(alpha);
+	bool inside = false, possible = false;
 
 	*low_ns = 0;
 	*high_ns = UINT64_MAX;
-	for (uint32_t i = 0; n && i < HIST_BUCKETS; i++) {
-		uint64_t up_to = below + hist[i];
-		bool possible = quantile_least_log_e(n, below, up_to, q) < need;
+	for (uint32_t i = 0; n > 0 && i < HIST_BUCKETS; i++) {
+		double up_to = fmin(below + (double)hist[i] / together, n);
 
+		/* What holds for one empty bucket holds for the ones after it. */
+		if (i == 0 || hist[i] || hist[i - 1])
+			possible = quantile_least_log_e(n, below, up_to, q) < need;
 		if (possible && !inside)
 			*low_ns = hist_floor(i);
 		if (!possible && inside) {
@@ -57,22 +70,21 @@ void quantile_bounds(const __u64 hist[HIST_BUCKETS], double q, double alpha, uin
 	}
 }
 
-double quantile_differ_log_e(const __u64 base[HIST_BUCKETS], const __u64 cand[HIST_BUCKETS], double q)
+double quantile_differ_log_e(const __u64 base[HIST_BUCKETS], const __u64 cand[HIST_BUCKETS], double q, double together)
 {
-	uint64_t n_b = hist_total(base), n_c = hist_total(cand), below_b = 0, below_c = 0;
+	double n_b = (double)hist_total(base) / together, n_c = (double)hist_total(cand) / together, below_b = 0, below_c = 0;
 	double least = INFINITY;
 
-	if (n_b == 0 || n_c == 0)
+	if (n_b <= 0 || n_c <= 0)
 		return 0;
 	for (uint32_t i = 0; i < HIST_BUCKETS; i++) {
-		uint64_t to_b = below_b + base[i], to_c = below_c + cand[i];
-		double e;
+		double to_b = fmin(below_b + (double)base[i] / together, n_b);
+		double to_c = fmin(below_c + (double)cand[i] / together, n_c);
 
 		/* Where both are empty the next bucket with calls, or the one before, is at least as hard to refute. */
-		if (base[i] || cand[i]) {
-			e = quantile_least_log_e(n_b, below_b, to_b, q) + quantile_least_log_e(n_c, below_c, to_c, q);
-			least = fmin(least, e);
-		}
+		if (base[i] || cand[i])
+			least = fmin(least, quantile_least_log_e(n_b, below_b, to_b, q) +
+						    quantile_least_log_e(n_c, below_c, to_c, q));
 		below_b = to_b;
 		below_c = to_c;
 	}

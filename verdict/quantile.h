@@ -15,17 +15,19 @@
 
 #include "hist.h"
 
-/* log_e against "k of n is binomial with q": a mixture over Beta(m q, m (1-q)) whose smaller parameter is 1. 0 < q < 1. */
-double quantile_log_e(uint64_t n, uint64_t k, double q);
-/* Its least value over k in [from, to], to <= n. */
-double quantile_least_log_e(uint64_t n, uint64_t from, uint64_t to, double q);
+/* log_e against "k of n is binomial with q": a mixture over Beta(m q, m (1-q)) whose smaller parameter is 1. 0 < q < 1.
+ * Counts may be fractions: `together` calls that hang together count as one (etest.h). */
+double quantile_log_e(double n, double k, double q);
+/* Its least value over real k in [from, to], to <= n. */
+double quantile_least_log_e(double n, double from, double to, double q);
 
 /* Bounds of the quantile, ns; both together hold at all times with probability 1 - alpha. high is UINT64_MAX where the last
  * bucket is not excluded. Nothing counted: 0 and UINT64_MAX. */
-void quantile_bounds(const __u64 hist[HIST_BUCKETS], double q, double alpha, uint64_t *low_ns, uint64_t *high_ns);
+void quantile_bounds(const __u64 hist[HIST_BUCKETS], double q, double alpha, double together, uint64_t *low_ns,
+		     uint64_t *high_ns);
 
 /* log_e against "both arms have the same quantile q". */
-double quantile_differ_log_e(const __u64 base[HIST_BUCKETS], const __u64 cand[HIST_BUCKETS], double q);
+double quantile_differ_log_e(const __u64 base[HIST_BUCKETS], const __u64 cand[HIST_BUCKETS], double q, double together);
 
 /*
  * The latency gate's frozen thresholds.  "The candidate's quantile is less than (1 + margin) times the baseline's" is tested as

@@ -32,13 +32,13 @@ double ratio_factor(enum side side, double r, double a_b, double a_c, double bol
 	       (double)p->e_c * log1p(a_c / u) + (double)(p->n_c - p->e_c) * log1p(-a_c / (1 - u));
 }
 
-void ratio_init(struct ratio_side *s, enum side side, double margin, double alpha)
+void ratio_init(struct ratio_side *s, enum side side, double margin, double need)
 {
 	double step = 0.02, away = 0;
 
 	memset(s, 0, sizeof(*s));
 	s->side = side;
-	s->need = log_needed(alpha);
+	s->need = need;
 	s->r[RATIO_STEPS] = margin;
 	for (int i = 1; i <= RATIO_STEPS; i++) {
 		away += step;

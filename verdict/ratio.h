@@ -34,7 +34,7 @@ struct ratio_side {
 	enum side side;
 	double r[RATIO_GRID];       /* rising, the margin in the middle */
 	double log_e[RATIO_GRID];
-	double need;                /* log(1/alpha) */
+	double need;                /* log(1/alpha), times the calls that may hang together */
 	uint64_t refuted;           /* bit per grid point, once and for all */
 	uint64_t blocks;            /* ticks, or groups of ticks, that were tested */
 	struct pair seen;           /* what was tested: the guesses come from it */
@@ -47,7 +47,8 @@ struct ratio_side {
  */
 double ratio_factor(enum side side, double r, double a_b, double a_c, double boldness, const struct pair *tick);
 
-void ratio_init(struct ratio_side *s, enum side side, double margin, double alpha);
+/* need: what log_e must reach, log_needed(alpha). */
+void ratio_init(struct ratio_side *s, enum side side, double margin, double need);
 void ratio_tick(struct ratio_side *s, const struct pair *tick);
 /* SIDE_LOWER: the ratio is below this, INFINITY if nothing is known. SIDE_HIGHER: it is above this, 0 if nothing is known. */
 double ratio_bound(const struct ratio_side *s);

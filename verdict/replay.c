@@ -119,7 +119,7 @@ static bool take_claim(const msgpack_object *map, struct claim *c)
 	return get_text(map_get(map, "function"), c->function, CLAIM_NAME) &&
 	       get_text(map_get(map, "trigger"), c->trigger, CLAIM_NAME) && get_double(map_get(map, "factor"), &c->factor) &&
 	       get_double(map_get(map, "alpha"), &c->alpha) && object_u64(map_get(map, "min_triggers"), &c->min_triggers) &&
-	       object_u64(map_get(map, "min_line_hits"), &c->min_line_hits) &&
+	       get_u32(map_get(map, "together"), &c->together) && object_u64(map_get(map, "min_line_hits"), &c->min_line_hits) &&
 	       get_double(map_get(map, "lost_limit"), &c->lost_limit) &&
 	       get_double(map_get(map, "unpaired_limit"), &c->unpaired_limit) &&
 	       object_u64(map_get(map, "warmup_calls"), &c->warmup_calls) &&

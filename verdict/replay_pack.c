@@ -41,13 +41,14 @@ void verdict_pack_claim(struct buf *out, const struct claim *c)
 	msgpack_pack_array(&pk, 3);
 	pack_text(&pk, "plumb-verdict");
 	msgpack_pack_int(&pk, VERDICT_VERSION);
-	msgpack_pack_map(&pk, 15);
+	msgpack_pack_map(&pk, 16);
 	pack_key_text(&pk, "function", c->function);
 	pack_key_text(&pk, "trigger", c->trigger);
 	pack_key_u64(&pk, "arms", c->arms);
 	pack_key_u64(&pk, "expect", c->expect);
 	pack_key_double(&pk, "factor", c->factor);
 	pack_key_double(&pk, "alpha", c->alpha);
+	pack_key_u64(&pk, "together", c->together);
 	pack_key_u64(&pk, "min_triggers", c->min_triggers);
 	pack_key_u64(&pk, "min_line_hits", c->min_line_hits);
 	pack_key_double(&pk, "lost_limit", c->lost_limit);

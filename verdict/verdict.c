@@ -117,7 +117,7 @@ static void differ_add(struct verdict *v, const struct arm_tick *base, const str
 	struct pair p = { base->calls, base->errors, cand->calls, cand->errors };
 
 	differ_tick(&v->differ, &p);
-	v->view.differ_log_e = v->differ.log_e;
+	v->view.differ_log_e = v->differ.log_e / v->claim.together;
 }
 
 /* ---- the rule ---- */
@@ -230,16 +230,18 @@ enum verdict_state verdict_combine(const enum verdict_state *states, unsigned n)
 
 /* ---- figures: made when somebody looks, not with every tick ---- */
 
-static struct figure rate_figure(uint64_t n, uint64_t e, double alpha)
+static struct figure rate_figure(uint64_t n, uint64_t e, double alpha, double together)
 {
-	return (struct figure){ n ? (double)e / (double)n : NAN, rate_low(n, e, alpha), rate_high(n, e, alpha) };
+	double calls = (double)n / together, errors = (double)e / together;
+
+	return (struct figure){ n ? errors / calls : NAN, rate_low(calls, errors, alpha), rate_high(calls, errors, alpha) };
 }
 
-static struct figure duration_figure(const __u64 hist[HIST_BUCKETS], double q, double alpha)
+static struct figure duration_figure(const __u64 hist[HIST_BUCKETS], double q, double alpha, double together)
 {
 	uint64_t low, high;
 
-	quantile_bounds(hist, q, alpha, &low, &high);
+	quantile_bounds(hist, q, alpha, together, &low, &high);
 	return (struct figure){ hist_total(hist) ? (double)hist_quantile(hist, q, 0) : NAN, (double)low,
 		high == UINT64_MAX ? INFINITY : (double)high };
 }
@@ -247,14 +249,15 @@ static struct figure duration_figure(const __u64 hist[HIST_BUCKETS], double q, d
 static void arm_figures(const struct verdict *v, struct gate *g)
 {
 	const struct pair *k = &g->counted;
+	double together = v->claim.together, q = g->guard ? g->guard->quantile : 0;
 
 	if (g->view.unit == UNIT_RATE) {
-		g->view.base = rate_figure(k->n_b, k->e_b, g->alpha);
-		g->view.cand = rate_figure(k->n_c, k->e_c, g->alpha);
+		g->view.base = rate_figure(k->n_b, k->e_b, g->alpha, together);
+		g->view.cand = rate_figure(k->n_c, k->e_c, g->alpha, together);
 	} else if (g->view.unit == UNIT_NS) {
-		g->view.base = duration_figure(v->base.hist, g->guard->quantile, g->alpha);
-		g->view.cand = duration_figure(v->cand.hist, g->guard->quantile, g->alpha);
-		g->view.differ_log_e = quantile_differ_log_e(v->base.hist, v->cand.hist, g->guard->quantile);
+		g->view.base = duration_figure(v->base.hist, q, g->alpha, together);
+		g->view.cand = duration_figure(v->cand.hist, q, g->alpha, together);
+		g->view.differ_log_e = quantile_differ_log_e(v->base.hist, v->cand.hist, q, together);
 	}
 }
 

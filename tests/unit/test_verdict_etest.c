@@ -162,8 +162,8 @@ static void test_ratio_bounds_close_in(void **state)
 	struct ratio_side low, high;
 	double last_low = 0, last_high = INFINITY;
 
-	ratio_init(&low, SIDE_LOWER, 1, 0.05);
-	ratio_init(&high, SIDE_HIGHER, 1, 0.05);
+	ratio_init(&low, SIDE_LOWER, 1, log_needed(0.05));
+	ratio_init(&high, SIDE_HIGHER, 1, log_needed(0.05));
 	for (int i = 0; i < 400; i++) {
 		struct pair tick = { 1000, 20, 1000, 10 };
 
@@ -184,7 +184,7 @@ static void test_ratio_waits_for_both_arms(void **state)
 	struct pair b = { 100, 10, 0, 0 }, c = { 0, 0, 100, 0 };
 	struct ratio_side s;
 
-	ratio_init(&s, SIDE_LOWER, 1, 0.05);
+	ratio_init(&s, SIDE_LOWER, 1, log_needed(0.05));
 	for (int i = 0; i < 3 * BLOCK_WAIT_TICKS; i++)
 		ratio_tick(&s, &b);
 	assert_int_equal(s.blocks, 0);
@@ -305,7 +305,7 @@ static void test_gone_mixture_is_the_closed_form(void **state)
 		uint64_t most = gone_errors_needed(shares[s], 1, 0.05);
 		struct gone g;
 
-		gone_init(&g, 1);
+		gone_init(&g, 1, 1);
 		assert_close(gone_evidence(&g), 0, 1e-12);
 		for (uint64_t k = 1; k <= most; k++) {
 			struct pair tick = { (uint64_t)(10000 * (1 - shares[s]) + 0.5), 1, (uint64_t)(10000 * shares[s] + 0.5),
@@ -323,7 +323,7 @@ static void test_gone_never_gains_on_the_other_side(void **state)
 	struct gone g;
 	static const struct pair past[] = { { 5, 2, 9, 0 }, { 90, 3, 2, 0 }, { 4, 1, 4, 1 } };
 
-	gone_init(&g, 1);
+	gone_init(&g, 1, 1);
 	for (size_t h = 0; h <= COUNT(past); h++) {
 		for (size_t s = 0; s < COUNT(sizes); s++)
 			for (size_t i = 0; i < COUNT(rates); i++)
@@ -333,6 +333,54 @@ static void test_gone_never_gains_on_the_other_side(void **state)
 		if (h < COUNT(past))
 			gone_tick(&g, &past[h]);
 	}
+}
+
+/* ---- calls that hang together: three that always end alike, over all outcomes of n such groups ---- */
+
+static double tempered_mean(uint64_t n_b, uint64_t n_c, double th, const struct ratio_case *c, unsigned together, double root)
+{
+	double sum = 0;
+
+	for (uint64_t b = 0; b <= n_b; b++)
+		for (uint64_t x = 0; x <= n_c; x++) {
+			struct pair tick = { n_b * together, b * together, n_c * together, x * together };
+
+			sum += binomial(n_b, b, th) * binomial(n_c, x, th) *
+			       exp(ratio_factor(c->side, 1, c->a_b, c->a_c, 1, &tick) / root);
+		}
+	return sum;
+}
+
+static void test_calls_that_hang_together(void **state)
+{
+	bool wrong = false;
+
+	for (size_t i = 0; i < COUNT(rates); i++)
+		for (size_t j = 0; j < COUNT(rates); j++)
+			for (size_t t = 0; t < COUNT(rates); t++)
+				for (size_t s = 0; s < COUNT(sizes); s++) {
+					struct ratio_case c = { i > j ? SIDE_LOWER : SIDE_HIGHER, 1, rates[i], rates[j], 1 };
+
+					assert_true(tempered_mean(sizes[s][0], sizes[s][1], rates[t], &c, 3, 3) <= 1 + 1e-9);
+					wrong |= tempered_mean(sizes[s][0], sizes[s][1], rates[t], &c, 3, 1) > 1.01;
+				}
+	assert_true(wrong);   /* without the root it is none */
+}
+
+static void test_together_needs_so_many_times_more(void **state)
+{
+	struct gone one, five;
+
+	gone_init(&one, 1, 1);
+	gone_init(&five, 1, 5);
+	for (int i = 0; i < 40; i++) {
+		struct pair t = { 10, 1, 10, 0 }, t5 = { 50, 5, 50, 0 };
+
+		gone_tick(&one, &t);
+		gone_tick(&five, &t5);
+		assert_close(gone_evidence(&one), gone_evidence(&five), 1e-9);
+	}
+	assert_close(rate_high(1000 / 5.0, 10 / 5.0, 0.05), rate_high(200, 2, 0.05), 1e-12);
 }
 
 /* ---- one rate ---- */
@@ -411,8 +459,8 @@ static void test_large_counts_stay_finite(void **state)
 	struct differ d = { 0 };
 	struct gone g;
 
-	ratio_init(&s, SIDE_LOWER, 1, 0.05);
-	gone_init(&g, 1);
+	ratio_init(&s, SIDE_LOWER, 1, log_needed(0.05));
+	gone_init(&g, 1, 1);
 	for (int i = 0; i < 1000; i++) {
 		ratio_tick(&s, &t);
 		differ_tick(&d, &t);
@@ -441,6 +489,8 @@ int main(void)
 		cmocka_unit_test(test_gone_errors_needed),
 		cmocka_unit_test(test_gone_mixture_is_the_closed_form),
 		cmocka_unit_test(test_gone_never_gains_on_the_other_side),
+		cmocka_unit_test(test_calls_that_hang_together),
+		cmocka_unit_test(test_together_needs_so_many_times_more),
 		cmocka_unit_test(test_clean_bound),
 		cmocka_unit_test(test_rate_bounds_hold_at_all_times),
 		cmocka_unit_test(test_rate_bounds_are_where_the_evidence_is),

@@ -19,6 +19,7 @@ static struct claim claim_with_all(void)
 	strcpy(c.function, "checkout \x1b[31m");   /* a name may hold anything */
 	strcpy(c.trigger, "o->qty == 0");
 	c.expect = EXPECT_GONE;
+	c.together = 2;
 	c.lines = 2;
 	strcpy(c.line[0], "order.c:212");
 	strcpy(c.line[1], "order.c:213");
@@ -35,7 +36,7 @@ static void live(uint64_t seed, unsigned ticks, const char *end, struct buf *sto
 {
 	struct claim c = claim_with_all();
 	struct verdict *v = verdict_new(&c, NULL);
-	struct sim sim = { { seed }, 0.4, sim_plain, sim_plain };
+	struct sim sim = { { seed }, 0, 0.4, sim_plain, sim_plain };
 
 	sim.base.calls = sim.cand.calls = 400;
 	if (seed % 2)

@@ -170,7 +170,7 @@ static struct claim claim_of(const struct rule_case *k)
 
 static struct verdict *run(const struct rule_case *k, uint64_t seed)
 {
-	struct sim sim = { { seed }, 0.3, k->base, k->cand };
+	struct sim sim = { { seed }, 0, 0.3, k->base, k->cand };
 	struct claim c = claim_of(k);
 	struct verdict *v = verdict_new(&c, NULL);
 	static const struct sim_arm nobody;
@@ -215,7 +215,7 @@ static void test_the_end_is_the_end(void **state)
 	struct rule_case k = cases[0];
 	struct verdict *v = run(&k, 5);
 	uint64_t ticks = verdict_view(v)->ticks;
-	struct sim sim = { { 6 }, 0, k.base, k.base };
+	struct sim sim = { { 6 }, 0, 0, k.base, k.base };
 	struct sim_tick b, c;
 
 	assert_int_equal(verdict_state(v), VERDICT_PASS);
@@ -233,7 +233,7 @@ static void test_an_arm_that_dies_does_not_pass(void **state)
 {
 	struct rule_case k = cases[0];
 	struct claim c = claim_of(&k);
-	struct sim sim = { { 8 }, 0.3, k.base, k.cand };
+	struct sim sim = { { 8 }, 0, 0.3, k.base, k.cand };
 	struct verdict *v;
 
 	c.min_triggers = 300;
@@ -289,6 +289,7 @@ static void no_triggers(struct claim *c) { c->min_triggers = 0; }
 static void endless_name(struct claim *c) { memset(c->trigger, 'x', sizeof(c->trigger)); }
 static void many_lines(struct claim *c) { c->lines = CLAIM_LINES + 1; }
 static void no_factor(struct claim *c) { c->expect = EXPECT_RATIO; c->factor = 0; }
+static void none_together(struct claim *c) { c->together = 0; }
 static void all_lost(struct claim *c) { c->lost_limit = 1; }
 
 static void test_claims_that_are_refused(void **state)
@@ -297,7 +298,7 @@ static void test_claims_that_are_refused(void **state)
 		{ "names no function", no_function }, { "nothing to verify", nothing_expected }, { "alpha", alpha_nan },
 		{ "5 % or more", fine_margin }, { "quantile", strange_quantile }, { "watched function", no_such_function },
 		{ "at least one trigger", no_triggers }, { "longer than", endless_name }, { "changed lines", many_lines },
-		{ "factor", no_factor }, { "limits", all_lost },
+		{ "factor", no_factor }, { "limits", all_lost }, { "hang together", none_together },
 	};
 
 	for (size_t i = 0; i < COUNT(bad); i++) {
@@ -344,7 +345,7 @@ static void test_ticks_that_cannot_be(void **state)
 static void test_shape_tells_that_the_error_moved(void **state)
 {
 	static struct errset s;
-	struct sim sim = { { 3 }, 0, sim_plain, sim_plain };
+	struct sim sim = { { 3 }, 0, 0, sim_plain, sim_plain };
 	struct errset_shift shift[ERRSET_MAX];
 
 	memset(&s, 0, sizeof(s));

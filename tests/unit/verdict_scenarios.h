@@ -17,6 +17,7 @@ struct scenario {
 	unsigned ticks;
 	enum verdict_state watched;   /* a state that would be wrong, or the one that is hoped for */
 	double alpha;                 /* wrong: at most this share of the runs */
+	unsigned together;            /* calls that fail or succeed as one, and that the claim says so of; 0: 1 */
 	bool endless;                 /* exposure is never met: no early PASS may hide a late FAIL */
 };
 
@@ -28,37 +29,41 @@ struct scenario {
 #pragma GCC diagnostic ignored "-Woverride-init"
 /* Nothing may be found, or shown, here: at most alpha of the runs may. */
 static const struct scenario scenarios_null[] = {
-	{ "identical arms, 50 : 50, all guards", ALL_GUARDS, SIM_ARM(), SIM_ARM(), 0.3, 50, VERDICT_FAIL, 0.05, true },
+	{ "identical arms, 50 : 50, all guards", ALL_GUARDS, SIM_ARM(), SIM_ARM(), 0.3, 50, VERDICT_FAIL, 0.05, 0, true },
 	{ "identical arms, 95 : 5, swinging traffic, all guards", ALL_GUARDS, SIM_ARM(.calls = 95), SIM_ARM(.calls = 5), 1, 50, VERDICT_FAIL,
-	  0.05, true },
+	  0.05, 0, true },
 	{ "identical arms, few calls, rare errors", WITH_ERRORS | WITH_VALUES, SIM_ARM(.calls = 4, .median_ns = 0),
-	  SIM_ARM(.calls = 2, .median_ns = 0), 0.5, 150, VERDICT_FAIL, 0.05, true },
+	  SIM_ARM(.calls = 2, .median_ns = 0), 0.5, 150, VERDICT_FAIL, 0.05, 0, true },
 	{ "identical arms, latency in few buckets, p50", WITH_P50, SIM_ARM(.sigma = 0.05), SIM_ARM(.sigma = 0.05, .calls = 20), 0.3, 60,
-	  VERDICT_FAIL, 0.05, true },
+	  VERDICT_FAIL, 0.05, 0, true },
 	{ "identical arms, one after the other", WITH_ERRORS | WITH_CALLS | WITH_VALUES | WITH_BY_TIME, SIM_ARM(.median_ns = 0),
-	  SIM_ARM(.median_ns = 0), 0.3, 60, VERDICT_FAIL, 0.05, true },
+	  SIM_ARM(.median_ns = 0), 0.3, 60, VERDICT_FAIL, 0.05, 0, true },
+	{ "identical arms, five calls fail as one, as the claim says", ALL_GUARDS, SIM_ARM(), SIM_ARM(), 0.3, 50, VERDICT_FAIL, 0.05, 5, true },
+	{ "gone is claimed, but only rarer by chance; five fail as one", WITH_GONE, SIM_ARM(.trigger_error = 0.02, .median_ns = 0),
+	  SIM_ARM(.trigger_error = 0.02, .median_ns = 0), 0.3, 60, VERDICT_PASS, 0.05, 5, false },
 	{ "gone is claimed, but only rarer by chance", WITH_GONE, SIM_ARM(.trigger_error = 0.02, .median_ns = 0),
-	  SIM_ARM(.trigger_error = 0.02, .median_ns = 0), 0.3, 60, VERDICT_PASS, 0.05, false },
+	  SIM_ARM(.trigger_error = 0.02, .median_ns = 0), 0.3, 60, VERDICT_PASS, 0.05, 0, false },
 	{ "errors up by just the margin", WITH_ERRORS, SIM_ARM(.trigger_error = 0.08, .other_error = 0.08, .median_ns = 0),
-	  SIM_ARM(.trigger_error = 0.1, .other_error = 0.1, .median_ns = 0), 0.3, 60, VERDICT_PASS, 0.05, false },
-	{ "p50 up by just the margin", WITH_P50, SIM_ARM(), SIM_ARM(.median_ns = 55000), 0.3, 60, VERDICT_PASS, 0.05, false },
+	  SIM_ARM(.trigger_error = 0.1, .other_error = 0.1, .median_ns = 0), 0.3, 60, VERDICT_PASS, 0.05, 0, false },
+	{ "p50 up by just the margin", WITH_P50, SIM_ARM(), SIM_ARM(.median_ns = 55000), 0.3, 60, VERDICT_PASS, 0.05, 0, false },
 };
 /* These are real. */
 static const struct scenario scenarios_real[] = {
 	{ "10 % of trigger calls fail, then none; 50 : 50", WITH_GONE, SIM_ARM(.median_ns = 0), SIM_ARM(.trigger_error = 0, .median_ns = 0),
-	  0.3, 200, VERDICT_PASS, 0.05, false },
+	  0.3, 200, VERDICT_PASS, 0.05, 0, false },
 	{ "10 % of trigger calls fail, then none; 90 : 10", WITH_GONE, SIM_ARM(.calls = 90, .median_ns = 0),
-	  SIM_ARM(.calls = 10, .trigger_error = 0, .median_ns = 0), 0.3, 400, VERDICT_PASS, 0.05, false },
-	{ "fixed and nothing worse, all guards", ALL_GUARDS | WITH_GONE, SIM_ARM(), SIM_ARM(.trigger_error = 0), 0.3, 400, VERDICT_PASS, 0.05,
-	  false },
+	  SIM_ARM(.calls = 10, .trigger_error = 0, .median_ns = 0), 0.3, 400, VERDICT_PASS, 0.05, 0, false },
+	{ "fixed and nothing worse, all guards", ALL_GUARDS | WITH_GONE, SIM_ARM(), SIM_ARM(.trigger_error = 0), 0.3, 400, VERDICT_PASS, 0.05, 0, false },
+	{ "10 % fail, then none; five calls fail as one, as claimed", WITH_GONE, SIM_ARM(.median_ns = 0),
+	  SIM_ARM(.trigger_error = 0, .median_ns = 0), 0.3, 200, VERDICT_PASS, 0.05, 5, false },
 	{ "errors doubled, 2 % to 4 %", WITH_ERRORS, SIM_ARM(.trigger_error = 0.02, .median_ns = 0),
-	  SIM_ARM(.trigger_error = 0.04, .other_error = 0.04, .median_ns = 0), 0.3, 1000, VERDICT_FAIL, 0.05, false },
-	{ "p50 up by a quarter", WITH_P50, SIM_ARM(), SIM_ARM(.median_ns = 62500), 0.3, 400, VERDICT_FAIL, 0.05, false },
-	{ "p99 up by a half", WITH_P99, SIM_ARM(), SIM_ARM(.sigma = 0.475), 0.3, 1000, VERDICT_FAIL, 0.05, false },
+	  SIM_ARM(.trigger_error = 0.04, .other_error = 0.04, .median_ns = 0), 0.3, 1000, VERDICT_FAIL, 0.05, 0, false },
+	{ "p50 up by a quarter", WITH_P50, SIM_ARM(), SIM_ARM(.median_ns = 62500), 0.3, 400, VERDICT_FAIL, 0.05, 0, false },
+	{ "p99 up by a half", WITH_P99, SIM_ARM(), SIM_ARM(.sigma = 0.475), 0.3, 1000, VERDICT_FAIL, 0.05, 0, false },
 	{ "a new error value in 1 % of the calls", WITH_VALUES, SIM_ARM(.median_ns = 0), SIM_ARM(.moved_error = 0.033, .median_ns = 0), 0.3, 400,
-	  VERDICT_FAIL, 0.05, false },
+	  VERDICT_FAIL, 0.05, 0, false },
 	{ "callee called a third less", WITH_CALLS, SIM_ARM(.median_ns = 0), SIM_ARM(.watched = 0.4, .median_ns = 0), 0.3, 400, VERDICT_FAIL,
-	  0.05, false },
+	  0.05, 0, false },
 };
 #pragma GCC diagnostic pop
 
@@ -87,6 +92,8 @@ static inline struct claim scenario_claim(const struct scenario *s)
 	c.watched = 1;
 	c.arms = s->with & WITH_BY_TIME ? ARMS_BY_TIME : ARMS_LIVE;
 	c.expect = s->with & WITH_GONE ? EXPECT_GONE : EXPECT_NONE;
+	if (s->together)
+		c.together = s->together;
 	if (s->endless)
 		c.min_triggers = UINT64_MAX;
 	scenario_guards(&c, s->with);
@@ -97,7 +104,7 @@ static inline struct claim scenario_claim(const struct scenario *s)
 static inline bool scenario_run(const struct scenario *s, uint64_t seed, uint64_t *calls)
 {
 	static const struct sim_arm nobody;
-	struct sim sim = { { seed * 0x5851f42d4c957f2dULL + 1 }, s->swing, s->base, s->cand };
+	struct sim sim = { { seed * 0x5851f42d4c957f2dULL + 1 }, s->together, s->swing, s->base, s->cand };
 	struct claim claim = scenario_claim(s);
 	struct verdict *v = verdict_new(&claim, NULL);
 	const struct verdict_view *view;
@@ -179,9 +186,9 @@ static inline void bare_init(struct bare *b)
 	memset(b, 0, sizeof(*b));
 	counts_init(&b->lower, SIDE_LOWER, 1);
 	counts_init(&b->higher, SIDE_HIGHER, 1);
-	gone_init(&b->gone, 1);
-	ratio_init(&b->ratio_lower, SIDE_LOWER, 1, 0.05);
-	ratio_init(&b->ratio_higher, SIDE_HIGHER, 1, 0.05);
+	gone_init(&b->gone, 1, 1);
+	ratio_init(&b->ratio_lower, SIDE_LOWER, 1, log_needed(0.05));
+	ratio_init(&b->ratio_higher, SIDE_HIGHER, 1, log_needed(0.05));
 }
 
 /* Bits of the tests that speak after this tick. */

@@ -25,6 +25,7 @@ struct sim_arm {
 
 struct sim {
 	struct random rnd;
+	unsigned together;       /* calls that fail or succeed as one; 0: 1 */
 	double swing;            /* traffic is multiplied by exp(swing x normal), each arm for itself */
 	struct sim_arm base, cand;
 };
@@ -56,6 +57,22 @@ static inline void sim_durations(struct sim_tick *s, const struct sim_arm *a, st
 	s->t.hist = s->hist;
 }
 
+/* Each call that was made up stands for as many that did the same. */
+static inline void sim_multiply(struct sim_tick *s, unsigned by)
+{
+	uint64_t *const counts[] = { &s->t.calls, &s->t.errors, &s->t.triggers, &s->t.trigger_errors, &s->t.trigger_unknown, &s->t.lost,
+		&s->t.unpaired, &s->values[0].count, &s->values[1].count, &s->values[2].count };
+
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+		*counts[i] *= by;
+	for (uint32_t i = 0; i < HIST_BUCKETS; i++)
+		s->hist[i] *= by;
+	for (uint32_t i = 0; i < CLAIM_WATCHED; i++) {
+		s->watched[i].calls *= by;
+		s->watched[i].per *= by;
+	}
+}
+
 static inline void sim_arm_tick(struct sim *sim, const struct sim_arm *a, struct sim_tick *s)
 {
 	struct random *rnd = &sim->rnd;
@@ -85,6 +102,8 @@ static inline void sim_arm_tick(struct sim *sim, const struct sim_arm *a, struct
 	s->t.processes = a->processes;
 	s->t.probe_ns = a->probe_ns;
 	strcpy(s->t.site_kind, "push");
+	if (sim->together > 1)
+		sim_multiply(s, sim->together);
 }
 
 static const struct sim_arm sim_plain = {
