@@ -296,8 +296,8 @@ static int read_all(struct reader *r, const char *data, size_t len)
 		msgpack_object o;
 		ssize_t n = take_entry(data + at, len - at, &zone, &a, &o, r->err);
 
-		if (n < 0)
-			rc = (int)n;
+		if (!a)
+			rc = n < 0 ? (int)n : -EPROTO;
 		else
 			rc = r->verdict ? step(r, a) : begin(r, a);
 		at += n > 0 ? (size_t)n : 0;
@@ -334,7 +334,7 @@ int verdict_notes(const void *data, size_t len, verdict_note_fn each, void *arg,
 		msgpack_object o;
 
 		n = take_entry((const char *)data + at, len - at, &zone, &a, &o, err);
-		if (n > 0)
+		if (a)
 			tell_note(a, each, arg);
 		msgpack_zone_clear(&zone);
 	}
