@@ -43,8 +43,28 @@ static int set_path(struct args *a, const char *value, struct error *err)
 static int set_socket(struct args *a, const char *value, struct error *err)
 {
 	a->socket = value;
+	a->socket_given = true;
 	return 0;
 }
+
+static int set_collector(struct args *a, const char *value, struct error *err)
+{
+	a->collector = value;
+	a->collector_given = true;
+	return 0;
+}
+
+static int set_by(struct args *a, const char *value, struct error *err)
+{
+	a->by_host = strcmp(value, "host") == 0;
+	return a->by_host || strcmp(value, "service") == 0 ? 0 : error_set(err, EINVAL, "--by is service or host");
+}
+
+#define SET_TLS(what) \
+	static int set_tls_##what(struct args *a, const char *value, struct error *err) { a->tls.what = value; return 0; }
+SET_TLS(ca)
+SET_TLS(cert)
+SET_TLS(key)
 
 static int set_color(struct args *a, const char *value, struct error *err)
 {
@@ -69,11 +89,13 @@ static int set_color(struct args *a, const char *value, struct error *err)
 SET_FLAG(help)
 SET_FLAG(version)
 SET_FLAG(errors)
+SET_FLAG(insecure)
 SET_FLAG(json)
 SET_FLAG(msgpack)
 SET_FLAG(keep)
 SET_FLAG(allow_unwind)
 SET_TEXT(error)
+SET_TEXT(token_file)
 SET_TEXT(module)
 SET_PARSED(limit, parse_count)
 SET_PARSED(depth, parse_count)
@@ -82,6 +104,7 @@ SET_PARSED(string, parse_count)
 SET_PARSED(for_ns, parse_duration)
 SET_PARSED(ttl_ns, parse_duration)
 SET_PARSED(tick_ns, parse_duration)
+SET_PARSED(since_ns, parse_duration)
 SET_PARSED(sample, parse_sample)
 SET_PARSED(rate, parse_rate)
 SET_PARSED(budget_ppm, parse_percent)
@@ -95,6 +118,12 @@ static const struct option_def {
 } defs[] = {
 	{ "help", 'h', no_argument, ARGS_GLOBAL, set_help },
 	{ "socket", 0, required_argument, ARGS_GLOBAL, set_socket },
+	{ "collector", 0, required_argument, ARGS_GLOBAL, set_collector },
+	{ "token-file", 0, required_argument, ARGS_GLOBAL, set_token_file },
+	{ "tls-ca", 0, required_argument, ARGS_GLOBAL, set_tls_ca },
+	{ "tls-cert", 0, required_argument, ARGS_GLOBAL, set_tls_cert },
+	{ "tls-key", 0, required_argument, ARGS_GLOBAL, set_tls_key },
+	{ "insecure", 0, no_argument, ARGS_GLOBAL, set_insecure },
 	{ "color", 0, optional_argument, ARGS_GLOBAL, set_color },
 	{ "version", 'V', no_argument, ARGS_VERSION, set_version },
 	{ "pid", 'p', required_argument, ARGS_TARGET, set_pid },
@@ -116,6 +145,8 @@ static const struct option_def {
 	{ "rate", 0, required_argument, ARGS_TRACE, set_rate },
 	{ "msgpack", 0, no_argument, ARGS_TRACE, set_msgpack },
 	{ "tick", 0, required_argument, ARGS_STAT, set_tick_ns },
+	{ "by", 0, required_argument, ARGS_STAT, set_by },
+	{ "since", 0, required_argument, ARGS_SINCE, set_since_ns },
 	{ "module", 'm', required_argument, ARGS_FUNCS, set_module },
 };
 
@@ -177,11 +208,23 @@ static int unknown_option(const char *word, unsigned groups, struct error *err)
 
 void args_init(struct args *a)
 {
-	const char *env = getenv("PLUMB_SOCKET");
+	const struct { const char *name; const char **to; } variables[] = {
+		{ "PLUMB_SOCKET", &a->socket }, { "PLUMB_COLLECTOR", &a->collector }, { "PLUMB_TOKEN_FILE", &a->token_file },
+		{ "PLUMB_TLS_CA", &a->tls.ca }, { "PLUMB_TLS_CERT", &a->tls.cert }, { "PLUMB_TLS_KEY", &a->tls.key },
+	};
 
 	memset(a, 0, sizeof(*a));
-	if (env && env[0])
-		a->socket = env;
+	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
+		const char *value = getenv(variables[i].name);
+
+		if (value && value[0])
+			*variables[i].to = value;
+	}
+}
+
+const char *args_collector(const struct args *a)
+{
+	return a->socket_given && !a->collector_given ? NULL : a->collector;
 }
 
 const char *args_socket(const struct args *a)
@@ -208,6 +251,8 @@ int args_parse(struct args *a, unsigned groups, bool stop_at_word, int argc, cha
 		if (rc)
 			return rc;
 	}
+	if (a->socket_given && a->collector_given)
+		return error_set(err, EINVAL, "--socket and --collector exclude each other");
 	a->rest = argv + optind;
 	a->n_rest = argc - optind;
 	return 0;

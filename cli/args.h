@@ -8,17 +8,19 @@
 #include <stdint.h>
 
 #include "plumb/error.h"
+#include "tls.h"
 
 enum arg_groups {
-	ARGS_GLOBAL = 1,     /* --socket --color --help; main's, and every subcommand's */
+	ARGS_GLOBAL = 1,     /* --socket --collector ... --color --help; main's, and every subcommand's */
 	ARGS_TARGET = 2,     /* -p -s -x */
 	ARGS_JSON = 4,       /* --json */
 	ARGS_REQUEST = 8,    /* --error --for --keep --ttl --budget --allow-unwind: what trace and stat share */
 	ARGS_TRACE = 16,     /* --errors --limit --sample --rate --msgpack --depth --bytes --string */
-	ARGS_STAT = 32,      /* --tick */
+	ARGS_STAT = 32,      /* --tick --by */
 	ARGS_FUNCS = 64,     /* --module */
 	ARGS_EXPLAIN = 128,  /* --error --errors --depth --bytes --string */
 	ARGS_VERSION = 256,  /* --version; main's */
+	ARGS_SINCE = 512,    /* --since */
 };
 
 enum color_mode { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
@@ -27,24 +29,30 @@ enum target_kind { TARGET_NONE, TARGET_PID, TARGET_NAME, TARGET_PATH };
 /* Borrows all its texts from argv and the environment. A quantity of 0 was not given. */
 struct args {
 	const char *socket;
+	const char *collector, *token_file;
+	struct tls_files tls;
+	bool insecure;
+	bool socket_given, collector_given;   /* on the command line, which outranks the environment */
 	enum color_mode color;
 	bool help, version;
 	enum target_kind target;
 	uint64_t pid;
 	const char *target_text;
 	const char *error, *module;
-	bool errors, json, msgpack, keep, allow_unwind;
-	uint64_t limit, for_ns, sample, rate, ttl_ns, budget_ppm, tick_ns, depth, bytes, string;
+	bool errors, json, msgpack, keep, allow_unwind, by_host;
+	uint64_t limit, for_ns, sample, rate, ttl_ns, budget_ppm, tick_ns, depth, bytes, string, since_ns;
 	char **rest;         /* what is left: probes, a glob, an id */
 	int n_rest;
 };
 
-/* Defaults, and what the environment says (PLUMB_SOCKET). */
+/* Defaults, and what the environment says (PLUMB_SOCKET, PLUMB_COLLECTOR, PLUMB_TOKEN_FILE, PLUMB_TLS_CA, ..._CERT, ..._KEY). */
 void args_init(struct args *a);
 /* Parses argv[1..]. With `stop_at_word` the first word that is no option ends it (main: the subcommand), else options may
  * stand anywhere. -EINVAL: err says what is wrong. */
 int args_parse(struct args *a, unsigned groups, bool stop_at_word, int argc, char **argv, struct error *err);
 /* The path of the socket. */
 const char *args_socket(const struct args *a);
+/* HOST:PORT of the collector to ask; NULL: the agent of this host. */
+const char *args_collector(const struct args *a);
 
 #endif

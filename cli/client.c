@@ -20,7 +20,11 @@ enum {
 };
 
 struct client {
-	int fd, err_fd;
+	struct transport transport;
+	const char *peer;        /* "the agent" */
+	const char *token;       /* of a collector's client, until the handshake is done; borrowed */
+	bool collector;
+	int err_fd;              /* a private agent's standard error; -1 */
 	pid_t private_pid;       /* 0: none */
 	struct buf in;
 	size_t at;               /* bytes of in that were taken */
@@ -29,7 +33,17 @@ struct client {
 
 int client_fd(const struct client *c)
 {
-	return c->fd;
+	return c->transport.fd;
+}
+
+bool client_is_collector(const struct client *c)
+{
+	return c->collector;
+}
+
+bool client_pending(const struct client *c)
+{
+	return transport_pending(&c->transport);
 }
 
 bool client_is_private(const struct client *c)
@@ -51,26 +65,20 @@ const char *client_program(const struct client *c)
 
 int client_send(struct client *c, struct buf *frames, struct error *err)
 {
-	size_t at = 0;
+	int rc;
 
 	if (frames->failed)
 		return error_set(err, ENOMEM, "no memory for a request");
-	while (at < frames->len) {
-		ssize_t n = send(c->fd, frames->data + at, frames->len - at, MSG_NOSIGNAL);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_set(err, errno, "the agent does not take requests: %s", strerror(errno));
-		at += (size_t)n;
-	}
+	rc = transport_send(&c->transport, buf_text(frames), frames->len);
+	if (rc)
+		return error_set(err, -rc, "%s does not take requests: %s", c->peer, strerror(-rc));
 	buf_clear(frames);
 	return 0;
 }
 
-static int lost(struct error *err)
+static int lost(const struct client *c, struct error *err)
 {
-	return error_set(err, ECONNRESET, "the agent has closed the connection");
+	return error_set(err, ECONNRESET, "%s has closed the connection", c->peer);
 }
 
 static int wait_input(int fd, int ms)
@@ -87,19 +95,19 @@ int client_fill(struct client *c, int wait_ms, struct error *err)
 	char *to;
 	int ready;
 
-	ready = wait_input(c->fd, wait_ms);
+	ready = client_pending(c) ? 1 : wait_input(c->transport.fd, wait_ms);
 	if (ready <= 0)
-		return ready < 0 ? error_set(err, -ready, "cannot wait for the agent: %s", strerror(-ready)) : 0;
+		return ready < 0 ? error_set(err, -ready, "cannot wait for %s: %s", c->peer, strerror(-ready)) : 0;
 	buf_consume(&c->in, c->at);
 	c->at = 0;
 	to = buf_reserve(&c->in, READ_BYTES);
 	if (!to)
-		return error_set(err, ENOMEM, "no memory for what the agent sends");
-	n = recv(c->fd, to, READ_BYTES, MSG_DONTWAIT);
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return error_set(err, ENOMEM, "no memory for what %s sends", c->peer);
+	n = transport_receive(&c->transport, to, READ_BYTES);
+	if (n == -EAGAIN)
 		return 0;
 	if (n <= 0)
-		return lost(err);
+		return lost(c, err);
 	c->in.len += (size_t)n;
 	return 1;
 }
@@ -137,11 +145,45 @@ static int receive(struct client *c, struct frame_in *in, int64_t until_ms, stru
 		if (rc)
 			return rc < 0 ? rc : 0;
 		if (until_ms && left <= 0)
-			return error_set(err, ETIMEDOUT, "the agent does not answer");
+			return error_set(err, ETIMEDOUT, "%s does not answer", c->peer);
 		rc = client_fill(c, (int)left, err);
 		if (rc < 0)
 			return rc;
 	}
+}
+
+/* ---- refusals ---- */
+
+static void copy_text(char *to, size_t size, const msgpack_object *o)
+{
+	char *text = object_text(o, TEXT_MAX);
+
+	if (text) {
+		strncpy(to, text, size - 1);
+		to[size - 1] = '\0';
+	}
+	free(text);
+}
+
+/* {"code","text","hint","col","len","probe"} -> error; probe -1 is the --error expression. */
+static int refused(const struct client *c, const msgpack_object *payload, int *input, struct error *err)
+{
+	uint64_t code = 0;
+	int64_t col = 0, len = 0, probe = 0;
+
+	object_u64(map_get(payload, "code"), &code);
+	error_set(err, code > 0 && code < 4096 ? (int)code : EINVAL, "%s refused the request", c->peer);
+	object_i64(map_get(payload, "col"), &col);
+	object_i64(map_get(payload, "len"), &len);
+	if (err) {
+		copy_text(err->text, sizeof(err->text), map_get(payload, "text"));
+		copy_text(err->hint, sizeof(err->hint), map_get(payload, "hint"));
+		if (col > 0 && col <= INT32_MAX)
+			error_at(err, (int)col, len > 0 && len <= INT32_MAX ? (int)len : 1);
+	}
+	if (input && object_i64(map_get(payload, "probe"), &probe) && probe <= INT16_MAX)
+		*input = probe < 0 ? INPUT_ERROR_EXPR : (int)probe;
+	return err ? -err->code : -EINVAL;
 }
 
 /* ---- the handshake ---- */
@@ -154,10 +196,14 @@ static int say_hello(struct client *c, struct error *err)
 	int rc;
 
 	gethostname(host, sizeof(host) - 1);
-	frame_begin(&f, &out, WIRE_HELLO, 4);
+	frame_begin(&f, &out, WIRE_HELLO, c->token ? 5 : 4);
 	msgpack_pack_int(&f.pk, WIRE_VERSION);
 	pack_text(&f.pk, "plumb " PLUMB_VERSION);
 	pack_text(&f.pk, host);
+	if (c->token) {
+		msgpack_pack_map(&f.pk, 1);
+		pack_key_text(&f.pk, "token", c->token);
+	}
 	rc = frame_end(&f);
 	if (!rc)
 		rc = client_send(c, &out, err);
@@ -171,8 +217,10 @@ static int take_welcome(struct client *c, const struct frame_in *in, struct erro
 {
 	uint64_t version;
 
+	if (in->type == WIRE_REPLY && in->count >= 4)   /* a collector that does not know the token */
+		return refused(c, &in->items[3], NULL, err);
 	if (in->type != WIRE_WELCOME || in->count < 4 || !object_u64(&in->items[1], &version))
-		return error_set(err, EPROTO, "what listens there is not plumbd");
+		return error_set(err, EPROTO, "what listens there is not %s", c->collector ? "a plumb-collector" : "plumbd");
 	c->program = object_text(&in->items[2], 256);
 	c->host = object_text(&in->items[3], 256);
 	if (version == WIRE_VERSION)
@@ -193,6 +241,7 @@ static int handshake(struct client *c, struct error *err)
 		return rc;
 	rc = take_welcome(c, &in, err);
 	frame_in_free(&in);
+	c->token = NULL;
 	return rc;
 }
 
@@ -203,10 +252,12 @@ static struct client *client_new(int fd)
 	struct client *c = calloc(1, sizeof(*c));
 
 	if (!c) {
-		close(fd);
+		if (fd >= 0)
+			close(fd);
 		return NULL;
 	}
-	c->fd = fd;
+	c->transport.fd = fd;
+	c->peer = "the agent";
 	c->err_fd = -1;
 	return c;
 }
@@ -227,11 +278,32 @@ int client_attach(struct client **out, int fd, struct error *err)
 	return 0;
 }
 
+int client_open_collector(struct client **out, const struct collector_address *where, const char *token, struct error *err)
+{
+	struct client *c = client_new(-1);
+	int rc;
+
+	if (!c)
+		return error_set(err, ENOMEM, "no memory");
+	c->collector = true;
+	c->peer = "the collector";
+	c->token = token;
+	rc = transport_connect(&c->transport, where, err);
+	if (!rc)
+		rc = handshake(c, err);
+	if (rc) {
+		client_close(c);
+		return rc;
+	}
+	*out = c;
+	return 0;
+}
+
 void client_close(struct client *c)
 {
 	if (!c)
 		return;
-	close(c->fd);
+	transport_close(&c->transport);
 	if (c->err_fd >= 0)
 		close(c->err_fd);
 	if (c->private_pid > 0)
@@ -300,7 +372,7 @@ static int open_private(struct client **out, struct error *err)
 		*out = c;
 		return 0;
 	}
-	shutdown(c->fd, SHUT_RDWR);
+	shutdown(c->transport.fd, SHUT_RDWR);
 	if (rc == -ETIMEDOUT)
 		kill(pid, SIGKILL);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
@@ -344,38 +416,6 @@ int client_open(struct client **out, const char *path, enum client_private mode,
 
 /* ---- requests ---- */
 
-static void copy_text(char *to, size_t size, const msgpack_object *o)
-{
-	char *text = object_text(o, TEXT_MAX);
-
-	if (text) {
-		strncpy(to, text, size - 1);
-		to[size - 1] = '\0';
-	}
-	free(text);
-}
-
-/* {"code","text","hint","col","len","probe"} -> error; probe -1 is the --error expression. */
-static int refused(const msgpack_object *payload, int *input, struct error *err)
-{
-	uint64_t code = 0;
-	int64_t col = 0, len = 0, probe = 0;
-
-	object_u64(map_get(payload, "code"), &code);
-	error_set(err, code > 0 && code < 4096 ? (int)code : EINVAL, "the agent refused the request");
-	object_i64(map_get(payload, "col"), &col);
-	object_i64(map_get(payload, "len"), &len);
-	if (err) {
-		copy_text(err->text, sizeof(err->text), map_get(payload, "text"));
-		copy_text(err->hint, sizeof(err->hint), map_get(payload, "hint"));
-		if (col > 0 && col <= INT32_MAX)
-			error_at(err, (int)col, len > 0 && len <= INT32_MAX ? (int)len : 1);
-	}
-	if (input && object_i64(map_get(payload, "probe"), &probe) && probe <= INT16_MAX)
-		*input = probe < 0 ? INPUT_ERROR_EXPR : (int)probe;
-	return err ? -err->code : -EINVAL;
-}
-
 static bool is_reply(const struct frame_in *in, uint64_t id)
 {
 	uint64_t got;
@@ -403,7 +443,7 @@ int client_call(struct client *c, struct buf *request, uint64_t id, struct frame
 	*payload = &in->items[3];
 	if (object_bool(&in->items[2], &ok) && ok)
 		return 0;
-	rc = refused(*payload, input, err);
+	rc = refused(c, *payload, input, err);
 	frame_in_free(in);
 	return rc;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The connection to an agent: the local plumbd's unix socket, or a private plumbd that is started for the life of the
- * command.
+ * The connection to an agent - the local plumbd's unix socket, or a private plumbd that is started for the life of the
+ * command - or to a collector.
  */
 #ifndef PLUMB_CLI_CLIENT_H
 #define PLUMB_CLI_CLIENT_H
@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "frame.h"
+#include "transport.h"
 
 enum client_private {
 	PRIVATE_NEVER,       /* the verb makes no sense there (list, rm) */
@@ -21,6 +22,8 @@ struct client;
 
 /* Connects, or starts a private agent, and shakes hands. -errno with a text that says what to do. */
 int client_open(struct client **out, const char *socket, enum client_private mode, struct error *err);
+/* Connects to a collector and shakes hands; token: who asks. */
+int client_open_collector(struct client **out, const struct collector_address *where, const char *token, struct error *err);
 /* Takes over a connected socket and shakes hands (tests, private agents). Closes fd on failure too. */
 int client_attach(struct client **out, int fd, struct error *err);
 /* Hangs up; a private agent ends with that and is waited for. Takes NULL. */
@@ -28,7 +31,10 @@ void client_close(struct client *c);
 
 int client_fd(const struct client *c);
 bool client_is_private(const struct client *c);
-const char *client_host(const struct client *c);      /* the agent's host name */
+bool client_is_collector(const struct client *c);
+/* There are bytes to fill in that poll on client_fd does not tell of. */
+bool client_pending(const struct client *c);
+const char *client_host(const struct client *c);      /* the other end's host name */
 const char *client_program(const struct client *c);   /* "plumbd 0.1.0" */
 
 /* Sends what is in `frames` and clears it. */

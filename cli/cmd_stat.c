@@ -2,6 +2,7 @@
 /* plumb stat: rates and latencies, redrawn in place. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "cli.h"
@@ -26,6 +27,7 @@ static int start(struct stream *s, struct error *err)
 	if (!v)
 		return error_set(err, ENOMEM, "no memory");
 	v->started_ns = v->last_ns = wall_ns();
+	v->by_host = s->args->by_host;
 	return 0;
 }
 
@@ -37,7 +39,7 @@ static int show(struct stream *s, uint64_t now_ns)
 	if (statview_tick(v, &s->model, now_ns) < 0)
 		return -ENOMEM;
 	if (s->args->json) {
-		statview_json(v, &s->model, client_host(s->client), &s->out.text);
+		statview_json(v, &s->model, client_is_collector(s->client) ? NULL : client_host(s->client), &s->out.text);
 		output_flush(&s->out);
 		return 0;
 	}
@@ -50,10 +52,43 @@ static int show(struct stream *s, uint64_t now_ns)
 	return 0;
 }
 
+/*
+ * Hosts report each by itself, once a second: a tick is over when all that are there have reported, so that it holds one report of
+ * each; or when one reports for the second time, so that a host that is silent does not hold the others up.
+ */
+static bool round_is_over(struct statview *v, const struct model *m, const struct source *now)
+{
+	uint32_t at = now->number % STAT_SOURCES, waiting = 0;
+	bool again = v->reported[at / 8] & 1 << at % 8;
+
+	v->reported[at / 8] |= (unsigned char)(1 << at % 8);
+	for (uint32_t i = 0; i < m->n_sources; i++) {
+		const struct source *other = m->source[i];
+		uint32_t bit = other->number % STAT_SOURCES;
+
+		waiting += other->host && !other->quiet && !(v->reported[bit / 8] & 1 << bit % 8);
+	}
+	return again || !waiting;
+}
+
+static int merged_frame(struct stream *s, const struct frame_in *in, struct error *err)
+{
+	struct statview *v = s->view;
+	const struct source *from = model_source(&s->model, in, 4);
+	uint64_t now = wall_ns();
+
+	if (!from || !round_is_over(v, &s->model, from) || now - v->last_ns + TICK_NS / 2 < s->args->tick_ns)
+		return 0;
+	memset(v->reported, 0, sizeof(v->reported));
+	return show(s, now) < 0 ? error_set(err, ENOMEM, "no memory") : 0;
+}
+
 static int frame(struct stream *s, const struct frame_in *in, const char *raw, size_t raw_len, struct error *err)
 {
 	uint64_t now_ns;
 
+	if (in->type == WIRE_STATS && client_is_collector(s->client))
+		return merged_frame(s, in, err);
 	if (in->type != WIRE_STATS || !object_u64(&in->items[2], &now_ns))
 		return 0;
 	return show(s, now_ns) < 0 ? error_set(err, ENOMEM, "no memory") : 0;
@@ -79,6 +114,8 @@ static int run(const struct args *a)
 
 	if (!with_tick.tick_ns)
 		with_tick.tick_ns = TICK_NS;
+	if (args_collector(a) && with_tick.tick_ns < TICK_NS)
+		message("counters come from a collector once a second: --tick is 1s");
 	return stream_run(&with_tick, &ops);
 }
 
@@ -93,6 +130,7 @@ const struct command command_stat = {
 		"  -x, --exe PATH        every process that maps this file, now or later\n"
 		"Options:\n"
 		"      --tick DURATION   how often (1s)\n"
+		"      --by service|host through a collector: a function's hosts as one row (service), or each as its own\n"
 		"      --for DURATION    end after 10s, 2m, 1.5h\n"
 		"      --error EXPR      what a failing call is, e.g. '$ret != 0'\n"
 		"      --json            one JSON object a tick and line, the totals as the last\n"

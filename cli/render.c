@@ -54,6 +54,10 @@ static void put_process(struct render *r, const struct record *rec)
 	struct buf *out = &r->out->text;
 
 	buf_char(out, ' ');
+	if (rec->source->host) {
+		buf_str(out, rec->source->host);
+		buf_char(out, ':');
+	}
 	buf_str(out, source_comm(rec->source, rec->pid));
 	buf_char(out, '[');
 	text_u64(out, rec->pid);
@@ -137,8 +141,20 @@ void render_text(struct render *r, const struct record *rec)
 
 /* ---- JSON ---- */
 
+/* Records of one source come together: its host is written out once for all of them. */
+static void know_host(struct render *r, const struct source *s)
+{
+	if (!s->host || s == r->source)
+		return;
+	buf_clear(&r->host_json);
+	buf_str(&r->host_json, ",\"host\":");
+	text_json_str(&r->host_json, s->host);
+	r->source = s;
+}
+
 void render_json(struct render *r, const struct record *rec)
 {
+	know_host(r, rec->source);
 	record_json(rec, &r->host_json, source_comm(rec->source, rec->pid), &r->out->text);
 	buf_char(&r->out->text, '\n');
 }

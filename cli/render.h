@@ -11,6 +11,7 @@ struct render {
 	struct output *out;
 	const struct model *model;
 	struct buf host_json;    /* "host":".." */
+	const struct source *source;   /* whose host that is; NULL: the agent's own */
 	int64_t second;          /* the second whose text is in `clock` */
 	char clock[16];          /* "14:02:11" in local time */
 };
@@ -18,7 +19,8 @@ struct render {
 int render_init(struct render *r, struct output *out, const struct model *m, const char *host);
 void render_free(struct render *r);
 
-/* 14:02:11.123456 checkoutd[812/815] parse_order(o={id=42}, n=3) = -22 <1.204ms> error */
+/* 14:02:11.123456 checkoutd[812/815] parse_order(o={id=42}, n=3) = -22 <1.204ms> error
+ * From one of several hosts: 14:02:11.123456 web-1:checkoutd[812/815] ... */
 void render_text(struct render *r, const struct record *rec);
 /* One object in one line. */
 void render_json(struct render *r, const struct record *rec);

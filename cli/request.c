@@ -2,9 +2,11 @@
 #include "request.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "cli.h"
 #include "output.h"
+#include "token.h"
 
 static void pack_target(msgpack_packer *pk, const struct args *a)
 {
@@ -106,6 +108,21 @@ const char *request_input(const struct args *a, int input)
 	return input >= 0 && input < a->n_rest ? a->rest[input] : NULL;
 }
 
+int request_connect(const struct args *a, enum client_private mode, struct client **out, struct error *err)
+{
+	const struct collector_address where = { .address = args_collector(a), .tls = a->tls, .insecure = a->insecure };
+	char token[TOKEN_MAX];
+	int rc;
+
+	if (!where.address)
+		return client_open(out, args_socket(a), mode, err);
+	rc = token_load(a, token, err);
+	if (!rc)
+		rc = client_open_collector(out, &where, token, err);
+	explicit_bzero(token, sizeof(token));
+	return rc;
+}
+
 int request_ask(const struct args *a, enum client_private mode, struct buf *request,
 		int (*show)(const struct args *a, struct client *c, const msgpack_object *payload))
 {
@@ -116,7 +133,7 @@ int request_ask(const struct args *a, enum client_private mode, struct buf *requ
 	struct frame_in in;
 	int rc;
 
-	rc = client_open(&c, args_socket(a), mode, &err);
+	rc = request_connect(a, mode, &c, &err);
 	if (!rc)
 		rc = client_call(c, request, REQUEST_ID, &in, &payload, &input, &err);
 	if (rc) {

@@ -18,6 +18,9 @@ struct question {
 };
 int request_pack(struct buf *out, uint64_t wire_id, const char *verb, const struct question *q, struct error *err);
 
+/* Connects to the collector, if one was named, else to the agent of this host. */
+int request_connect(const struct args *a, enum client_private mode, struct client **out, struct error *err);
+
 /* The user's text that an error's position is in; NULL: none. */
 const char *request_input(const struct args *a, int input);
 

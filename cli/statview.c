@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "statview.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "hist.h"
@@ -10,67 +8,7 @@
 #include "text.h"
 #include "units.h"
 
-enum { NAME_WIDTH = 22, COUNT_WIDTH = 11, TIME_WIDTH = 9, BAR_MAX = 60, LABELS_WIDTH = 34 };
-
-void statview_free(struct statview *v)
-{
-	free(v->row);
-	v->row = NULL;
-	v->n = 0;
-}
-
-/* ---- ticks ---- */
-
-static int grow(struct statview *v, uint32_t n)
-{
-	struct statrow *more;
-
-	if (n <= v->n)
-		return 0;
-	more = realloc(v->row, n * sizeof(*more));
-	if (!more)
-		return -ENOMEM;
-	memset(more + v->n, 0, (n - v->n) * sizeof(*more));
-	v->row = more;
-	v->n = n;
-	return 0;
-}
-
-/* A counter may seem to go back when a process left the snapshot; then the tick has none. */
-static uint64_t more_than(uint64_t now, uint64_t before)
-{
-	return now > before ? now - before : 0;
-}
-
-static void row_tick(struct statrow *r, const struct tally *now)
-{
-	r->tick.c.calls = more_than(now->c.calls, r->all.c.calls);
-	r->tick.c.errors = more_than(now->c.errors, r->all.c.errors);
-	for (int i = 0; i < HIST_BUCKETS; i++)
-		r->tick.c.hist[i] = more_than(now->c.hist[i], r->all.c.hist[i]);
-	/* The exact maximum is known since the start; of a tick only its bucket is. */
-	r->tick.c.max_ns = hist_bound(r->tick.c.hist);
-	if (r->tick.c.max_ns > now->c.max_ns || hist_total(r->tick.c.hist) == hist_total(now->c.hist))
-		r->tick.c.max_ns = r->tick.c.max_ns ? now->c.max_ns : 0;
-	r->all = *now;
-}
-
-int statview_tick(struct statview *v, const struct model *m, uint64_t now_ns)
-{
-	struct tally now;
-
-	if (grow(v, m->n_probes) < 0)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < m->n_probes; i++) {
-		model_sum(m, m->probe[i], &now);
-		if (m->probe[i]->condition) /* errors and durations are those of matching calls: so are the calls */
-			now.c.calls = now.c.matched;
-		row_tick(&v->row[i], &now);
-	}
-	v->tick_ns = now_ns > v->last_ns ? now_ns - v->last_ns : 1;
-	v->last_ns = now_ns;
-	return 0;
-}
+enum { NAME_WIDTH = 22, NAME_WIDTH_MAX = 48, BUILD_DIGITS = 8, COUNT_WIDTH = 11, TIME_WIDTH = 9, BAR_MAX = 60, LABELS_WIDTH = 34 };
 
 /* ---- the table ---- */
 
@@ -112,34 +50,84 @@ static void put_count(struct buf *out, uint64_t n, uint64_t per_ns)
 	buf_free(&cell);
 }
 
-static void put_errors(struct buf *out, const struct probe *p, uint64_t n, uint64_t per_ns)
+static void put_errors(struct buf *out, const struct statrow *r, uint64_t n, uint64_t per_ns)
 {
-	if (p->has_error || n)
+	if (r->has_error || n)
 		put_count(out, n, per_ns);
 	else
 		buf_printf(out, "%*s", COUNT_WIDTH, "-");
 }
 
-static void put_row(const struct statview *v, const struct probe *p, const struct statrow *r, struct output *o, struct buf *text)
+/* The function; what tells it from another row of that name: the build, the host. */
+static void put_label(const struct statview *v, const struct statrow *r, struct buf *out)
 {
-	text_cell(text, p->function, NAME_WIDTH, o->utf8);
+	buf_str(out, r->probe->function);
+	if (r->builds)
+		buf_printf(out, " %.*s", BUILD_DIGITS, r->probe->build_id[0] ? r->probe->build_id : "no build-id");
+	if (v->by_host && r->probe->source->host)
+		buf_printf(out, " %s", r->probe->source->host);
+}
+
+static unsigned label_width(const struct statview *v)
+{
+	unsigned width = NAME_WIDTH;
+	struct buf label = { 0 };
+
+	for (uint32_t i = 0; i < v->n; i++) {
+		unsigned columns;
+
+		if (!v->row[i].builds && !v->by_host)
+			continue;   /* a long name alone is cut: the numbers are what one looks for */
+		buf_clear(&label);
+		put_label(v, &v->row[i], &label);
+		columns = text_columns(buf_text(&label), label.len);
+		width = columns > width ? columns : width;
+	}
+	buf_free(&label);
+	return width < NAME_WIDTH_MAX ? width : NAME_WIDTH_MAX;
+}
+
+static void put_row(const struct statview *v, const struct statrow *r, unsigned width, struct output *o, struct buf *text)
+{
+	struct buf label = { 0 };
+
+	put_label(v, r, &label);
+	text_cell(text, buf_text(&label), width, o->utf8);
+	buf_free(&label);
 	put_count(text, r->tick.c.calls, v->tick_ns);
-	put_errors(text, p, r->tick.c.errors, v->tick_ns);
+	put_errors(text, r, r->tick.c.errors, v->tick_ns);
 	put_times(text, &r->tick.c);
 	buf_char(text, '\n');
 	text_paint(text, o, PAINT_DIM);
-	text_cell(text, "  since the start", NAME_WIDTH, o->utf8);
+	text_cell(text, "  since the start", width, o->utf8);
 	put_count(text, r->all.c.calls, 0);
-	put_errors(text, p, r->all.c.errors, 0);
+	put_errors(text, r, r->all.c.errors, 0);
 	put_times(text, &r->all.c);
 	text_paint(text, o, PAINT_NONE);
 	buf_char(text, '\n');
 }
 
-static void put_heads(struct output *o, struct buf *text)
+/* Who is in the sums; who has gone quiet is marked, for its counters stand still. */
+static void put_hosts(const struct model *m, struct buf *text)
+{
+	const char *before = "HOSTS  ";
+
+	for (uint32_t i = 0; i < m->n_sources; i++) {
+		const struct source *s = m->source[i];
+
+		if (!s->host)
+			continue;
+		buf_printf(text, s->quiet ? "%s(%s)" : "%s%s", before, s->host);
+		before = ", ";
+	}
+	if (before[0] == ',')
+		buf_char(text, '\n');
+}
+
+static void put_heads(unsigned width, struct output *o, struct buf *text)
 {
 	text_paint(text, o, PAINT_BOLD);
-	text_cell(text, "PROBE", NAME_WIDTH, o->utf8);
+	text_cell(text, "PROBE", width, o->utf8);
 	buf_printf(text, "%*s%*s", COUNT_WIDTH, "CALLS", COUNT_WIDTH, "ERRORS");
 	buf_printf(text, "%*s%*s%*s%*s", TIME_WIDTH, "P50", TIME_WIDTH, "P90", TIME_WIDTH, "P99", TIME_WIDTH, "MAX");
 	text_paint(text, o, PAINT_NONE);
@@ -196,14 +184,15 @@ static void put_histogram(const struct counts *c, struct output *o, unsigned col
 	}
 }
 
-static void put_histograms(const struct statview *v, const struct model *m, struct output *o, unsigned columns, struct buf *text)
+static void put_histograms(const struct statview *v, struct output *o, unsigned columns, struct buf *text)
 {
 	for (uint32_t i = 0; i < v->n; i++) {
 		if (hist_total(v->row[i].all.c.hist) == 0)
 			continue;
 		buf_char(text, '\n');
 		text_paint(text, o, PAINT_BOLD);
-		buf_printf(text, "%s, durations since the start", m->probe[i]->function);
+		put_label(v, &v->row[i], text);
+		buf_str(text, ", durations since the start");
 		text_paint(text, o, PAINT_NONE);
 		buf_char(text, '\n');
 		put_histogram(&v->row[i].all.c, o, columns, text);
@@ -212,10 +201,13 @@ static void put_histograms(const struct statview *v, const struct model *m, stru
 
 void statview_text(const struct statview *v, const struct model *m, struct output *o, unsigned columns, struct buf *text)
 {
-	put_heads(o, text);
+	unsigned width = label_width(v);
+
+	put_hosts(m, text);
+	put_heads(width, o, text);
 	for (uint32_t i = 0; i < v->n; i++)
-		put_row(v, m->probe[i], &v->row[i], o, text);
-	put_histograms(v, m, o, columns ? columns : 80, text);
+		put_row(v, &v->row[i], width, o, text);
+	put_histograms(v, o, columns ? columns : 80, text);
 }
 
 /* ---- JSON ---- */
@@ -231,14 +223,42 @@ static void json_counts(struct buf *out, const struct counts *c, uint64_t ns)
 		   (unsigned long long)hist_quantile(c->hist, 0.99, c->max_ns), (unsigned long long)c->max_ns);
 }
 
+/* The agent's own host, or all that take part. */
+static void json_hosts(const struct model *m, const char *host, struct buf *out)
+{
+	bool first = true;
+
+	if (host) {
+		text_json_str(out, host);
+		return;
+	}
+	buf_str(out, "null,\"hosts\":[");
+	for (uint32_t i = 0; i < m->n_sources; i++) {
+		if (!m->source[i]->host)
+			continue;
+		if (!first)
+			buf_char(out, ',');
+		text_json_str(out, m->source[i]->host);
+		first = false;
+	}
+	buf_char(out, ']');
+}
+
 void statview_json(const struct statview *v, const struct model *m, const char *host, struct buf *out)
 {
 	buf_printf(out, "{\"ts\":%llu,\"host\":", (unsigned long long)v->last_ns);
-	text_json_str(out, host);
+	json_hosts(m, host, out);
 	buf_printf(out, ",\"tick_ns\":%llu,\"probes\":[", (unsigned long long)v->tick_ns);
 	for (uint32_t i = 0; i < v->n; i++) {
+		const struct probe *p = v->row[i].probe;
+
 		buf_str(out, i ? ",{" : "{");
-		buf_add(out, m->probe[i]->json.data, m->probe[i]->json.len);
+		if (v->by_host && p->source->host) {
+			buf_str(out, "\"host\":");
+			text_json_str(out, p->source->host);
+			buf_char(out, ',');
+		}
+		buf_add(out, p->json.data, p->json.len);
 		buf_str(out, ",\"total\":{");
 		json_counts(out, &v->row[i].all.c, v->last_ns > v->started_ns ? v->last_ns - v->started_ns : 1);
 		buf_str(out, "},\"tick\":{");

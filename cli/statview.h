@@ -1,20 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What plumb stat knows and draws: per probe the last tick and everything since the start. */
+/*
+ * What plumb stat knows and draws: per function the last tick and everything since the start.  The same function of the same
+ * build is one row over all hosts and files, or one per host.
+ */
 #ifndef PLUMB_CLI_STATVIEW_H
 #define PLUMB_CLI_STATVIEW_H
 
 #include "model.h"
 #include "output.h"
 
-/* One per probe of the model, in its order. */
+enum { STAT_SOURCES = MODEL_SOURCES_MAX };
+
 struct statrow {
 	struct tally all, tick;
+	const struct probe *probe;   /* one of those that it sums up; the model's */
+	uint32_t hash, first;        /* first: of the probes in it, the others follow in statview.next */
+	bool has_error;
+	bool builds;                 /* there is a row of the same function in another build */
 };
 
-/* Owns its rows. Starts as zeros but for started_ns and last_ns, the wall clock when the request began. */
+/* Owns its rows. Starts as zeros but for by_host, and started_ns and last_ns, the wall clock when the request began. */
 struct statview {
 	struct statrow *row;
 	uint32_t n;
+	uint32_t *next;          /* per probe of the model: the next one of its row */
+	uint32_t n_probes;
+	bool by_host;
+	unsigned char reported[STAT_SOURCES / 8];   /* sources that have reported since the last tick, by their number */
 	uint64_t started_ns, last_ns, tick_ns;  /* tick_ns: how long the last tick took */
 	unsigned drawn;          /* lines on the screen that the next drawing replaces */
 };
@@ -25,7 +37,7 @@ int statview_tick(struct statview *v, const struct model *m, uint64_t now_ns);
 
 /* The table and the histograms as lines, at most `columns` wide (0: 80); color and unicode bars as `o` has them. */
 void statview_text(const struct statview *v, const struct model *m, struct output *o, unsigned columns, struct buf *text);
-/* One line of JSON. */
+/* One line of JSON. host: the agent's; NULL: those of the sources. */
 void statview_json(const struct statview *v, const struct model *m, const char *host, struct buf *out);
 /* Puts lines on the screen: over the last ones on a terminal, below them elsewhere. */
 void statview_draw(struct statview *v, struct output *o, const struct buf *text);

@@ -37,18 +37,64 @@ static void take_text(char *to, size_t size, const msgpack_object *o)
 	free(text);
 }
 
+static void say(struct stream *s, const struct source *from, const char *text)
+{
+	output_flush(&s->out);
+	if (from && from->host)
+		message("%s: %s", from->host, text);
+	else
+		message("%s", text);
+	s->disturbed = true;
+}
+
+static bool is_asked_for(const char *reason)
+{
+	return strcmp(reason, "stopped") == 0 || strcmp(reason, "limit") == 0 || strcmp(reason, "for") == 0;
+}
+
+/* What has become of the request on one host of a collector: a refusal, or its end. */
+static void on_host(struct stream *s, const struct source *from, const char *code, const msgpack_object *map)
+{
+	char text[512], more[512], line[1200];
+
+	take_text(text, sizeof(text), map_get(map, "text"));
+	if (strcmp(code, "refused") == 0) {
+		take_text(more, sizeof(more), map_get(map, "hint"));
+		snprintf(line, sizeof(line), "refused: %s%s%s%s", text, more[0] ? " (" : "", more, more[0] ? ")" : "");
+		say(s, from, line);
+	} else if (strcmp(code, "end") == 0) {
+		take_text(more, sizeof(more), map_get(map, "reason"));
+		snprintf(line, sizeof(line), "ended (%s): %s", more, text);
+		if (!is_asked_for(more))
+			say(s, from, line);
+	}
+}
+
+/* From here on, or until it is heard again, this source sends no counters. */
+static bool is_quiet(const char *code)
+{
+	return strcmp(code, "refused") == 0 || strcmp(code, "end") == 0 || strcmp(code, "away") == 0;
+}
+
 static int on_notice(struct stream *s, const struct frame_in *in)
 {
-	char text[1024];
+	char text[1024], code[32];
+	struct source *from;
 
 	if (in->count < 4)
 		return 0;
-	if (in->items[3].type == MSGPACK_OBJECT_MAP)   /* "process": who a pid is, nothing to say */
+	from = model_source(&s->model, in, 4);
+	take_text(code, sizeof(code), &in->items[2]);
+	if (from && is_quiet(code))
+		from->quiet = true;
+	else if (from && strcmp(code, "back") == 0)
+		from->quiet = false;
+	if (in->items[3].type == MSGPACK_OBJECT_MAP) {   /* "process", "source": who they are, nothing to say */
+		on_host(s, from, code, &in->items[3]);
 		return model_notice(&s->model, in) == -ENOMEM ? -ENOMEM : 0;
+	}
 	take_text(text, sizeof(text), &in->items[3]);
-	output_flush(&s->out);
-	message("%s", text);
-	s->disturbed = true;
+	say(s, from, text);
 	return 0;
 }
 
@@ -134,7 +180,7 @@ static int wait_for_more(struct stream *s, int signal_fd)
 	};
 	int64_t left = s->stopping ? s->deadline_ms - now_ms() : -1;
 
-	if (poll(p, 1, 0) > 0)
+	if (client_pending(s->client) || poll(p, 1, 0) > 0)
 		return 0;
 	output_flush(&s->out);
 	if (poll(p, s->stopping ? 1 : s->out.terminal ? 2 : 3, (int)(s->stopping && left < 0 ? 0 : left)) < 0 && errno != EINTR)
@@ -175,11 +221,6 @@ static int run_loop(struct stream *s, int signal_fd, struct error *err)
 
 /* ---- the end ---- */
 
-static bool is_asked_for(const char *reason)
-{
-	return strcmp(reason, "stopped") == 0 || strcmp(reason, "limit") == 0 || strcmp(reason, "for") == 0;
-}
-
 static void show_totals(struct stream *s)
 {
 	struct buf line = { 0 };
@@ -202,7 +243,8 @@ static int finish_unended(const struct stream *s)
 		message("request %llu goes on without this terminal; remove it with: plumb rm %llu",
 			(unsigned long long)s->id, (unsigned long long)s->id);
 	else
-		message("the agent did not confirm the end within %d s: there are no totals", stream_stop_ms / 1000);
+		message("%s did not confirm the end within %d s: there are no totals",
+			client_is_collector(s->client) ? "the collector" : "the agent", stream_stop_ms / 1000);
 	return s->args->keep ? CLI_OK : CLI_REFUSED;
 }
 
@@ -280,7 +322,7 @@ int stream_run(const struct args *a, const struct stream_ops *ops)
 	output_init(&s.out, STDOUT_FILENO, a->color);
 	if (model_init(&s.model) < 0) {
 		message("no memory");
-	} else if (client_open(&s.client, args_socket(a), mode, &err) < 0) {
+	} else if (request_connect(a, mode, &s.client, &err) < 0) {
 		show_error(&err, NULL);
 	} else if (request(&s, &err) == 0) {
 		code = serve(&s);

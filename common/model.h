@@ -64,6 +64,7 @@ struct row {
 struct source {
 	uint32_t number;
 	char *host;          /* safe to print; NULL: not told */
+	bool quiet;          /* it has refused, ended or is away: no more counters for now */
 	struct idmap probe_of, process_of;
 	struct process **process;
 	uint32_t n_processes;

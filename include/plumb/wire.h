@@ -84,5 +84,7 @@ enum { WIRE_ENTRY_ROOM = 64 };
 enum wire_codec { WIRE_CODEC_NONE, WIRE_CODEC_DEFLATE };
 
 #define PLUMB_SOCKET_PATH "/run/plumb/plumbd.sock"
+/* The token that a collector makes at its first start: for root, on that host. */
+#define PLUMB_ADMIN_TOKEN "/var/lib/plumb-collector/admin.token"
 
 #endif
