@@ -13,6 +13,7 @@
 
 static const struct command *const commands[] = {
 	&command_doctor, &command_ps, &command_funcs, &command_explain, &command_trace, &command_stat, &command_list, &command_rm,
+	&command_hosts, &command_audit,
 };
 enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
@@ -35,10 +36,16 @@ static int help(void)
 	struct buf out = { 0 };
 
 	buf_str(&out, "plumb shows what the functions of a running program do: arguments, results, durations, errors.\n\n"
-		      "usage: plumb [--socket PATH] [--color=auto|always|never] COMMAND ...\n\n");
+		      "usage: plumb [--socket PATH | --collector HOST:PORT] [--color=auto|always|never] COMMAND ...\n\n");
 	for (int i = 0; i < N_COMMANDS; i++)
 		buf_printf(&out, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
-	buf_str(&out, "\nplumb help COMMAND shows its options and examples. A first look: plumb ps, then\n"
+	buf_str(&out, "\nAcross hosts, with every command:\n"
+		      "  --collector HOST:PORT  ask a collector, which reaches all its hosts (PLUMB_COLLECTOR)\n"
+		      "  --token-file FILE      who asks (PLUMB_TOKEN_FILE; ~/.config/plumb/token)\n"
+		      "  --tls-ca FILE          whose signature the collector's certificate has (PLUMB_TLS_CA)\n"
+		      "  --tls-cert, --tls-key  a certificate of one's own, where the collector wants one\n"
+		      "  --insecure             clear text beyond this machine\n"
+		      "\nplumb help COMMAND shows its options and examples. A first look: plumb ps, then\n"
 		      "plumb funcs -p PID, then plumb trace -p PID FUNCTION.\n");
 	return print(&out);
 }

@@ -8,6 +8,7 @@
 #include "table.h"
 
 static const struct column columns[] = {
+	{ "HOSTS", "hosts", CELL_TEXTS },
 	{ "CHECK", "check", CELL_TEXT },
 	{ "STATE", "state", CELL_STATE },
 	{ "DETAIL", "detail", CELL_TEXT },
@@ -16,9 +17,9 @@ static const struct column columns[] = {
 
 static int show(const struct args *a, struct client *c, const msgpack_object *payload)
 {
-	int code = show_rows(a, columns, sizeof(columns) / sizeof(columns[0]), map_get(payload, "checks"));
+	int code = show_merged(a, columns, sizeof(columns) / sizeof(columns[0]), payload, "checks");
 
-	if (!a->json)
+	if (!a->json && !client_is_collector(c))
 		message("checked by %s (%s)", client_program(c),
 			client_is_private(c) ? "private: no plumbd listens" : args_socket(a));
 	return code;

@@ -7,6 +7,7 @@
 #include "table.h"
 
 static const struct column columns[] = {
+	{ "HOSTS", "hosts", CELL_TEXTS },
 	{ "FUNCTION", "function", CELL_TEXT },
 	{ "SIGNATURE", "signature", CELL_TEXT },
 	{ "FILE", "file", CELL_TEXT },
@@ -19,7 +20,7 @@ static int show(const struct args *a, struct client *c, const msgpack_object *pa
 	char *source = object_text(map_get(payload, "source"), 1024);
 	const msgpack_object *functions = map_get(payload, "functions");
 	bool more = false;
-	int code = show_rows(a, columns, sizeof(columns) / sizeof(columns[0]), functions);
+	int code = show_merged(a, columns, sizeof(columns) / sizeof(columns[0]), payload, "functions");
 
 	if (functions && functions->type == MSGPACK_OBJECT_ARRAY && functions->via.array.size == 0)
 		message("no function matches");

@@ -7,6 +7,7 @@
 #include "table.h"
 
 static const struct column columns[] = {
+	{ "HOST", "host", CELL_TEXT },
 	{ "PID", "pid", CELL_NUMBER },
 	{ "NAME", "name", CELL_TEXT },
 	{ "EXE", "exe", CELL_HIDDEN },
@@ -20,7 +21,7 @@ static const struct column columns[] = {
 
 static int show(const struct args *a, struct client *c, const msgpack_object *payload)
 {
-	return show_rows(a, columns, sizeof(columns) / sizeof(columns[0]), map_get(payload, "processes"));
+	return show_merged(a, columns, sizeof(columns) / sizeof(columns[0]), payload, "processes");
 }
 
 static int run(const struct args *a)
@@ -44,8 +45,10 @@ const struct command command_ps = {
 		"      --json            one JSON object a process, with the path of its executable and its uid\n"
 		"DEBUG INFO says where types come from: the file itself, a separate file, or none; without any,\n"
 		"arguments are $arg0..$arg5.\n"
+		"Through a collector: those of all hosts.\n"
 		"Examples:\n"
 		"  plumb ps\n"
+		"  plumb --collector obs-1:7717 ps\n"
 		"  plumb ps --json | jq -r 'select(.language == \"C\").pid'\n",
 	.groups = ARGS_JSON,
 	.run = run,

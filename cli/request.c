@@ -83,7 +83,7 @@ int request_pack_probes(struct buf *out, const char *verb, const struct args *a,
 
 int request_pack(struct buf *out, uint64_t wire_id, const char *verb, const struct question *q, struct error *err)
 {
-	unsigned keys = (q->target != NULL) + (q->glob != NULL) + (q->module != NULL) + (q->id != 0);
+	unsigned keys = (q->target != NULL) + (q->glob != NULL) + (q->module != NULL) + (q->id != 0) + (q->since_ns != 0);
 	struct frame f;
 
 	frame_begin(&f, out, WIRE_REQUEST, 4);
@@ -98,6 +98,8 @@ int request_pack(struct buf *out, uint64_t wire_id, const char *verb, const stru
 		pack_key_text(&f.pk, "module", q->module);
 	if (q->id)
 		pack_key_u64(&f.pk, "id", q->id);
+	if (q->since_ns)
+		pack_key_u64(&f.pk, "since_ns", q->since_ns);
 	return finish(&f, err);
 }
 
@@ -121,6 +123,25 @@ int request_connect(const struct args *a, enum client_private mode, struct clien
 		rc = client_open_collector(out, &where, token, err);
 	explicit_bzero(token, sizeof(token));
 	return rc;
+}
+
+int request_ask_collector(const struct args *a, const char *verb, const struct question *q,
+			  int (*show)(const struct args *a, struct client *c, const msgpack_object *payload))
+{
+	struct buf request = { 0 };
+	struct error err;
+
+	if (!args_collector(a)) {
+		error_set(&err, EINVAL, "only a collector knows that");
+		error_hint(&err, "plumb --collector HOST:PORT %s, or set PLUMB_COLLECTOR", verb);
+		show_error(&err, NULL);
+		return CLI_USAGE;
+	}
+	if (request_pack(&request, REQUEST_ID, verb, q, &err) < 0) {
+		show_error(&err, NULL);
+		return CLI_REFUSED;
+	}
+	return request_ask(a, PRIVATE_NEVER, &request, show);
 }
 
 int request_ask(const struct args *a, enum client_private mode, struct buf *request,

@@ -14,7 +14,7 @@ int request_pack_probes(struct buf *out, const char *verb, const struct args *a,
 struct question {
 	const struct args *target;
 	const char *glob, *module;
-	uint64_t id;
+	uint64_t id, since_ns;
 };
 int request_pack(struct buf *out, uint64_t wire_id, const char *verb, const struct question *q, struct error *err);
 
@@ -30,5 +30,8 @@ const char *request_input(const struct args *a, int input);
  */
 int request_ask(const struct args *a, enum client_private mode, struct buf *request,
 		int (*show)(const struct args *a, struct client *c, const msgpack_object *payload));
+/* The same for what only a collector knows. */
+int request_ask_collector(const struct args *a, const char *verb, const struct question *q,
+			  int (*show)(const struct args *a, struct client *c, const msgpack_object *payload));
 
 #endif

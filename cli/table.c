@@ -3,9 +3,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
+#include "frame.h"
 #include "text.h"
 #include "units.h"
 
@@ -175,20 +177,57 @@ static void add_text(struct buf *out, const msgpack_object *o)
 		text_i64(out, o->via.i64);
 }
 
+static void add_list(struct buf *out, const msgpack_object_array *list, const char *between, bool nested)
+{
+	for (uint32_t i = 0; i < list->size; i++) {
+		const msgpack_object *o = &list->ptr[i];
+
+		if (o->type == MSGPACK_OBJECT_STR && o->via.str.size == 0)
+			continue;
+		if (i)
+			buf_str(out, between);
+		if (nested && o->type == MSGPACK_OBJECT_ARRAY)
+			add_list(out, &o->via.array, " ", false);
+		else
+			add_text(out, o);
+	}
+}
+
+static void add_time(struct buf *out, uint64_t ns)
+{
+	time_t t = (time_t)(ns / 1000000000);
+	struct tm tm;
+	char text[32];
+
+	if (localtime_r(&t, &tm) && strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm))
+		buf_str(out, text);
+}
+
+static void add_offset(struct buf *out, const msgpack_object *o)
+{
+	int64_t ns;
+
+	if (!object_i64(o, &ns))
+		return;
+	buf_char(out, ns < 0 ? '-' : '+');
+	format_duration(out, ns < 0 ? -(uint64_t)ns : (uint64_t)ns);
+}
+
 static void cell_text(enum cell_kind kind, const msgpack_object *o, struct buf *out)
 {
 	buf_clear(out);
-	if (o && kind == CELL_TEXTS && o->type == MSGPACK_OBJECT_ARRAY) {
-		for (uint32_t i = 0; i < o->via.array.size; i++) {
-			if (i)
-				buf_str(out, "; ");
-			add_text(out, &o->via.array.ptr[i]);
-		}
-	} else if (o && kind == CELL_AGE && o->type == MSGPACK_OBJECT_POSITIVE_INTEGER) {
+	if (o && kind == CELL_TEXTS && o->type == MSGPACK_OBJECT_ARRAY)
+		add_list(out, &o->via.array, "; ", true);
+	else if (o && kind == CELL_AGE && o->type == MSGPACK_OBJECT_POSITIVE_INTEGER)
 		format_duration(out, o->via.u64 / 1000000000 * 1000000000);
-	} else if (o) {
+	else if (o && kind == CELL_TIME && o->type == MSGPACK_OBJECT_POSITIVE_INTEGER)
+		add_time(out, o->via.u64);
+	else if (o && kind == CELL_OFFSET)
+		add_offset(out, o);
+	else if (o && kind == CELL_FLAG && o->type == MSGPACK_OBJECT_BOOLEAN)
+		buf_str(out, o->via.boolean ? "yes" : "no");
+	else if (o)
 		add_text(out, o);
-	}
 	if (out->len == 0 && kind != CELL_HIDDEN)
 		buf_char(out, '-');
 }
@@ -328,4 +367,32 @@ int show_rows(const struct args *a, const struct column *col, unsigned n_cols, c
 	output_flush(&o);
 	output_free(&o);
 	return o.failed ? CLI_REFUSED : CLI_OK;
+}
+
+/* One line each; what came from the others is shown all the same. */
+static void tell_failed(const msgpack_object *failed)
+{
+	for (uint32_t i = 0; failed && failed->type == MSGPACK_OBJECT_ARRAY && i < failed->via.array.size; i++) {
+		const msgpack_object *pair = &failed->via.array.ptr[i];
+		struct buf host = { 0 }, text = { 0 };
+
+		if (cell_of(pair, 1)) {
+			add_text(&host, cell_of(pair, 0));
+			add_text(&text, cell_of(pair, 1));
+			message("%s: %s", buf_text(&host), buf_text(&text));
+		}
+		buf_free(&host);
+		buf_free(&text);
+	}
+}
+
+int show_merged(const struct args *a, const struct column *col, unsigned n_cols, const msgpack_object *payload, const char *key)
+{
+	bool merged = args_collector(a) != NULL, cut = false;
+	int code = show_rows(a, merged ? col : col + 1, merged ? n_cols : n_cols - 1, map_get(payload, key));
+
+	tell_failed(map_get(payload, "failed"));
+	if (object_bool(map_get(payload, "cut"), &cut) && cut)
+		message("there are more than fit into one answer: these are not all");
+	return code;
 }

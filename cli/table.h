@@ -15,7 +15,10 @@ enum cell_kind {
 	CELL_TEXT,
 	CELL_NUMBER,         /* to the right */
 	CELL_AGE,            /* nanoseconds as a duration; nil: "-" */
-	CELL_TEXTS,          /* a list, joined by "; " */
+	CELL_TEXTS,          /* a list, joined by "; "; what is a list in it, by blanks */
+	CELL_TIME,           /* wall-clock nanoseconds as local date and time; nil: "-" */
+	CELL_OFFSET,         /* signed nanoseconds: +1.2ms */
+	CELL_FLAG,           /* yes, no */
 	CELL_STATE,          /* ok green, missing red, anything else yellow */
 	CELL_HIDDEN,         /* JSON only */
 };
@@ -31,6 +34,9 @@ void table_text(const struct column *col, unsigned n_cols, const msgpack_object 
 void table_json(const struct column *col, unsigned n_cols, const msgpack_object *rows, struct buf *out);
 /* The rows of a reply on standard output, as the user wants them. Returns the exit code. */
 int show_rows(const struct args *a, const struct column *col, unsigned n_cols, const msgpack_object *rows);
+/* The rows payload[key]. col[0] is the host's: by way of a collector it is there, and payload["failed"] ([[host, text], ...]) tells
+ * who did not answer; one agent's answer has neither. */
+int show_merged(const struct args *a, const struct column *col, unsigned n_cols, const msgpack_object *payload, const char *key);
 /* Any object as JSON. */
 void object_json(const msgpack_object *o, struct buf *out);
 
