@@ -35,6 +35,7 @@ static int show(const struct args *a, struct client *c, const msgpack_object *pa
 	put_lines(text->via.str.ptr, text->via.str.size, &o.text);
 	output_flush(&o);
 	output_free(&o);
+	show_failed(payload);
 	return o.failed ? CLI_REFUSED : CLI_OK;
 }
 

@@ -31,13 +31,11 @@ static int start(struct stream *s, struct error *err)
 	return 0;
 }
 
-static int show(struct stream *s, uint64_t now_ns)
+static int draw(struct stream *s)
 {
 	struct statview *v = s->view;
 	struct buf text = { 0 };
 
-	if (statview_tick(v, &s->model, now_ns) < 0)
-		return -ENOMEM;
 	if (s->args->json) {
 		statview_json(v, &s->model, client_is_collector(s->client) ? NULL : client_host(s->client), &s->out.text);
 		output_flush(&s->out);
@@ -50,6 +48,22 @@ static int show(struct stream *s, uint64_t now_ns)
 	statview_draw(v, &s->out, &text);
 	buf_free(&text);
 	return 0;
+}
+
+static int show(struct stream *s, uint64_t now_ns)
+{
+	return statview_tick(s->view, &s->model, now_ns) < 0 ? -ENOMEM : draw(s);
+}
+
+/* A moment after a tick there is nothing to tell of the time since, but there are the last counts. */
+static int show_end(struct stream *s)
+{
+	struct statview *v = s->view;
+	uint64_t now = wall_ns();
+
+	if (!v->tick_ns || now - v->last_ns >= s->args->tick_ns / 2)
+		return show(s, now);
+	return statview_total(v, &s->model) < 0 ? -ENOMEM : draw(s);
 }
 
 /*
@@ -102,7 +116,7 @@ static void stop(struct stream *s)
 	if (!v)
 		return;
 	if (s->ended && s->model.n_probes)
-		show(s, wall_ns());
+		show_end(s);
 	statview_free(v);
 	free(v);
 }

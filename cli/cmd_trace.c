@@ -25,6 +25,12 @@ static void stop(struct stream *s)
 	free(s->view);
 }
 
+/* Each host stops at the limit by itself: together they may have sent more. */
+static bool is_enough(const struct stream *s)
+{
+	return s->args->limit && s->shown >= s->args->limit;
+}
+
 static int show_chunk(struct stream *s, const struct frame_in *in, struct error *err)
 {
 	void (*show)(struct render *, const struct record *) = s->args->json ? render_json : render_text;
@@ -32,7 +38,7 @@ static int show_chunk(struct stream *s, const struct frame_in *in, struct error 
 	struct chunk k;
 	int rc = chunk_open(&k, &s->model, in, err);
 
-	while (!rc && (rc = chunk_next(&k, &s->model, &rec, err)) > 0) {
+	while (!rc && !is_enough(s) && (rc = chunk_next(&k, &s->model, &rec, err)) > 0) {
 		show(s->view, &rec);
 		s->shown++;
 		output_poll(&s->out);

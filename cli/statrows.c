@@ -140,3 +140,12 @@ int statview_tick(struct statview *v, const struct model *m, uint64_t now_ns)
 	v->last_ns = now_ns;
 	return 0;
 }
+
+int statview_total(struct statview *v, const struct model *m)
+{
+	if (take_new_probes(v, m) < 0)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < v->n; i++)
+		row_sum(v, &v->row[i], m, &v->row[i].all);
+	return 0;
+}

@@ -107,7 +107,16 @@ static void put_row(const struct statview *v, const struct statrow *r, unsigned 
 	buf_char(text, '\n');
 }
 
-/* Who is in the sums; who has gone quiet is marked, for its counters stand still. */
+/* An agent that was started again is a new source of the same host. */
+static bool is_replaced(const struct model *m, uint32_t i)
+{
+	for (uint32_t n = i + 1; n < m->n_sources; n++)
+		if (m->source[n]->host && strcmp(m->source[n]->host, m->source[i]->host) == 0)
+			return true;
+	return false;
+}
+
+/* Who is in the sums; who is not there any more is marked, for its counters stand still. */
 static void put_hosts(const struct model *m, struct buf *text)
 {
 	const char *before = "HOSTS  ";
@@ -115,9 +124,9 @@ static void put_hosts(const struct model *m, struct buf *text)
 	for (uint32_t i = 0; i < m->n_sources; i++) {
 		const struct source *s = m->source[i];
 
-		if (!s->host)
+		if (!s->host || is_replaced(m, i))
 			continue;
-		buf_printf(text, s->quiet ? "%s(%s)" : "%s%s", before, s->host);
+		buf_printf(text, s->missing ? "%s(%s)" : "%s%s", before, s->host);
 		before = ", ";
 	}
 	if (before[0] == ',')
@@ -234,7 +243,7 @@ static void json_hosts(const struct model *m, const char *host, struct buf *out)
 	}
 	buf_str(out, "null,\"hosts\":[");
 	for (uint32_t i = 0; i < m->n_sources; i++) {
-		if (!m->source[i]->host)
+		if (!m->source[i]->host || is_replaced(m, i))
 			continue;
 		if (!first)
 			buf_char(out, ',');

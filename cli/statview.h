@@ -35,6 +35,9 @@ void statview_free(struct statview *v);
 /* A new snapshot is in the model: what it has more than the one before is the tick. -ENOMEM. */
 int statview_tick(struct statview *v, const struct model *m, uint64_t now_ns);
 
+/* The same at the end, soon after a tick: the counts since the start go on, the tick stays what it was. -ENOMEM. */
+int statview_total(struct statview *v, const struct model *m);
+
 /* The table and the histograms as lines, at most `columns` wide (0: 80); color and unicode bars as `o` has them. */
 void statview_text(const struct statview *v, const struct model *m, struct output *o, unsigned columns, struct buf *text);
 /* One line of JSON. host: the agent's; NULL: those of the sources. */

@@ -70,10 +70,20 @@ static void on_host(struct stream *s, const struct source *from, const char *cod
 	}
 }
 
-/* From here on, or until it is heard again, this source sends no counters. */
-static bool is_quiet(const char *code)
+/* Whether counters still come from there, and whether they ought to. */
+static void note_state(struct source *from, const char *code, const msgpack_object *what)
 {
-	return strcmp(code, "refused") == 0 || strcmp(code, "end") == 0 || strcmp(code, "away") == 0;
+	char reason[32];
+
+	if (strcmp(code, "back") == 0) {
+		from->quiet = from->missing = false;
+	} else if (strcmp(code, "refused") == 0 || strcmp(code, "away") == 0) {
+		from->quiet = from->missing = true;
+	} else if (strcmp(code, "end") == 0) {
+		take_text(reason, sizeof(reason), map_get(what, "reason"));
+		from->quiet = true;
+		from->missing = !is_asked_for(reason);
+	}
 }
 
 static int on_notice(struct stream *s, const struct frame_in *in)
@@ -85,10 +95,8 @@ static int on_notice(struct stream *s, const struct frame_in *in)
 		return 0;
 	from = model_source(&s->model, in, 4);
 	take_text(code, sizeof(code), &in->items[2]);
-	if (from && is_quiet(code))
-		from->quiet = true;
-	else if (from && strcmp(code, "back") == 0)
-		from->quiet = false;
+	if (from)
+		note_state(from, code, &in->items[3]);
 	if (in->items[3].type == MSGPACK_OBJECT_MAP) {   /* "process", "source": who they are, nothing to say */
 		on_host(s, from, code, &in->items[3]);
 		return model_notice(&s->model, in) == -ENOMEM ? -ENOMEM : 0;

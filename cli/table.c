@@ -370,8 +370,10 @@ int show_rows(const struct args *a, const struct column *col, unsigned n_cols, c
 }
 
 /* One line each; what came from the others is shown all the same. */
-static void tell_failed(const msgpack_object *failed)
+void show_failed(const msgpack_object *payload)
 {
+	const msgpack_object *failed = map_get(payload, "failed");
+
 	for (uint32_t i = 0; failed && failed->type == MSGPACK_OBJECT_ARRAY && i < failed->via.array.size; i++) {
 		const msgpack_object *pair = &failed->via.array.ptr[i];
 		struct buf host = { 0 }, text = { 0 };
@@ -391,7 +393,7 @@ int show_merged(const struct args *a, const struct column *col, unsigned n_cols,
 	bool merged = args_collector(a) != NULL, cut = false;
 	int code = show_rows(a, merged ? col : col + 1, merged ? n_cols : n_cols - 1, map_get(payload, key));
 
-	tell_failed(map_get(payload, "failed"));
+	show_failed(payload);
 	if (object_bool(map_get(payload, "cut"), &cut) && cut)
 		message("there are more than fit into one answer: these are not all");
 	return code;

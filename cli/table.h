@@ -34,6 +34,8 @@ void table_text(const struct column *col, unsigned n_cols, const msgpack_object 
 void table_json(const struct column *col, unsigned n_cols, const msgpack_object *rows, struct buf *out);
 /* The rows of a reply on standard output, as the user wants them. Returns the exit code. */
 int show_rows(const struct args *a, const struct column *col, unsigned n_cols, const msgpack_object *rows);
+/* payload["failed"], on standard error. */
+void show_failed(const msgpack_object *payload);
 /* The rows payload[key]. col[0] is the host's: by way of a collector it is there, and payload["failed"] ([[host, text], ...]) tells
  * who did not answer; one agent's answer has neither. */
 int show_merged(const struct args *a, const struct column *col, unsigned n_cols, const msgpack_object *payload, const char *key);

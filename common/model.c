@@ -295,7 +295,7 @@ static int learn_host(struct source *s, const msgpack_object *o)
 		return -ENOMEM;
 	free(s->host);
 	s->host = host;
-	s->quiet = false;
+	s->quiet = s->missing = false;
 	return 0;
 }
 

@@ -65,6 +65,7 @@ struct source {
 	uint32_t number;
 	char *host;          /* safe to print; NULL: not told */
 	bool quiet;          /* it has refused, ended or is away: no more counters for now */
+	bool missing;        /* that was not asked for: sums lack what happens there */
 	struct idmap probe_of, process_of;
 	struct process **process;
 	uint32_t n_processes;
