@@ -9,6 +9,7 @@
 
 #include "collector.h"
 #include "log.h"
+#include "token_command.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -33,6 +34,7 @@ static const struct option long_options[] = {
 static void usage(FILE *to)
 {
 	fputs("usage: plumb-collector [options]\n"
+	      "       plumb-collector token add|rm|list ...\n"
 	      "Takes in what agents see, keeps it, answers questions. Runs in the foreground.\n\n"
 	      "  -l, --listen HOST:PORT  where agents and plumb connect (default " COLLECTOR_LISTEN ")\n"
 	      "      --http HOST:PORT    where the HTTP API and the pages are (default " COLLECTOR_HTTP ")\n"
@@ -151,6 +153,8 @@ int main(int argc, char **argv)
 	struct error err = { 0 };
 	int rc;
 
+	if (argc > 1 && !strcmp(argv[1], "token"))
+		return token_command(argc - 1, argv + 1);
 	collector_options_default(&options);
 	rc = read_options(argc, argv, &options);
 	if (rc)
