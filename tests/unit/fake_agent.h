@@ -193,11 +193,11 @@ static inline int wait_code(pid_t pid)
 }
 
 /* plumb with these words (one blank between them, '_' for a blank inside one), its output in files. */
-static inline pid_t start_plumb(const char *socket_path, const char *line, int out_fd, int err_fd)
+static inline pid_t start_plumb_words(const char *line, int out_fd, int err_fd)
 {
 	static char copy[1024];
-	char *argv[32] = { (char *)"plumb", (char *)"--socket", (char *)socket_path };
-	int argc = 3;
+	char *argv[32] = { (char *)"plumb" };
+	int argc = 1;
 	pid_t pid = fork();
 
 	if (pid)
@@ -216,6 +216,14 @@ static inline pid_t start_plumb(const char *socket_path, const char *line, int o
 	setenv("TZ", "UTC", 1);
 	setenv("LC_ALL", "C", 1);
 	_exit(cli_run(argc, argv));
+}
+
+static inline pid_t start_plumb(const char *socket_path, const char *line, int out_fd, int err_fd)
+{
+	char words[1024];
+
+	snprintf(words, sizeof(words), "--socket %s %s", socket_path, line);
+	return start_plumb_words(words, out_fd, err_fd);
 }
 
 static inline int temporary(void)

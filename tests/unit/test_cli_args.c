@@ -228,6 +228,65 @@ static void test_socket_from_the_environment(void **state)
 	assert_string_equal(args_socket(&a), "/run/plumb/plumbd.sock");
 }
 
+/* ---- a collector ---- */
+
+static int parse_words(struct args *a, struct error *err, int argc, char **argv)
+{
+	args_init(a);
+	return args_parse(a, ALL | ARGS_SINCE, false, argc, argv, err);
+}
+
+#define PARSE(a, err, ...) \
+	parse_words(a, err, (int)(sizeof((char *[]){ "plumb", __VA_ARGS__ }) / sizeof(char *)), (char *[]){ "plumb", __VA_ARGS__, NULL })
+
+static void test_a_collector(void **state)
+{
+	struct error err = { 0 };
+	struct args a;
+
+	unsetenv("PLUMB_SOCKET");
+	assert_int_equal(PARSE(&a, &err, "--collector", "obs-1:7717", "--token-file", "t", "--tls-ca", "ca", "--tls-cert", "c", "--tls-key=k", "--insecure",
+			       "--by", "host", "--since", "2m"), 0);
+	assert_string_equal(args_collector(&a), "obs-1:7717");
+	assert_string_equal(a.token_file, "t");
+	assert_string_equal(a.tls.ca, "ca");
+	assert_string_equal(a.tls.cert, "c");
+	assert_string_equal(a.tls.key, "k");
+	assert_true(a.insecure && a.by_host);
+	assert_int_equal(a.since_ns, 120000000000ULL);
+	assert_int_equal(PARSE(&a, &err, "--by", "service"), 0);
+	assert_false(a.by_host);
+	assert_null(args_collector(&a));
+	assert_int_equal(PARSE(&a, &err, "--by", "pid"), -EINVAL);
+	assert_int_equal(PARSE(&a, &err, "--collector", "obs-1:7717", "--socket", "s"), -EINVAL);
+	assert_non_null(strstr(err.text, "exclude"));
+}
+
+/* What is typed outranks the environment, of the other kind too. */
+static void test_a_collector_from_the_environment(void **state)
+{
+	struct error err = { 0 };
+	struct args a;
+
+	setenv("PLUMB_COLLECTOR", "obs-2:1", 1);
+	setenv("PLUMB_TOKEN_FILE", "env-token", 1);
+	setenv("PLUMB_TLS_CA", "env-ca", 1);
+	setenv("PLUMB_SOCKET", "env-socket", 1);
+	assert_int_equal(PARSE(&a, &err, "--json"), 0);
+	assert_string_equal(args_collector(&a), "obs-2:1");
+	assert_string_equal(a.token_file, "env-token");
+	assert_string_equal(a.tls.ca, "env-ca");
+	assert_int_equal(PARSE(&a, &err, "--collector", "obs-1:1"), 0);
+	assert_string_equal(args_collector(&a), "obs-1:1");
+	assert_int_equal(PARSE(&a, &err, "--socket", "here"), 0);
+	assert_null(args_collector(&a));
+	assert_string_equal(args_socket(&a), "here");
+	unsetenv("PLUMB_COLLECTOR");
+	unsetenv("PLUMB_TOKEN_FILE");
+	unsetenv("PLUMB_TLS_CA");
+	unsetenv("PLUMB_SOCKET");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -239,6 +298,8 @@ int main(void)
 		cmocka_unit_test(test_bad_options),
 		cmocka_unit_test(test_options_of_another_command),
 		cmocka_unit_test(test_socket_from_the_environment),
+		cmocka_unit_test(test_a_collector),
+		cmocka_unit_test(test_a_collector_from_the_environment),
 	};
 
 	return cmocka_run_group_tests_name("cli_args", tests, NULL, NULL);
