@@ -182,7 +182,7 @@ static int on_entry(struct agent *a, const struct frame_in *in, enum refusal *wh
 	uint64_t sequence;
 	int rc;
 
-	if (in->count != 3 || !object_u64(&in->items[1], &sequence) || in->items[2].type != MSGPACK_OBJECT_BIN)
+	if (in->count < 3 || !object_u64(&in->items[1], &sequence) || in->items[2].type != MSGPACK_OBJECT_BIN)
 		return error_set(err, EPROTO, "malformed ENTRY");
 	rc = ingest_entry(a->stream, sequence, in->items[2].via.bin.ptr, in->items[2].via.bin.size, wall_ns(), err);
 	*why = rc == -EMSGSIZE ? REFUSED_BOMB : rc == -EPROTO ? REFUSED_ENTRY : REFUSED_STORE;
@@ -197,7 +197,7 @@ static int on_clock(struct agent *a, const struct frame_in *in, enum refusal *wh
 	uint64_t delay;
 	int rc;
 
-	if (in->count != 3 || !object_i64(&in->items[1], &offset) || !object_u64(&in->items[2], &delay) || offset > OFFSET_MAX_NS ||
+	if (in->count < 3 || !object_i64(&in->items[1], &offset) || !object_u64(&in->items[2], &delay) || offset > OFFSET_MAX_NS ||
 	    offset < -OFFSET_MAX_NS)
 		return error_set(err, EPROTO, "malformed CLOCK");
 	a->offset_ns = offset;

@@ -219,7 +219,7 @@ static int open_chunk(struct walk *w, struct error *err)
 	const msgpack_object *o = w->t->in->items;
 	uint64_t codec;
 
-	if (w->t->in->count != 7 || !object_u64(&o[3], &w->base_ns) || w->base_ns > INT64_MAX || !object_u64(&o[4], &w->count) ||
+	if (w->t->in->count < 7 || !object_u64(&o[3], &w->base_ns) || w->base_ns > INT64_MAX || !object_u64(&o[4], &w->count) ||
 	    w->count > UINT32_MAX || !object_u64(&o[5], &codec) || o[6].type != MSGPACK_OBJECT_BIN)
 		return malformed(err, "CHUNK");
 	w->first_ns = INT64_MAX;

@@ -76,7 +76,7 @@ int ingest_reply(const struct taken *t, struct error *err)
 	bool ok = false;
 	int rc = taken_request(t, &request, err);
 
-	if (!rc && (t->in->count != 4 || !object_bool(&t->in->items[2], &ok)))
+	if (!rc && (t->in->count < 4 || !object_bool(&t->in->items[2], &ok)))
 		rc = malformed(err, "REPLY");
 	if (!rc && !ok && !taken_text(map_get(&t->in->items[3], "text"), &text))
 		rc = malformed(err, "REPLY: it does not say why");
@@ -116,7 +116,7 @@ int ingest_notice(const struct taken *t, struct error *err)
 	uint64_t request;
 	int rc = taken_request(t, &request, err);
 
-	if (!rc && (t->in->count != 4 || !taken_text(&t->in->items[2], &code)))
+	if (!rc && (t->in->count < 4 || !taken_text(&t->in->items[2], &code)))
 		rc = malformed(err, "NOTICE");
 	if (!rc)
 		rc = put_notice(t, request, buf_text(&code), err);
@@ -135,7 +135,7 @@ int ingest_run(const struct taken *t, struct error *err)
 	bool last;
 	int rc;
 
-	if (t->in->count != 3 || !object_u64(&t->in->items[1], &run) || !object_u64(&t->in->items[2], &ns) || !run)
+	if (t->in->count < 3 || !object_u64(&t->in->items[1], &run) || !object_u64(&t->in->items[2], &ns) || !run)
 		return malformed(err, "RUN");
 	taken_time(t, ns);
 	if (run == st->run)
@@ -203,7 +203,7 @@ int ingest_opened(const struct taken *t, struct error *err)
 	uint64_t request;
 	int rc = taken_request(t, &request, err);
 
-	if (!rc && (t->in->count != 3 || t->st->wire_id < WIRE_LOCAL_REQUEST || t->st->wire_id > INT64_MAX || request))
+	if (!rc && (t->in->count < 3 || t->st->wire_id < WIRE_LOCAL_REQUEST || t->st->wire_id > INT64_MAX || request))
 		rc = malformed(err, "OPENED: not a new number of an agent's own");
 	if (!rc)
 		rc = read_opened(&t->in->items[2], &o, err);
@@ -225,7 +225,7 @@ int ingest_loss(const struct taken *t, struct error *err)
 	uint64_t request, records = 0;
 	int rc = taken_request(t, &request, err);
 
-	if (!rc && (t->in->count != 4 || !object_u64(&t->in->items[2], &records) || !taken_text(&t->in->items[3], &reason)))
+	if (!rc && (t->in->count < 4 || !object_u64(&t->in->items[2], &records) || !taken_text(&t->in->items[3], &reason)))
 		rc = malformed(err, "LOSS");
 	if (!rc)
 		rc = store_loss(t->st->ingest->store, t->st->agent, request, t->now_ns, records, buf_text(&reason), err);

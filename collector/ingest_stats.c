@@ -61,7 +61,10 @@ static bool add_up(const msgpack_object *rows, uint32_t at, struct counters *c)
 
 static int put_row(const struct taken *t, const struct counters *c, uint64_t at_ns, struct error *err)
 {
-	struct store_counts counts = { .c = c->tally.c, .unread = c->tally.unread + c->tally.unplaced, .drop_client = c->tally.drop_client };
+	struct store_counts counts = {
+		.c = c->tally.c, .unread = c->tally.unread + c->tally.unplaced, .drop_client = c->tally.drop_client,
+		.past_limit = c->tally.past_limit, .shown = c->tally.shown,
+	};
 	struct known_probe *p = stream_probe(t->st, c->probe);
 	int rc;
 
@@ -92,7 +95,7 @@ int ingest_stats(const struct taken *t, struct error *err)
 	uint64_t request = 0, ns = 0;
 	int rc = taken_request(t, &request, err);
 
-	if (!rc && (t->in->count != 4 || !object_u64(&t->in->items[2], &ns)))
+	if (!rc && (t->in->count < 4 || !object_u64(&t->in->items[2], &ns)))
 		rc = malformed(err, "STATS");
 	if (!rc)
 		rc = check_rows(&t->in->items[3], err);
@@ -122,7 +125,7 @@ int ingest_end(const struct taken *t, struct error *err)
 	struct buf reason = { 0 }, text = { 0 };
 	int rc = taken_request(t, &request, err);
 
-	if (!rc && (t->in->count != 5 || !taken_text(&t->in->items[2], &reason) || !taken_text(&t->in->items[3], &text)))
+	if (!rc && (t->in->count < 5 || !taken_text(&t->in->items[2], &reason) || !taken_text(&t->in->items[3], &text)))
 		rc = malformed(err, "END");
 	if (!rc)
 		rc = check_rows(&t->in->items[4], err);

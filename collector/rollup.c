@@ -10,7 +10,8 @@ void rollup_of(const struct store_counts *c, struct rollup *out)
 		[ROLLUP_MATCHED] = c->c.matched, [ROLLUP_UNDECIDED] = c->c.undecided, [ROLLUP_SHIPPED] = c->c.shipped,
 		[ROLLUP_SAMPLED] = c->c.sampled, [ROLLUP_DROP_RING] = c->c.dropped[DROP_RING],
 		[ROLLUP_DROP_RATE] = c->c.dropped[DROP_RATE], [ROLLUP_DROP_NOMEM] = c->c.dropped[DROP_NOMEM],
-		[ROLLUP_DROP_CLIENT] = c->drop_client, [ROLLUP_UNREAD] = c->unread,
+		[ROLLUP_DROP_CLIENT] = c->drop_client, [ROLLUP_PAST_LIMIT] = c->past_limit, [ROLLUP_SHOWN] = c->shown,
+		[ROLLUP_UNREAD] = c->unread,
 		[ROLLUP_UNPAIRED] = c->c.too_deep + c->c.unwound + c->c.stray, [ROLLUP_SUM_NS] = c->c.sum_ns,
 		[ROLLUP_MAX_NS] = c->c.max_ns,
 	};

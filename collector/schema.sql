@@ -123,6 +123,8 @@ CREATE TABLE rollup (
 	drop_rate INTEGER NOT NULL,
 	drop_nomem INTEGER NOT NULL,
 	drop_client INTEGER NOT NULL,         -- shipped by the kernel, not accepted into the spool
+	past_limit INTEGER NOT NULL,          -- shipped after the limit was reached: not sent
+	shown INTEGER NOT NULL,               -- sent to its requester before the collector was told of it
 	unread INTEGER NOT NULL,
 	unpaired INTEGER NOT NULL,            -- too_deep + unwound + stray
 	sum_ns INTEGER NOT NULL,
@@ -146,6 +148,8 @@ CREATE TABLE tally (
 	drop_rate INTEGER NOT NULL,
 	drop_nomem INTEGER NOT NULL,
 	drop_client INTEGER NOT NULL,
+	past_limit INTEGER NOT NULL,
+	shown INTEGER NOT NULL,
 	unread INTEGER NOT NULL,
 	unpaired INTEGER NOT NULL,
 	sum_ns INTEGER NOT NULL,

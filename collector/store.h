@@ -129,7 +129,7 @@ int store_notice(struct store *s, int64_t agent, uint64_t request, uint64_t at_n
 /* A STATS row: everything since the start of the request. */
 struct store_counts {
 	struct counts c;
-	uint64_t unread, drop_client;
+	uint64_t unread, drop_client, past_limit, shown;
 };
 
 /* Adds the difference from the row before to the rollups of 1 s, 1 min and 1 h that at_ns (collector's clock) lies in. */

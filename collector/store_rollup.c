@@ -7,9 +7,9 @@
 #include "store_internal.h"
 
 #define COLUMNS \
-	"calls, returns, errors, matched, undecided, shipped, sampled, drop_ring, drop_rate, drop_nomem, drop_client, unread, unpaired," \
-	" sum_ns, max_ns"
-#define PARAMETERS "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+	"calls, returns, errors, matched, undecided, shipped, sampled, drop_ring, drop_rate, drop_nomem, drop_client, past_limit, shown," \
+	" unread, unpaired, sum_ns, max_ns"
+#define PARAMETERS "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
 #define ADD(column) #column " = " #column " + excluded." #column ", "
 
 static const uint32_t spans[] = { 1, 60, 3600 };
@@ -62,9 +62,9 @@ static int read_tally(struct store *s, int64_t probe, uint32_t pid, struct rollu
 
 #define VALUES_OF(r) \
 	(r)->value[0], (r)->value[1], (r)->value[2], (r)->value[3], (r)->value[4], (r)->value[5], (r)->value[6], (r)->value[7], \
-	(r)->value[8], (r)->value[9], (r)->value[10], (r)->value[11], (r)->value[12], (r)->value[13], (r)->value[14]
-#define VALUES_TYPES "uuuuuuuuuuuuuuu"
-_Static_assert(ROLLUP_VALUES == 15, "COLUMNS, PARAMETERS and VALUES_OF name as many");
+	(r)->value[8], (r)->value[9], (r)->value[10], (r)->value[11], (r)->value[12], (r)->value[13], (r)->value[14], (r)->value[15], (r)->value[16]
+#define VALUES_TYPES "uuuuuuuuuuuuuuuuu"
+_Static_assert(ROLLUP_VALUES == 17, "COLUMNS, PARAMETERS and VALUES_OF name as many");
 
 static int write_tally(struct store *s, int64_t probe, uint32_t pid, const struct rollup *now, struct error *err)
 {
@@ -82,7 +82,7 @@ static int add_rollups(struct store *s, int64_t probe, uint32_t pid, uint64_t at
 		"INSERT INTO rollup (span, probe, at, pid, " COLUMNS ", hist) VALUES (?, ?, ?, ?, " PARAMETERS ", ?)"
 		" ON CONFLICT (span, probe, at, pid) DO UPDATE SET "
 		ADD(calls) ADD(returns) ADD(errors) ADD(matched) ADD(undecided) ADD(shipped) ADD(sampled) ADD(drop_ring) ADD(drop_rate)
-		ADD(drop_nomem) ADD(drop_client) ADD(unread) ADD(unpaired) ADD(sum_ns)
+		ADD(drop_nomem) ADD(drop_client) ADD(past_limit) ADD(shown) ADD(unread) ADD(unpaired) ADD(sum_ns)
 		"max_ns = max(max_ns, excluded.max_ns), hist = hist_merge(hist, excluded.hist)";
 	int rc = 0;
 

@@ -338,6 +338,7 @@ static const struct {
 	COUNT("undecided", c.undecided), COUNT("sampled", c.sampled), COUNT("shipped", c.shipped),
 	COUNT("unread_fault", unread), COUNT("unread_place", unplaced), COUNT("too_deep", c.too_deep), COUNT("unwound", c.unwound), COUNT("stray", c.stray), COUNT("drop_ring", c.dropped[DROP_RING]),
 	COUNT("drop_rate", c.dropped[DROP_RATE]), COUNT("drop_nomem", c.dropped[DROP_NOMEM]), COUNT("drop_client", drop_client),
+	COUNT("past_limit", past_limit), COUNT("shown", shown),
 	COUNT("sum_ns", c.sum_ns), COUNT("max_ns", c.max_ns),
 };
 enum { N_COUNT_KEYS = sizeof(count_keys) / sizeof(count_keys[0]) };

@@ -52,6 +52,8 @@ struct tally {
 	uint64_t unread;     /* shown values whose memory was not there */
 	uint64_t unplaced;   /* shown values that no probe can read there: in an SSE register, optimised out */
 	uint64_t drop_client;
+	uint64_t past_limit; /* shipped after the limit: not sent */
+	uint64_t shown;      /* sent to its requester before a collector was told */
 };
 
 struct row {

@@ -179,7 +179,8 @@ static void begin_stats(struct frame *f, struct buf *b, uint64_t ns, unsigned ro
 
 static struct buf stats_frame(uint64_t ns, unsigned pid, uint64_t calls)
 {
-	const struct test_count c[] = { { "calls", calls }, { "unread_fault", 2 * calls }, { "unread_place", calls }, { NULL, 0 } };
+	const struct test_count c[] = { { "calls", calls }, { "unread_fault", 2 * calls }, { "unread_place", calls }, { "past_limit", 3 * calls },
+					{ "shown", 4 * calls }, { NULL, 0 } };
 	const uint64_t hist[] = { 3, calls, 0, 0 };
 	struct buf b = { 0 };
 	struct frame f;
@@ -429,6 +430,7 @@ static void test_stats(void **state)
 	give_commit();
 	assert_int_equal(ask(&fx, "SELECT sum(calls) FROM rollup WHERE span = 3600"), 9);
 	assert_int_equal(ask(&fx, "SELECT sum(unread) FROM rollup WHERE span = 3600"), 27);
+	assert_int_equal(ask(&fx, "SELECT sum(past_limit) * 1000 + sum(shown) FROM rollup WHERE span = 3600"), 27036);
 	assert_int_equal(ask(&fx, "SELECT calls FROM rollup WHERE span = 1 AND pid = 100 ORDER BY at DESC LIMIT 1"), 3);
 	assert_int_equal(ask(&fx, "SELECT count(*) FROM process"), 2);
 	ask_text(&fx, "SELECT comm FROM process", comm, sizeof(comm));
