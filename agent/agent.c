@@ -14,6 +14,7 @@
 #include "agent_internal.h"
 #include "feature.h"
 #include "log.h"
+#include "uplink.h"
 
 enum { TICKS_PER_SCAN = 5, STOP_SECONDS = 5 };
 
@@ -39,6 +40,7 @@ void agent_options_default(struct agent_options *opt)
 		.socket_path = PLUMB_SOCKET_PATH, .socket_group = "plumb", .private_fd = -1, .method = ATTACH_AUTO,
 		.budget_ppm = 100000, .max_budget_ppm = 1000000, .ring_bytes = 0,
 		.ttl_ns = 600ULL * 1000000000, .max_ttl_ns = 24ULL * 3600 * 1000000000, .max_requests = 256,
+		.spool_dir = PLUMB_SPOOL_DIR, .spool_bytes = SPOOL_BYTES_DEFAULT,
 	};
 }
 
@@ -70,6 +72,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 	guard_tick(a, now_ns());
 	clients_check(a);
+	if (a->uplink)
+		uplink_tick(a->uplink);
 	a->ticks++;
 	if (a->ticks % TICKS_PER_SCAN)
 		return;
@@ -178,6 +182,8 @@ static int start(struct agent *a, struct error *err)
 		rc = stream_start(a, err);
 	if (!rc && add_events(a))
 		rc = error_set(err, ENOMEM, "out of memory");
+	if (!rc && a->opt.collector)
+		rc = uplink_new(a, &a->uplink, err);
 	if (!rc && a->opt.private_fd >= 0)
 		rc = client_add(a, a->opt.private_fd, err);
 	if (!rc && a->opt.socket_path && a->opt.private_fd < 0)
@@ -264,6 +270,7 @@ void agent_free(struct agent *a)
 	guard_stop(a);
 	reaper_free(a->reaper);
 	free_requests(a);
+	uplink_free(a->uplink);
 	stream_stop(a);
 	free_event(a->tick);
 	free_event(a->sigterm);

@@ -3,6 +3,7 @@
 #ifndef PLUMB_AGENT_H
 #define PLUMB_AGENT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "loader.h"
@@ -19,6 +20,11 @@ struct agent_options {
 	uint64_t ttl_ns;             /* default life of a request */
 	uint64_t max_ttl_ns;
 	uint32_t max_requests;
+	const char *collector;       /* HOST:PORT; NULL: none */
+	const char *spool_dir;
+	uint64_t spool_bytes;
+	const char *tls_cert, *tls_key, *tls_ca;
+	bool insecure;               /* no TLS, though the collector is on another machine */
 };
 
 struct agent;

@@ -32,6 +32,7 @@ enum {
 
 struct client;
 struct request;
+struct uplink;
 struct instance;
 struct job;
 struct watched;
@@ -44,6 +45,7 @@ struct agent {
 	struct site_costs costs;
 	struct worker *calibrator;
 	struct evconnlistener *listener;
+	struct uplink *uplink;                /* NULL: no collector */
 	LIST_HEAD(, client) clients;
 	LIST_HEAD(, request) requests;
 	LIST_HEAD(, question) questions;
@@ -67,6 +69,8 @@ struct client {
 	LIST_ENTRY(client) link;
 	struct agent *agent;
 	struct bufferevent *bev;
+	struct uplink *uplink;         /* the collector's client, which has no bev; else NULL */
+	uint32_t stats_part;           /* of the STATS in out: 0, or which of several frames */
 	uid_t uid;
 	pid_t pid;
 	bool greeted;
@@ -79,8 +83,8 @@ void client_close(struct client *c);
 size_t client_backlog(const struct client *c);
 /* Closes those that let their answers pile up. */
 void clients_check(struct agent *a);
-/* Sends what is in c->out and empties it. */
-void client_flush(struct client *c);
+/* Sends what is in c->out and empties it. -errno: the collector's spool did not accept it. */
+int client_flush(struct client *c);
 void client_reply_error(struct client *c, uint64_t id, const struct error *err, int64_t probe);
 /* Starts a REPLY with a payload map of n pairs; end with frame_end and client_flush. */
 void client_reply_begin(struct client *c, struct frame *f, uint64_t id, unsigned n);
@@ -108,6 +112,9 @@ struct request_args {
 int request_args_read(const struct agent *a, const msgpack_object *args, struct request_args *out, struct error *err,
 		      int64_t *probe);
 int request_target_read(const msgpack_object *o, struct target *t, struct error *err);
+/* The map that request_target_read reads. */
+void request_target_pack(const struct target *t, msgpack_packer *pk);
+const char *request_verb_name(enum request_verb verb);
 void request_args_free(struct request_args *args);
 
 /* ---- request.c: the life of a trace or stat ---- */
@@ -135,6 +142,7 @@ struct request {
 	struct buf chunk;
 	uint32_t chunk_records;
 	uint64_t chunk_base_ns, sequence;
+	uint64_t chunk_since_ns;       /* when its first record was taken */
 	uint64_t delivered;
 	struct known_process { pid_t pid; bool sent; char comm[32]; } *known; /* names, also of the dead */
 	size_t n_known, cap_known, last_known;
@@ -152,6 +160,10 @@ void request_client_gone(struct request *rq);
 void request_process_left(struct request *rq, pid_t pid);
 void request_notice(struct request *rq, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void request_send_probe(struct request *rq, const struct instance *in);
+/* A collector keeps what it sends. */
+bool request_recorded(const struct request *rq);
+/* The tick comes at once, and the ones after it as the client wants them. */
+void request_tick_now(struct request *rq);
 /* A resolve job is done or a detach has ended: go on to the next state when it was the last one. */
 void request_advance(struct request *rq);
 /* A probe could not be made. While starting: the request is refused. Later: a notice. */
@@ -178,6 +190,9 @@ struct instance {
 	off_t size;
 	bool detached;
 	uint64_t unread_fault, unread_place, drop_client;
+	uint64_t past_limit;           /* events after the request had what it wanted */
+	uint64_t shown;                /* records that went to its requester's connection */
+	uint32_t held;                 /* records in the chunk that is being filled */
 	uint32_t n_unreadable;         /* values of each record that can never be read */
 	/* guard */
 	uint64_t attached_ns;
@@ -196,13 +211,18 @@ bool instance_file_same(const struct instance *in, int fd);
 void instance_pack_probe(const struct instance *in, struct frame *f);
 /* STATS rows of all instances of a request: one per process, or (not detail) one per probe. */
 void rows_pack(const struct request *rq, bool detail, msgpack_packer *pk);
+/* The rows per process in portions of about `bytes`: emit(n rows, packed without the array around them). */
+void rows_each(const struct request *rq, size_t bytes, void (*emit)(uint32_t n, const struct buf *rows, void *arg), void *arg);
 void rows_totals(struct request *rq, uint64_t *calls, uint64_t *shipped);
 
 /* ---- stream.c ---- */
 int stream_start(struct agent *a, struct error *err);
 void stream_stop(struct agent *a);
 void stream_drain(struct agent *a);
-void stream_flush(struct request *rq);
+/* Sends the records that are held. A recorded request's wait for more, unless `now`. */
+void stream_flush(struct request *rq, bool now);
+/* Names the known processes, to a client that has not heard of them. */
+void stream_introduce(struct request *rq);
 
 /* ---- watch.c: target processes that come, go and turn into something else ---- */
 struct watched {

@@ -13,9 +13,12 @@
 
 #include "agent_internal.h"
 #include "log.h"
+#include "uplink.h"
 
 size_t client_backlog(const struct client *c)
 {
+	if (c->uplink) /* its backlog is on disk, and bounded there */
+		return 0;
 	return evbuffer_get_length(bufferevent_get_output(c->bev));
 }
 
@@ -29,18 +32,25 @@ static size_t send_now(const struct client *c)
 }
 
 /* What ran out of memory half way would be taken for the beginning of the next frame. */
-void client_flush(struct client *c)
+int client_flush(struct client *c)
 {
+	int rc = 0;
+
 	if (c->out.failed) {
 		log_error("client", "lost-frame", "pid=%d reason=\"out of memory\"", c->pid);
 		buf_free(&c->out);
+		return -ENOMEM;
+	}
+	if (c->out.len && c->uplink) {
+		rc = uplink_take(c->uplink, &c->out);
 	} else if (c->out.len) {
 		size_t sent = send_now(c);
 
 		if (sent < c->out.len)
 			bufferevent_write(c->bev, c->out.data + sent, c->out.len - sent);
-		buf_clear(&c->out);
 	}
+	buf_clear(&c->out);
+	return rc;
 }
 
 /* Records for a client that does not read are dropped; one that goes on asking without reading the answers is let go. */

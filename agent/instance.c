@@ -145,7 +145,7 @@ void instance_pack_probe(const struct instance *in, struct frame *f)
 
 struct named_count { const char *name; uint64_t value; };
 
-enum { NAMED_COUNTS = 18 };
+enum { NAMED_COUNTS = 20 };
 
 static uint32_t name_counts(const struct counts *c, const struct instance *own, struct named_count out[NAMED_COUNTS])
 {
@@ -156,6 +156,7 @@ static uint32_t name_counts(const struct counts *c, const struct instance *own, 
 		{ "drop_ring", c->dropped[DROP_RING] }, { "drop_rate", c->dropped[DROP_RATE] },
 		{ "drop_nomem", c->dropped[DROP_NOMEM] }, { "drop_client", own ? own->drop_client : 0 },
 		{ "unread_fault", own ? own->unread_fault : 0 }, { "unread_place", own ? own->unread_place : 0 },
+		{ "past_limit", own ? own->past_limit : 0 }, { "shown", own && request_recorded(own->rq) ? own->shown : 0 },
 		{ "sum_ns", c->sum_ns }, { "max_ns", c->max_ns },
 	};
 	uint32_t n = 0;
@@ -198,7 +199,7 @@ static const char *comm_of(const struct request *rq, pid_t pid)
 /* Slot 0 and the instance's own counts belong to no process: they are a row with pid 0. */
 static void pack_row(struct instance *in, pid_t pid, const struct counts *c, bool own, msgpack_packer *pk)
 {
-	bool histogram = in->rq->verb == VERB_STAT;
+	bool histogram = in->rq->verb == VERB_STAT || request_recorded(in->rq);
 	struct named_count named[NAMED_COUNTS];
 	uint32_t n = name_counts(c, own ? in : NULL, named);
 
@@ -213,7 +214,7 @@ static void pack_row(struct instance *in, pid_t pid, const struct counts *c, boo
 		pack_histogram(c, pk);
 }
 
-/* By slot; -1: of several processes. */
+/* By slot. */
 struct slot_pids { pid_t *pid; uint32_t n; };
 
 static void note_pid(pid_t pid, uint32_t slot, void *arg)
@@ -224,54 +225,96 @@ static void note_pid(pid_t pid, uint32_t slot, void *arg)
 		s->pid[slot] = pid;
 }
 
-static uint32_t pack_by_process(struct instance *in, msgpack_packer *pk)
+/* Rows that are being packed: all, or in portions. */
+struct rows {
+	struct buf out;
+	msgpack_packer pk;
+	uint32_t n;
+	size_t portion;               /* 0: all */
+	void (*emit)(uint32_t n, const struct buf *rows, void *arg);
+	void *arg;
+};
+
+static void add_row(struct rows *r, struct instance *in, pid_t pid, const struct counts *c, bool own)
+{
+	pack_row(in, pid, c, own, &r->pk);
+	r->n++;
+	if (r->portion && r->out.len >= r->portion) {
+		r->emit(r->n, &r->out, r->arg);
+		buf_clear(&r->out);
+		r->n = 0;
+	}
+}
+
+/* What belongs to no process, and what to several. A collector knows rows by their pid: it gets one. */
+static void add_shared(struct rows *r, struct instance *in)
+{
+	uint32_t last = loader_slots(in->loaded) - 1;
+	bool shares = loader_shares_last(in->loaded), merge = request_recorded(in->rq);
+	struct counts none, several;
+
+	if (loader_counts(in->loaded, 0, &none) || (shares && loader_counts(in->loaded, last, &several)))
+		return;
+	if (shares && merge)
+		counts_add(&none, &several);
+	add_row(r, in, 0, &none, true);
+	if (shares && !merge)
+		add_row(r, in, 0, &several, false);
+}
+
+static void pack_by_process(struct instance *in, struct rows *r)
 {
 	struct slot_pids s = { .n = loader_slots(in->loaded) };
 	struct counts c;
-	uint32_t rows = 0;
 
 	s.pid = calloc(s.n, sizeof(*s.pid));
 	if (!s.pid)
-		return 0;
+		return;
 	loader_each_process(in->loaded, note_pid, &s);
-	if (loader_shares_last(in->loaded))
-		s.pid[s.n - 1] = -1;
-	for (uint32_t slot = 0; slot < s.n; slot++) {
-		if ((slot && !s.pid[slot]) || loader_counts(in->loaded, slot, &c))
-			continue;
-		pack_row(in, s.pid[slot] < 0 ? 0 : s.pid[slot], &c, slot == 0, pk);
-		rows++;
-	}
+	add_shared(r, in);
+	for (uint32_t slot = 1; slot < s.n - loader_shares_last(in->loaded); slot++)
+		if (s.pid[slot] && !loader_counts(in->loaded, slot, &c))
+			add_row(r, in, s.pid[slot], &c, false);
 	free(s.pid);
-	return rows;
 }
 
-static uint32_t pack_merged(struct instance *in, msgpack_packer *pk)
+static void pack_merged(struct instance *in, struct rows *r)
 {
 	struct counts sum = { 0 }, c;
 
 	for (uint32_t slot = 0; slot < loader_slots(in->loaded); slot++)
 		if (!loader_counts(in->loaded, slot, &c))
 			counts_add(&sum, &c);
-	pack_row(in, 0, &sum, true, pk);
-	return 1;
+	add_row(r, in, 0, &sum, true);
 }
 
 void rows_pack(const struct request *rq, bool detail, msgpack_packer *pk)
 {
-	struct buf rows = { 0 };
-	msgpack_packer own;
+	struct rows r = { 0 };
 	struct instance *in;
-	uint32_t n = 0;
 
 	/* Packed aside: their number is known afterwards only. */
-	pack_into(&own, &rows);
+	pack_into(&r.pk, &r.out);
 	LIST_FOREACH(in, &rq->instances, link)
 		if (in->loaded)
-			n += detail ? pack_by_process(in, &own) : pack_merged(in, &own);
-	msgpack_pack_array(pk, n);
-	buf_add(pk->data, rows.data, rows.len);
-	buf_free(&rows);
+			detail ? pack_by_process(in, &r) : pack_merged(in, &r);
+	msgpack_pack_array(pk, r.n);
+	buf_add(pk->data, r.out.data, r.out.len);
+	buf_free(&r.out);
+}
+
+void rows_each(const struct request *rq, size_t bytes, void (*emit)(uint32_t n, const struct buf *rows, void *arg), void *arg)
+{
+	struct rows r = { .portion = bytes, .emit = emit, .arg = arg };
+	struct instance *in;
+
+	pack_into(&r.pk, &r.out);
+	LIST_FOREACH(in, &rq->instances, link)
+		if (in->loaded)
+			pack_by_process(in, &r);
+	if (r.n)
+		emit(r.n, &r.out, arg);
+	buf_free(&r.out);
 }
 
 void rows_totals(struct request *rq, uint64_t *calls, uint64_t *shipped)

@@ -9,11 +9,15 @@
 
 #include "agent.h"
 #include "log.h"
+#include "spool.h"
 #include "plumb/wire.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-enum { OPT_PRIVATE = 256, OPT_ATTACH, OPT_BUDGET, OPT_MAX_BUDGET, OPT_RING, OPT_TTL, OPT_MAX_TTL, OPT_GROUP };
+#define SPOOL_MAX (1ULL << 50)
+
+enum { OPT_PRIVATE = 256, OPT_ATTACH, OPT_BUDGET, OPT_MAX_BUDGET, OPT_RING, OPT_TTL, OPT_MAX_TTL, OPT_GROUP,
+       OPT_COLLECTOR, OPT_SPOOL, OPT_SPOOL_BYTES, OPT_TLS_CERT, OPT_TLS_KEY, OPT_TLS_CA, OPT_INSECURE };
 
 static const struct option long_options[] = {
 	{ "socket", required_argument, NULL, 's' },
@@ -24,6 +28,13 @@ static const struct option long_options[] = {
 	{ "ring-kib", required_argument, NULL, OPT_RING },
 	{ "ttl", required_argument, NULL, OPT_TTL },
 	{ "max-ttl", required_argument, NULL, OPT_MAX_TTL },
+	{ "collector", required_argument, NULL, OPT_COLLECTOR },
+	{ "spool", required_argument, NULL, OPT_SPOOL },
+	{ "spool-bytes", required_argument, NULL, OPT_SPOOL_BYTES },
+	{ "tls-cert", required_argument, NULL, OPT_TLS_CERT },
+	{ "tls-key", required_argument, NULL, OPT_TLS_KEY },
+	{ "tls-ca", required_argument, NULL, OPT_TLS_CA },
+	{ "insecure", no_argument, NULL, OPT_INSECURE },
 	{ "private", required_argument, NULL, OPT_PRIVATE },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "help", no_argument, NULL, 'h' },
@@ -43,6 +54,11 @@ static void usage(FILE *to)
 	      "      --max-ttl SECONDS   longest life of a request (default 86400)\n"
 	      "      --ring-kib N        size of one event buffer (default: 4096 over all CPUs)\n"
 	      "      --attach METHOD     auto, session, multi or perf: how breakpoints are attached (default auto)\n"
+	      "      --collector HOST:PORT  send what requests see to a collector, and take its requests\n"
+	      "      --spool DIR         what waits for the collector (default " PLUMB_SPOOL_DIR ")\n"
+	      "      --spool-bytes N     its bound, at which the oldest records give way (default 256M; K, M and G are units)\n"
+	      "      --tls-cert FILE     with --tls-key FILE and --tls-ca FILE: who this agent is, and whom it trusts; PEM\n"
+	      "      --insecure          no TLS, though the collector is on another machine\n"
 	      "  -q, --quiet             log warnings and errors only\n"
 	      "  -h, --help              this text\n"
 	      "      --version           the version\n", to);
@@ -59,6 +75,23 @@ static int number(const char *text, double min, double max, double *out)
 		fprintf(stderr, "plumbd: '%s' must be a number from %g to %g\n", text, min, max);
 		return -EINVAL;
 	}
+	return 0;
+}
+
+/* Bytes, with a unit. */
+static int spool_bytes(const char *text, uint64_t *out)
+{
+	static const char units[] = "KMG";
+	char *end;
+	uint64_t v = strtoull(text, &end, 10);
+	const char *unit = *end ? strchr(units, *end) : NULL;
+	unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+
+	if (end == text || text[0] == '-' || (*end && (!unit || end[1])) || v > SPOOL_MAX >> shift || v << shift < SPOOL_BYTES_MIN) {
+		fprintf(stderr, "plumbd: --spool-bytes is at least 1M, a number with K, M or G, not '%s'\n", text);
+		return -EINVAL;
+	}
+	*out = v << shift;
 	return 0;
 }
 
@@ -88,11 +121,29 @@ static int set_number(int opt, const char *text, struct agent_options *o)
 		rc = number(text, 1, 1e7, &v);
 		o->max_ttl_ns = (uint64_t)(v * 1e9);
 		return rc;
+	case OPT_SPOOL_BYTES:
+		return spool_bytes(text, &o->spool_bytes);
 	default:
 		rc = number(text, 3, 1 << 20, &v);
 		o->private_fd = (int)v;
 		return rc;
 	}
+}
+
+static bool set_text(int opt, const char *text, struct agent_options *o)
+{
+	const struct { int opt; const char **to; } texts[] = {
+		{ OPT_GROUP, &o->socket_group }, { OPT_COLLECTOR, &o->collector }, { OPT_SPOOL, &o->spool_dir },
+		{ OPT_TLS_CERT, &o->tls_cert }, { OPT_TLS_KEY, &o->tls_key }, { OPT_TLS_CA, &o->tls_ca },
+	};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		if (texts[i].opt == opt) {
+			*texts[i].to = text;
+			return true;
+		}
+	}
+	return false;
 }
 
 /* -> 0 to go on, else the exit code + 1 */
@@ -105,8 +156,8 @@ static int read_options(int argc, char **argv, struct agent_options *o)
 		case 's':
 			o->socket_path = optarg;
 			break;
-		case OPT_GROUP:
-			o->socket_group = optarg;
+		case OPT_INSECURE:
+			o->insecure = true;
 			break;
 		case OPT_ATTACH:
 			if (attach_method_parse(optarg, &o->method)) {
@@ -127,7 +178,7 @@ static int read_options(int argc, char **argv, struct agent_options *o)
 			usage(stderr);
 			return EXIT_USAGE + 1;
 		default:
-			if (set_number(opt, optarg, o))
+			if (!set_text(opt, optarg, o) && set_number(opt, optarg, o))
 				return EXIT_USAGE + 1;
 		}
 	}
@@ -152,6 +203,9 @@ int main(int argc, char **argv)
 	if (rc)
 		return rc - 1;
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a limit on files is an error of write */
+	if (options.private_fd >= 0)
+		options.collector = NULL;
 	if (options.private_fd >= 0)
 		log_set_level(LOG_LEVEL_ERROR);
 	rc = agent_new(&options, &agent, &err);

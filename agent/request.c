@@ -15,8 +15,22 @@
 
 #include "agent_internal.h"
 #include "log.h"
+#include "uplink.h"
 
 static const char *const verb_names[] = { [VERB_TRACE] = "trace", [VERB_STAT] = "stat" };
+
+enum { STATS_FRAME_BYTES = 256 << 10 };
+#define RECORDED_TICK_NS 1000000000ULL
+
+const char *request_verb_name(enum request_verb verb)
+{
+	return verb_names[verb];
+}
+
+bool request_recorded(const struct request *rq)
+{
+	return rq->client && rq->client->uplink;
+}
 
 struct request *request_find(struct agent *a, uint64_t id)
 {
@@ -108,6 +122,7 @@ static int pack_end(const struct request *rq, enum end_detail detail, struct buf
 	return frame_end(&f);
 }
 
+/* A collector takes differences of rows, so it gets rows of processes or none: its last STATS said it all. */
 static void send_end(struct request *rq)
 {
 	enum end_detail detail = END_BY_PROCESS;
@@ -115,16 +130,50 @@ static void send_end(struct request *rq)
 	if (!rq->client)
 		return;
 	while (detail < END_DETAILS && pack_end(rq, detail, &rq->client->out))
-		detail++;
+		detail = request_recorded(rq) && detail < END_BARE ? END_BARE : detail + 1;
 	client_flush(rq->client);
 }
+
+/* ---- counters for a collector: in several frames if there are many ---- */
+
+struct parts { struct request *rq; uint64_t wall_ns; };
+
+static void send_part(uint32_t n, const struct buf *rows, void *arg)
+{
+	const struct parts *p = arg;
+	struct client *c = p->rq->client;
+	struct frame f;
+
+	frame_begin(&f, &c->out, WIRE_STATS, 4);
+	msgpack_pack_uint64(&f.pk, p->rq->wire_id);
+	msgpack_pack_uint64(&f.pk, p->wall_ns);
+	msgpack_pack_array(&f.pk, n);
+	buf_add(&c->out, rows->data, rows->len);
+	if (frame_end(&f))
+		log_error("request", "lost-counters", "id=%lu rows=%u", (unsigned long)p->rq->id, n);
+	client_flush(c);
+	c->stats_part++;
+}
+
+static void send_parts(struct request *rq, uint64_t now)
+{
+	struct parts p = { .rq = rq, .wall_ns = now + wall_offset_ns() };
+
+	rq->client->stats_part = 0;
+	rows_each(rq, STATS_FRAME_BYTES, send_part, &p);
+	rq->client->stats_part = 0;
+}
+
+/* ---- the last step ---- */
 
 static void finish(struct request *rq)
 {
 	uint64_t calls, shipped;
 
 	stream_drain(rq->agent);
-	stream_flush(rq);
+	stream_flush(rq, true);
+	if (request_recorded(rq))
+		send_parts(rq, now_ns());
 	rows_totals(rq, &calls, &shipped);
 	log_info("request", "end", "id=%lu reason=%s calls=%lu shipped=%lu text=\"%s\"", (unsigned long)rq->id,
 		 rq->end_reason, (unsigned long)calls, (unsigned long)shipped, rq->end_text);
@@ -202,8 +251,10 @@ void request_client_gone(struct request *rq)
 	bool keep = rq->args.keep && rq->state == REQUEST_RUNNING;
 
 	rq->client = NULL;
+	if (keep && rq->agent->uplink)
+		uplink_adopt(rq->agent->uplink, rq);
 	if (keep)
-		log_info("request", "kept", "id=%lu", (unsigned long)rq->id);
+		log_info("request", rq->client ? "recorded" : "kept", "id=%lu", (unsigned long)rq->id);
 	else
 		request_end(rq, "hangup", "the requester is gone");
 }
@@ -215,6 +266,10 @@ static void send_stats(struct request *rq, uint64_t now)
 	struct client *c = rq->client;
 	struct frame f;
 
+	if (request_recorded(rq)) {
+		send_parts(rq, now);
+		return;
+	}
 	if (!c || rq->verb != VERB_STAT || client_backlog(c) > CLIENT_BACKLOG_MAX)
 		return;
 	for (int detail = 1; detail >= 0; detail--) {
@@ -228,6 +283,11 @@ static void send_stats(struct request *rq, uint64_t now)
 	client_flush(c);
 }
 
+static uint64_t tick_ns(const struct request *rq)
+{
+	return request_recorded(rq) ? RECORDED_TICK_NS : rq->args.tick_ns;
+}
+
 static void schedule(struct request *rq, uint64_t now)
 {
 	uint64_t next = rq->started_ns + rq->args.ttl_ns, wait;
@@ -235,7 +295,7 @@ static void schedule(struct request *rq, uint64_t now)
 
 	if (rq->args.for_ns && rq->started_ns + rq->args.for_ns < next)
 		next = rq->started_ns + rq->args.for_ns;
-	if (rq->verb == VERB_STAT && rq->next_tick_ns < next)
+	if ((rq->verb == VERB_STAT || request_recorded(rq)) && rq->next_tick_ns < next)
 		next = rq->next_tick_ns;
 	wait = next > now ? (next - now) / 1000 + 1 : 0;
 	tv = (struct timeval){ .tv_sec = (time_t)(wait / 1000000), .tv_usec = (suseconds_t)(wait % 1000000) };
@@ -256,12 +316,18 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	} else {
 		if (now >= rq->next_tick_ns) {
 			send_stats(rq, now);
-			rq->next_tick_ns += rq->args.tick_ns;
+			rq->next_tick_ns += tick_ns(rq);
 			if (rq->next_tick_ns < now)
-				rq->next_tick_ns = now + rq->args.tick_ns;
+				rq->next_tick_ns = now + tick_ns(rq);
 		}
 		schedule(rq, now);
 	}
+}
+
+void request_tick_now(struct request *rq)
+{
+	rq->next_tick_ns = now_ns();
+	schedule(rq, rq->next_tick_ns);
 }
 
 /* ---- starting ---- */
@@ -335,7 +401,7 @@ void request_advance(struct request *rq)
 		return;
 	}
 	rq->started_ns = now_ns();
-	rq->next_tick_ns = rq->started_ns + rq->args.tick_ns;
+	rq->next_tick_ns = rq->started_ns + tick_ns(rq);
 	schedule(rq, rq->started_ns);
 	send_started(rq);
 	rq->state = REQUEST_RUNNING;

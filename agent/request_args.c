@@ -104,6 +104,15 @@ int request_target_read(const msgpack_object *o, struct target *t, struct error 
 	return bad_value(err, "the target");
 }
 
+void request_target_pack(const struct target *t, msgpack_packer *pk)
+{
+	msgpack_pack_map(pk, 1);
+	if (t->kind == TARGET_PID)
+		pack_key_u64(pk, "pid", (uint64_t)t->pid);
+	else
+		pack_key_text(pk, t->kind == TARGET_NAME ? "name" : "path", t->text);
+}
+
 static int read_probes(const msgpack_object *o, struct request_args *out, struct error *err)
 {
 	if (!o || o->type != MSGPACK_OBJECT_ARRAY || !o->via.array.size)

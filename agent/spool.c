@@ -151,6 +151,7 @@ int spool_open(const char *dir, uint64_t max_bytes, struct spool **out, struct e
 		return rc;
 	}
 	reopen_last(s);
+	identity_save(s);
 	spool_ack(s, s->acked);
 	spool_seek(s, s->acked);
 	*out = s;

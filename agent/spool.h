@@ -31,6 +31,7 @@ struct spool_entry {
 	uint64_t wall_ns;        /* set by the spool: when it was appended */
 	enum wire_type type;
 	uint32_t records;        /* of a CHUNK */
+	uint32_t part;           /* of STATS that are told in several frames; a later one of the same number supersedes it */
 	const char *frame;       /* msgpack array, without the length before it */
 	size_t len;
 };
@@ -47,7 +48,7 @@ struct spool_status {
 	uint64_t refused;                   /* appends that failed */
 };
 
-/* Makes the directory (not its parents), takes the lock, cuts a torn end. -EBUSY: another agent has it. */
+/* Makes the directory and its parent, takes the lock, cuts a torn end. -EBUSY: another agent has it. */
 int spool_open(const char *dir, uint64_t max_bytes, struct spool **out, struct error *err);
 void spool_close(struct spool *s);
 

@@ -18,9 +18,9 @@ enum { SUMS_MAX = 1024 };   /* requests of one rewrite whose losses are added up
 
 struct sum {
 	uint64_t request;
+	uint32_t part;
 	uint64_t loss_at, lost;        /* last sequence, records */
 	uint64_t stats_at;             /* the last STATS */
-	bool ended;
 };
 
 struct rewrite {
@@ -33,14 +33,14 @@ struct rewrite {
 	uint64_t lost;                 /* records of CHUNKs that go now */
 };
 
-static struct sum *sum_of(struct rewrite *w, uint64_t request)
+static struct sum *sum_of(struct rewrite *w, const struct spool_entry *e)
 {
 	for (uint32_t i = 0; i < w->n_sums; i++)
-		if (w->sum[i].request == request)
+		if (w->sum[i].request == e->request && w->sum[i].part == e->part)
 			return &w->sum[i];
 	if (w->n_sums == SUMS_MAX)
 		return NULL;
-	w->sum[w->n_sums] = (struct sum){ .request = request };
+	w->sum[w->n_sums] = (struct sum){ .request = e->request, .part = e->part };
 	return &w->sum[w->n_sums++];
 }
 
@@ -57,7 +57,7 @@ static bool adds_up(const struct rewrite *w, const struct spool_entry *e)
 /* First pass. */
 static void count_entry(struct rewrite *w, const struct spool_entry *e)
 {
-	struct sum *sum = sum_of(w, e->request);
+	struct sum *sum = sum_of(w, e);
 
 	if (!sum)
 		return;
@@ -67,7 +67,6 @@ static void count_entry(struct rewrite *w, const struct spool_entry *e)
 	}
 	if (e->type == WIRE_STATS)
 		sum->stats_at = e->sequence;
-	sum->ended |= e->type == WIRE_END;
 }
 
 static void keep(struct rewrite *w, const struct spool_entry *e)
@@ -97,7 +96,7 @@ static void keep_loss(struct rewrite *w, const struct spool_entry *e, uint64_t r
 /* Second pass. */
 static void take_entry(struct rewrite *w, const struct spool_entry *e)
 {
-	const struct sum *sum = sum_of(w, e->request);
+	const struct sum *sum = sum_of(w, e);
 
 	if (e->type == WIRE_CHUNK)
 		w->lost += e->records;
@@ -106,7 +105,7 @@ static void take_entry(struct rewrite *w, const struct spool_entry *e)
 			keep_loss(w, e, sum->lost);
 	} else if (e->type == WIRE_CHUNK) {
 		keep_loss(w, e, e->records);
-	} else if (e->type != WIRE_STATS || w->level < LEVEL_THIN || !sum || (e->sequence == sum->stats_at && !sum->ended)) {
+	} else if (e->type != WIRE_STATS || w->level < LEVEL_THIN || !sum || e->sequence == sum->stats_at) {
 		keep(w, e);
 	}
 }

@@ -2,6 +2,7 @@
 /* Who the agent is, and how far the collector has its entries. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -85,12 +86,27 @@ static int take_lock(struct spool *s, const char *dir, struct error *err)
 	return 0;
 }
 
+/* /var/lib/plumb: systemd makes it, a shell does not. */
+static void make_parent(const char *dir)
+{
+	char parent[PATH_MAX];
+	char *slash;
+
+	snprintf(parent, sizeof(parent), "%s", dir);
+	slash = strrchr(parent, '/');
+	if (slash && slash != parent) {
+		*slash = '\0';
+		mkdir(parent, 0700);
+	}
+}
+
 int identity_open(struct spool *s, const char *dir, struct error *err)
 {
 	struct marks m = { 0 };
 	bool made = false;
 	int rc;
 
+	make_parent(dir);
 	if (mkdir(dir, 0700) && errno != EEXIST)
 		return error_set(err, errno, "cannot make the spool %s: %s", dir, strerror(errno));
 	s->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

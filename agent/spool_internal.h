@@ -42,7 +42,7 @@ struct entry_head {
 	uint64_t sequence, request, wall_ns;
 	uint32_t records;
 	uint32_t before;         /* records in this segment before this entry: what a damaged one held can be told */
-	uint32_t type, pad;
+	uint32_t type, part;
 };
 
 _Static_assert(sizeof(struct segment_head) == 56 && sizeof(struct entry_head) == 56, "on disk");

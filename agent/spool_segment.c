@@ -65,7 +65,7 @@ void entry_head_make(struct entry_head *h, const struct spool_entry *e, uint32_t
 	*h = (struct entry_head){
 		.magic = ENTRY_MAGIC, .len = (uint32_t)e->len, .frame_crc = crc_of(e->frame, e->len),
 		.sequence = e->sequence, .request = e->request, .wall_ns = e->wall_ns,
-		.records = e->records, .before = before, .type = (uint32_t)e->type,
+		.records = e->records, .before = before, .type = (uint32_t)e->type, .part = e->part,
 	};
 	h->crc = entry_crc(h);
 }
@@ -122,7 +122,7 @@ enum entry_state segment_walk_next(struct segment_walk *w, struct spool_entry *e
 	w->records = h.before + h.records;
 	*e = (struct spool_entry){
 		.sequence = h.sequence, .request = h.request, .wall_ns = h.wall_ns, .type = (enum wire_type)h.type,
-		.records = h.records, .frame = at + sizeof(h), .len = h.len,
+		.records = h.records, .part = h.part, .frame = at + sizeof(h), .len = h.len,
 	};
 	return crc_of(e->frame, e->len) == h.frame_crc ? ENTRY_GOOD : ENTRY_DAMAGED;
 }

@@ -10,6 +10,10 @@
 
 #include "agent_internal.h"
 #include "decode.h"
+#include "uplink.h"
+
+/* Records for a collector are collected this long at most. */
+#define CHUNK_WAIT_NS 200000000ULL
 
 enum {
 	POLL_BUSY_MS = 1,
@@ -64,27 +68,82 @@ static void send_held_processes(struct request *rq)
 	}
 }
 
-void stream_flush(struct request *rq)
+void stream_introduce(struct request *rq)
+{
+	for (size_t i = 0; i < rq->n_known; i++)
+		rq->known[i].sent = false;
+	send_held_processes(rq);
+}
+
+/* For a collector they are deflated, for a terminal that is not worth it. */
+static int pack_records(struct request *rq, struct frame *f, struct buf *scratch)
+{
+	const struct buf *records = &rq->chunk;
+
+	if (records->failed)
+		return -ENOMEM;
+	if (request_recorded(rq)) {
+		int rc = uplink_deflate(rq->client->uplink, records, scratch);
+
+		if (rc)
+			return rc;
+		records = scratch;
+	}
+	msgpack_pack_int(&f->pk, records == scratch ? WIRE_CODEC_DEFLATE : WIRE_CODEC_NONE);
+	msgpack_pack_bin(&f->pk, records->len);
+	msgpack_pack_bin_body(&f->pk, records->data, records->len);
+	return frame_end(f);
+}
+
+static int send_chunk(struct request *rq)
 {
 	struct client *c = rq->client;
+	struct buf scratch = { 0 };
 	struct frame f;
+	int rc;
 
+	if (!c)
+		return -ENOTCONN;
+	if (!rq->sequence)
+		send_held_processes(rq);
+	frame_begin(&f, &c->out, WIRE_CHUNK, 7);
+	msgpack_pack_uint64(&f.pk, rq->wire_id);
+	msgpack_pack_uint64(&f.pk, ++rq->sequence);
+	msgpack_pack_uint64(&f.pk, rq->chunk_base_ns + wall_offset_ns());
+	msgpack_pack_uint32(&f.pk, rq->chunk_records);
+	rc = pack_records(rq, &f, &scratch);
+	if (rc)
+		buf_clear(&c->out);
+	buf_free(&scratch);
+	return rc ? rc : client_flush(c);
+}
+
+/* Every record was sent, or is told to be dropped. */
+static void count_chunk(struct request *rq, bool sent)
+{
+	struct instance *in;
+
+	LIST_FOREACH(in, &rq->instances, link) {
+		if (!sent)
+			in->drop_client += in->held;
+		else if (!request_recorded(rq))
+			in->shown += in->held;
+		in->held = 0;
+	}
+}
+
+static bool may_wait(const struct request *rq)
+{
+	return request_recorded(rq) && rq->chunk.len < CHUNK_BYTES && now_ns() - rq->chunk_since_ns < CHUNK_WAIT_NS;
+}
+
+void stream_flush(struct request *rq, bool now)
+{
 	if (rq->state == REQUEST_STARTING) /* some places are attached, others not yet: the answer comes first */
 		return;
-	if (rq->chunk_records && c) {
-		if (!rq->sequence)
-			send_held_processes(rq);
-		frame_begin(&f, &c->out, WIRE_CHUNK, 7);
-		msgpack_pack_uint64(&f.pk, rq->wire_id);
-		msgpack_pack_uint64(&f.pk, ++rq->sequence);
-		msgpack_pack_uint64(&f.pk, rq->chunk_base_ns + wall_offset_ns());
-		msgpack_pack_uint32(&f.pk, rq->chunk_records);
-		msgpack_pack_int(&f.pk, WIRE_CODEC_NONE);
-		msgpack_pack_bin(&f.pk, rq->chunk.len);
-		msgpack_pack_bin_body(&f.pk, rq->chunk.data, rq->chunk.len);
-		frame_end(&f);
-		client_flush(c);
-	}
+	if (!rq->chunk_records || (!now && may_wait(rq)))
+		return;
+	count_chunk(rq, !send_chunk(rq));
 	rq->chunk_records = 0;
 	buf_clear(&rq->chunk);
 }
@@ -98,8 +157,10 @@ static void take_event(const struct event *ev, size_t len, void *arg)
 	if (!in || in->id != ev->probe || len < in->resolved.plan.event_bytes)
 		return;
 	rq = in->rq;
-	if (rq->args.limit && rq->delivered >= rq->args.limit)
+	if (rq->args.limit && rq->delivered >= rq->args.limit) {
+		in->past_limit++;
 		return;
+	}
 	if (!rq->client || client_backlog(rq->client) > CLIENT_BACKLOG_MAX ||
 	    (rq->state == REQUEST_STARTING && rq->chunk.len > HELD_BYTES_MAX)) {
 		in->drop_client++;
@@ -107,14 +168,17 @@ static void take_event(const struct event *ev, size_t len, void *arg)
 		return;
 	}
 	know_process(rq, (pid_t)ev->pid);
-	if (!rq->chunk_records)
+	if (!rq->chunk_records) {
 		rq->chunk_base_ns = ev->ts_ns;
+		rq->chunk_since_ns = now_ns();
+	}
 	in->unread_fault += decode_event(&in->resolved.layout, ev, rq->chunk_base_ns, &rq->chunk);
 	in->unread_place += in->n_unreadable;
+	in->held++;
 	rq->chunk_records++;
 	rq->delivered++;
 	if (rq->chunk.len >= CHUNK_BYTES)
-		stream_flush(rq);
+		stream_flush(rq, false);
 }
 
 static size_t take_batch(struct agent *a)
@@ -124,7 +188,7 @@ static size_t take_batch(struct agent *a)
 
 	for (rq = LIST_FIRST(&a->requests); rq; rq = next) {
 		next = LIST_NEXT(rq, link);
-		stream_flush(rq);
+		stream_flush(rq, false);
 		if (rq->args.limit && rq->delivered >= rq->args.limit && rq->state == REQUEST_RUNNING)
 			request_end(rq, "limit", "the number of calls asked for was shown");
 	}

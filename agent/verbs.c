@@ -8,6 +8,7 @@
 #include "agent_internal.h"
 #include "feature.h"
 #include "inventory.h"
+#include "uplink.h"
 
 /* A question that a worker is answering. Owns its arguments; outlives its client if it must. */
 struct question {
@@ -251,6 +252,18 @@ static void verb_funcs(struct client *c, uint64_t id, const msgpack_object *args
 
 /* ---- answered at once ---- */
 
+static void pack_uplink(struct uplink *u, msgpack_packer *pk)
+{
+	char detail[1024];
+	bool good = uplink_describe(u, detail, sizeof(detail));
+
+	msgpack_pack_array(pk, 4);
+	pack_text(pk, "collector");
+	pack_text(pk, good ? "ok" : "limited");
+	pack_text(pk, detail);
+	pack_text(pk, good ? "" : "see docs/troubleshooting.md, \"The collector\"");
+}
+
 static void verb_doctor(struct client *c, uint64_t id, const msgpack_object *args)
 {
 	const struct feature *f;
@@ -260,7 +273,7 @@ static void verb_doctor(struct client *c, uint64_t id, const msgpack_object *arg
 	f = features(&n);
 	client_reply_begin(c, &fr, id, 1);
 	pack_key(&fr.pk, "checks");
-	msgpack_pack_array(&fr.pk, n);
+	msgpack_pack_array(&fr.pk, n + (c->agent->uplink != NULL));
 	for (size_t i = 0; i < n; i++) {
 		msgpack_pack_array(&fr.pk, 4);
 		pack_text(&fr.pk, f[i].name);
@@ -268,6 +281,8 @@ static void verb_doctor(struct client *c, uint64_t id, const msgpack_object *arg
 		pack_text(&fr.pk, f[i].detail[0] ? f[i].detail : f[i].gives);
 		pack_text(&fr.pk, f[i].advice ? f[i].advice : "");
 	}
+	if (c->agent->uplink)
+		pack_uplink(c->agent->uplink, &fr.pk);
 	frame_end(&fr);
 	client_flush(c);
 }
@@ -281,6 +296,12 @@ static void pack_target(const struct target *t, msgpack_packer *pk)
 	else
 		snprintf(text, sizeof(text), "%s %s", t->kind == TARGET_NAME ? "-s" : "-x", t->text);
 	pack_text(pk, text);
+}
+
+/* Its client has left, and nobody has asked for it from elsewhere. */
+static bool is_kept(const struct request *rq)
+{
+	return rq->state == REQUEST_RUNNING && (!rq->client || (request_recorded(rq) && rq->wire_id >= WIRE_LOCAL_REQUEST));
 }
 
 static void pack_request(struct request *rq, uint64_t now, msgpack_packer *pk)
@@ -299,7 +320,7 @@ static void pack_request(struct request *rq, uint64_t now, msgpack_packer *pk)
 	msgpack_pack_uint32(pk, rq->uid);
 	msgpack_pack_uint64(pk, age);
 	msgpack_pack_uint64(pk, age < rq->args.ttl_ns ? rq->args.ttl_ns - age : 0);
-	pack_text(pk, rq->client || rq->state != REQUEST_RUNNING ? states[rq->state] : "kept");
+	pack_text(pk, is_kept(rq) ? "kept" : states[rq->state]);
 	msgpack_pack_uint64(pk, calls);
 	msgpack_pack_uint64(pk, shipped);
 }

@@ -19,8 +19,10 @@
  *     A field with role return in a record without EVENT_RETURN is nil.
  *
  *   counts: {"calls","returns","errors","matched","undecided","shipped","sampled","unread","too_deep","unwound",
- *            "stray","drop_ring","drop_rate","drop_nomem","drop_client","sum_ns","max_ns",
+ *            "stray","drop_ring","drop_rate","drop_nomem","drop_client","past_limit","shown","sum_ns","max_ns",
  *            "hist": [bucket, count, bucket, count, ...]}; keys that are 0 are left out.
+ *            past_limit: shipped after --limit was reached. shown: sent to the requester before the request went on at a collector.
+ *            To a collector: records in CHUNKs = shipped - drop_client - past_limit - shown, at END.
  *
  * Verbs and their arguments (all optional unless said; durations in ns):
  *   "trace", "stat": target (required), probes [text, ...] (required), error text, errors bool, limit, for_ns, sample,
@@ -53,9 +55,11 @@
  *   STATS, NOTICE and END as above, with the collector's request id, and
  *   RUN      [12, run, wall-clock ns]           first of each start of the agent: ids of probes begin anew
  *   OPENED   [13, request id, {"verb","target","probes","uid"}]   a request that the agent opened itself (kept, local); id >= WIRE_LOCAL_REQUEST
- *   LOSS     [14, request id, records, reason]  records that were in CHUNKs but did not stay in the spool: "spool-full"
+ *   LOSS     [14, request id, records, reason]  records that were in CHUNKs but did not stay in the spool: "spool-full",
+ *                                               "spool-corrupt" (request 0: of which request is not known)
  *
- *   Sequences rise by one; an agent whose spool ran full leaves gaps where CHUNKs were, each told by a LOSS with a sequence of its own.
+ *   Sequences rise, not always by one. At its bound the spool replaces CHUNKs by LOSS entries: one that may have been sent keeps its
+ *   sequence, so that a collector that has the CHUNK drops the LOSS; others are added up, at the sequence of the last of them.
  *   While a collector records a request, STATS come every second, of a trace too, with histograms; CHUNKs are deflated.
  *
  * A plumb and a collector.  As with an agent; results of several agents come merged:
@@ -86,5 +90,6 @@ enum wire_codec { WIRE_CODEC_NONE, WIRE_CODEC_DEFLATE };
 #define PLUMB_SOCKET_PATH "/run/plumb/plumbd.sock"
 /* The token that a collector makes at its first start: for root, on that host. */
 #define PLUMB_ADMIN_TOKEN "/var/lib/plumb-collector/admin.token"
+#define PLUMB_SPOOL_DIR "/var/lib/plumb/spool"
 
 #endif

@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """A second implementation of include/plumb/wire.h, so that tests can be a client that plumb is not: a slow one, a rude one,
 one with many requests."""
+import contextlib
+import queue
+import select
 import socket
 import struct
+import threading
+import time
+import zlib
 
 (HELLO, WELCOME, REQUEST, REPLY, PROBE, CHUNK, STATS, NOTICE, END, ACK, ENTRY, CLOCK, RUN, OPENED, LOSS) = range(15)
+LOCAL_REQUEST = 1 << 62
 VERSION = 1
 
 
@@ -102,7 +109,7 @@ class Reader:
 
 def records(chunk):
     """The records of a CHUNK frame."""
-    reader = Reader(chunk[6])
+    reader = Reader(zlib.decompress(chunk[6]) if chunk[5] else chunk[6])
     return [reader.next() for _ in range(chunk[4])]
 
 
@@ -193,3 +200,136 @@ def total(end, *keys):
     """The sum of counters over all rows of an END or STATS."""
     rows = end[4] if end[0] == END else end[3]
     return sum(row[3].get(k, 0) for row in rows for k in keys)
+
+
+class Collector:
+    """What agents connect to: keeps every entry by its sequence, acknowledges as it is told, can be away, cut the line, or be slow.
+    Whatever is wrong with what it gets is kept in `wrong`."""
+
+    def __init__(self, ack=True, wrap=None):
+        self.ack, self.wrap = ack, wrap
+        self.entries = {}          # (agent, sequence) -> bytes
+        self.acked = {}            # agent -> sequence, as a store would keep it
+        self.hellos, self.clocks, self.wrong = [], [], []
+        self.resent = 0
+        self.requests = {}         # id -> (verb, arguments): open, sent to whoever lacks them
+        self.answers = queue.Queue()
+        self.line = None
+        self.port = 0
+        self.last_question = 1 << 40
+        self.top = {}
+        self.thread = None
+        self.up()
+
+    def up(self):
+        self.listener = socket.create_server(('127.0.0.1', self.port))
+        self.port = self.listener.getsockname()[1]
+        self.stopping = False
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def down(self):
+        """Away: connections are refused."""
+        self.stopping = True
+        self.cut()
+        self.thread.join()
+        self.listener.close()
+
+    def cut(self):
+        line = self.line
+        if line:
+            with contextlib.suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+
+    def serve(self):
+        while not self.stopping:
+            if not select.select([self.listener], [], [], 0.05)[0]:
+                continue
+            line, _ = self.listener.accept()
+            try:
+                self.line = self.wrap(line) if self.wrap else line
+                self.talk(self.line)
+            except (OSError, EOFError):
+                pass
+            except Exception as e:   # a test that fails must say why
+                self.wrong.append(repr(e))
+            self.line.close()
+            self.line = None
+
+    def send(self, frame):
+        body = pack(frame)
+        self.line.sendall(struct.pack('>I', len(body)) + body)
+
+    def talk(self, line):
+        data = b''
+        agent = None
+        while True:
+            more = line.recv(1 << 18)
+            if not more:
+                raise EOFError
+            data += more
+            at, last = 0, None
+            while len(data) - at >= 4:
+                n, = struct.unpack_from('>I', data, at)
+                if len(data) - at < 4 + n:
+                    break
+                f = Reader(data[at + 4:at + 4 + n]).next()
+                at += 4 + n
+                if f[0] == HELLO:
+                    agent = self.greet(f)
+                elif f[0] == ENTRY:
+                    self.take(agent, f[1], f[2])
+                    last = f[1]
+                elif f[0] == CLOCK:
+                    self.clocks.append(f)
+                else:
+                    self.answers.put(f)
+            data = data[at:]
+            if last and self.ack:
+                self.acked[agent] = last
+                self.send([ACK, last])
+
+    def greet(self, f):
+        received = time.time_ns()
+        if f[1] != VERSION or len(f) != 5:
+            self.wrong.append(f)
+        self.hellos.append(f[4])
+        agent = f[4]['agent']
+        self.send([WELCOME, VERSION, 'test', 'host', {'acked': self.acked.get(agent, 0), 'received_ns': received,
+                                                      'sent_ns': time.time_ns()}])
+        for wire_id, (verb, args) in list(self.requests.items()):
+            if wire_id not in f[4]['requests']:
+                self.send([REQUEST, wire_id, verb, args])
+        return agent
+
+    def take(self, agent, sequence, frame):
+        key = (agent, sequence)
+        if key in self.entries:
+            self.resent += 1
+            if self.entries[key] != frame and Reader(frame).next()[0] != LOSS:
+                self.wrong.append('sequence %d comes with other bytes' % sequence)
+            return
+        if sequence <= self.top.get(agent, 0):
+            self.wrong.append('sequence %d after %d' % (sequence, self.top[agent]))
+        self.top[agent] = sequence
+        self.entries[key] = frame
+
+    def request(self, wire_id, verb, args):
+        """Opens a trace or stat; an agent that is away gets it when it comes back."""
+        self.requests[wire_id] = (verb, args)
+        if self.line:
+            with contextlib.suppress(OSError):
+                self.send([REQUEST, wire_id, verb, args])
+
+    def ask(self, verb, args=None, timeout=20):
+        self.last_question += 1
+        self.send([REQUEST, self.last_question, verb, args or {}])
+        while True:
+            f = self.answers.get(timeout=timeout)
+            if f[1] == self.last_question:
+                return f
+
+    def frames(self, kind=None, wire_id=None):
+        """The frames of all entries, in order."""
+        out = [Reader(self.entries[k]).next() for k in sorted(self.entries)]
+        return [f for f in out if (kind is None or f[0] == kind) and (wire_id is None or f[1] == wire_id)]

@@ -52,7 +52,7 @@ static void mend(uint8_t *data, size_t size)
 		memcpy(&h, data + at, sizeof(h));
 		if (h.magic != ENTRY_MAGIC)
 			continue;
-		if (h.pad == 0 && h.len <= size - at - sizeof(h))
+		if (h.part < 2 && h.len <= size - at - sizeof(h))
 			h.frame_crc = (uint32_t)crc32(0, data + at + sizeof(h), h.len);
 		h.crc = (uint32_t)crc32(0, (Bytef *)&h + offsetof(struct entry_head, len), sizeof(h) - offsetof(struct entry_head, len));
 		memcpy(data + at, &h, sizeof(h));

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "deflate.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <zlib.h>
+
+struct deflater {
+	z_stream z;
+};
+
+struct deflater *deflater_new(int level)
+{
+	struct deflater *d = calloc(1, sizeof(*d));
+
+	if (d && deflateInit(&d->z, level) != Z_OK) {
+		free(d);
+		return NULL;
+	}
+	return d;
+}
+
+void deflater_free(struct deflater *d)
+{
+	if (!d)
+		return;
+	deflateEnd(&d->z);
+	free(d);
+}
+
+int deflater_run(struct deflater *d, const void *data, size_t len, struct buf *out)
+{
+	size_t bound = deflateBound(&d->z, len);
+	void *room = buf_reserve(out, bound);
+
+	if (!room || len > (uInt)-1 || deflateReset(&d->z) != Z_OK)
+		return -ENOMEM;
+	d->z.next_in = (Bytef *)data;
+	d->z.avail_in = (uInt)len;
+	d->z.next_out = room;
+	d->z.avail_out = (uInt)bound;
+	if (deflate(&d->z, Z_FINISH) != Z_STREAM_END)
+		return -ENOMEM;
+	out->len += bound - d->z.avail_out;
+	return 0;
+}
