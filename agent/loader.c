@@ -18,6 +18,7 @@
 #include "feature.h"
 #include "loader_internal.h"
 #include "multi.h"
+#include "plan_lower.h"
 #include "probe.skel.h"
 
 #ifndef BPF_F_SLEEPABLE
@@ -161,6 +162,7 @@ static void fill_plan(struct loaded *l, const struct resolved *r, const struct r
 	if (l->method != ATTACH_PERF && feature_has(FEATURE_SLEEPABLE))
 		plan->flags |= PLAN_SLEEPABLE;
 	set_pid_namespace(plan);
+	plan_lower(plan);
 	l->skel->bss->shared.next_slot = 1;
 }
 
@@ -177,7 +179,7 @@ static int size_maps(struct loaded *l, const struct rings *rings)
 	if (!err)
 		err = bpf_map__reuse_fd(l->skel->maps.rings, rings_map_fd(rings));
 	if (!err)
-		err = bpf_map__reuse_fd(l->skel->maps.ring_state, rings_state_fd(rings));
+		err = bpf_map__reuse_fd(l->skel->maps.data_wake, rings_state_fd(rings));
 	if (!err)
 		err = bpf_map__set_value_size(l->skel->maps.deep, plan->event_bytes);
 	if (!err)
@@ -354,6 +356,20 @@ uint32_t loader_instructions(const struct loaded *l)
 	if (bpf_obj_get_info_by_fd(l->prog_fd[0], &info, &len))
 		return 0;
 	return info.xlated_prog_len / 8;
+}
+
+uint32_t loader_code_bytes(const struct loaded *l)
+{
+	uint32_t bytes = 0;
+
+	for (int i = 0; i < 2; i++) {
+		struct bpf_prog_info info = { 0 };
+		uint32_t len = sizeof(info);
+
+		if (l->prog_fd[i] >= 0 && !bpf_obj_get_info_by_fd(l->prog_fd[i], &info, &len))
+			bytes += info.jited_prog_len;
+	}
+	return bytes;
 }
 
 void counts_add(struct counts *to, const struct counts *from)

@@ -50,6 +50,7 @@ void loader_free(struct loaded *l);
 
 enum attach_method loader_method(const struct loaded *l);
 uint32_t loader_instructions(const struct loaded *l);  /* left after the verifier removed what the plan does not need */
+uint32_t loader_code_bytes(const struct loaded *l);    /* of the machine code made of all its programs; 0: not compiled */
 /* Sums a slot's counters over all CPUs. */
 int loader_counts(const struct loaded *l, uint32_t slot, struct counts *out);
 /* Adds up counters; the maximum is the larger one. */

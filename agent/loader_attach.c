@@ -129,6 +129,7 @@ bool loader_leave(struct loaded *l, pid_t pid)
 	/* Among those that share the last slot it is not told apart: it makes room in the map for the next one. */
 	if (!bpf_map_lookup_elem(l->slots_fd, &key, &slot) && slot == l->slots - 1)
 		bpf_map_delete_elem(l->slots_fd, &key);
+	__atomic_store_n(&l->shared->known[key % KNOWN_PROCESSES], 0, __ATOMIC_RELAXED);
 	pthread_mutex_lock(&l->lock);
 	for (size_t i = 0; i < l->n_links; i++) {
 		l->link[i].going |= l->link[i].pid == pid;

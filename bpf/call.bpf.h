@@ -15,11 +15,26 @@
 #ifndef PLUMB_CALL_BPF_H
 #define PLUMB_CALL_BPF_H
 
-/* The event of the open call number `depth` (0 = outermost). */
-static __always_inline struct event *frame_at(struct task_state *ts, __u32 tid, __u32 depth, bool create)
+/* An open call of this thread. */
+static __always_inline struct deep_key deep_key(__u32 depth)
 {
-	struct deep_key key = { .tid = tid, .depth = depth };
-	struct event *ev;
+	return (struct deep_key){ .tid = (__u32)bpf_get_current_pid_tgid(), .depth = depth };
+}
+
+static __always_inline struct event *deep_frame(struct task_state *ts, __u32 depth, bool create)
+{
+	struct deep_key key = deep_key(depth);
+	struct event *ev = bpf_map_lookup_elem(&deep, &key);
+
+	if (ev || !create)
+		return ev;
+	bpf_map_update_elem(&deep, &key, ts->frames, BPF_ANY);
+	return bpf_map_lookup_elem(&deep, &key);
+}
+
+/* The event of the open call number `depth` (0 = outermost). */
+static __always_inline struct event *frame_at(struct task_state *ts, __u32 depth, bool create)
+{
 
 	/* The plan's constants bound the offset, so that the verifier accepts it. */
 	if (depth < plan.frames) {
@@ -29,13 +44,7 @@ static __always_inline struct event *frame_at(struct task_state *ts, __u32 tid, 
 			return NULL;
 		return (void *)(ts->frames + offset);
 	}
-	if (plan.frames >= FRAMES_MAX)
-		return NULL;
-	ev = bpf_map_lookup_elem(&deep, &key);
-	if (ev || !create)
-		return ev;
-	bpf_map_update_elem(&deep, &key, ts->frames, BPF_ANY);
-	return bpf_map_lookup_elem(&deep, &key);
+	return plan.frames >= FRAMES_MAX ? NULL : deep_frame(ts, depth, create);
 }
 
 /*
@@ -57,12 +66,14 @@ static __noinline bool is_tail_call(__u64 sp)
 }
 
 /* The call number `depth` is over: what it had in the hash map goes, else threads that end would fill it. */
-static __always_inline void frame_end(__u32 tid, __u32 depth)
+static __always_inline void frame_end(__u32 depth)
 {
-	struct deep_key key = { .tid = tid, .depth = depth };
+	struct deep_key key;
 
-	if (plan.frames < FRAMES_MAX && depth >= plan.frames)
-		bpf_map_delete_elem(&deep, &key);
+	if (plan.frames >= FRAMES_MAX || depth < plan.frames)
+		return;
+	key = deep_key(depth);
+	bpf_map_delete_elem(&deep, &key);
 }
 
 /* Drops open calls that are dead: their stack pointer is below `from`. */

@@ -10,68 +10,23 @@
 #ifndef PLUMB_MACHINE_BPF_H
 #define PLUMB_MACHINE_BPF_H
 
-enum { BIT_NONE = 0xff };
+#include "value.bpf.h"
 
+enum { ROOM_WORDS = PLAN_STACK_BYTES / 8 };
+
+/* One per program, on its stack. */
 struct machine {
 	struct pt_regs *ctx;
 	struct event *ev;
-	__u64 r[PLAN_REGS];
 	__u64 unread;        /* one bit per failed read of this event, carried in ev->unread between entry and return */
 	__u32 bad;           /* bit n: r[n] has no value */
 	__u32 undecided;     /* a condition or error predicate had no value */
 	__u32 error;
+	__u64 r[PLAN_REGS];
+	__u64 room[ROOM_WORDS]; /* the event itself (PLAN_ON_STACK), or texts on their way to it */
 };
 
 extern int bpf_copy_from_user_str(void *dst, __u32 size, const void *src, __u64 flags) __weak __ksym;
-
-/* Makes the verifier forget the value of v. */
-#define forget(v, ctx) ({ \
-	__u64 __unknown = *(volatile __u64 *)&(ctx)->rsp, __v = (v); \
-	asm volatile("%0 += %1\n%0 -= %1" : "+r"(__v) : "r"(__unknown)); \
-	__v; })
-
-/* 1 if a helper's result is negative. */
-static __always_inline __u64 failed(long err)
-{
-	return (__u64)err >> 63;
-}
-
-/* A constant offset per register: the verifier refuses a variable offset into ctx, even a known one. */
-#define USER_REG(number, field) \
-	case number: asm volatile("%0 = *(u64 *)(%1 + %2)" : "=r"(v) \
-		: "r"(ctx), "i"(__builtin_offsetof(struct pt_regs, field))); break
-
-static __always_inline __u64 user_reg(struct pt_regs *ctx, __u8 number)
-{
-	__u64 v = 0;
-
-	switch (number) {
-	USER_REG(GPR_AX, rax);
-	USER_REG(GPR_DX, rdx);
-	USER_REG(GPR_CX, rcx);
-	USER_REG(GPR_BX, rbx);
-	USER_REG(GPR_SI, rsi);
-	USER_REG(GPR_DI, rdi);
-	USER_REG(GPR_BP, rbp);
-	USER_REG(GPR_SP, rsp);
-	USER_REG(GPR_R8, r8);
-	USER_REG(GPR_R9, r9);
-	USER_REG(GPR_R10, r10);
-	USER_REG(GPR_R11, r11);
-	USER_REG(GPR_R12, r12);
-	USER_REG(GPR_R13, r13);
-	USER_REG(GPR_R14, r14);
-	USER_REG(GPR_R15, r15);
-	}
-	return v;
-}
-
-static __always_inline __u64 extend(__u64 v, __u32 bits, __u8 sign)
-{
-	__u32 shift = (64 - bits) & 63;
-
-	return sign ? (__u64)((__s64)(v << shift) >> shift) : v << shift >> shift;
-}
 
 /* A value in a paged-out page is worth waiting for where the kernel lets this program sleep. */
 static __always_inline long read_user(void *to, __u32 size, __u64 from)
@@ -93,24 +48,58 @@ static __always_inline long read_string(void *to, __u32 size, __u64 from)
 	return n;
 }
 
-static __always_inline void set(struct machine *m, __u8 dst, __u64 value, __u64 bad)
+/*
+ * A kernel with hardened user copies looks up what object it copies to.  For the stack that is a comparison, for task
+ * storage a walk to the slab's page that costs more than the copy: what is small goes by way of the stack.
+ */
+enum { DETOUR_BYTES = PLAN_STACK_BYTES / 2 };
+
+/* The last word may be filled in part only. */
+static __always_inline void clear_last(__u64 *room, __u32 size)
 {
-	m->r[dst & (PLAN_REGS - 1)] = value;
-	m->bad = (m->bad & ~(1U << dst)) | (__u32)bad << dst;
+	if (size & 7)
+		room[(size / 8) & (ROOM_WORDS - 1)] = 0;
 }
 
-static __always_inline __u64 is_bad(const struct machine *m, __u8 reg)
+static __always_inline void copy_words(__u64 *to, const __u64 *from, __u32 size)
 {
-	return m->bad >> reg & 1;
+#pragma unroll
+	for (__u32 i = 0; i < DETOUR_BYTES / 8; i++)
+		if (i * 8 < size)
+			to[i] = from[i];
+}
+
+static __always_inline __u64 *reg(struct machine *m, __u8 number)
+{
+	return &m->r[number]; /* a constant to the verifier, like all that comes from the plan */
+}
+
+static __always_inline void set(struct machine *m, const struct plan_op *op, __u64 value, __u64 bad)
+{
+	__u8 dst = op->dst;
+
+	*reg(m, dst) = value;
+	if (op->track & TRACK_DST)
+		m->bad = (m->bad & ~(1U << dst)) | (__u32)bad << dst;
+}
+
+static __always_inline __u64 bad_a(const struct machine *m, const struct plan_op *op)
+{
+	return op->track & TRACK_A ? m->bad >> op->a & 1 : 0;
+}
+
+static __always_inline __u64 bad_b(const struct machine *m, const struct plan_op *op)
+{
+	return op->track & TRACK_B ? m->bad >> op->b & 1 : 0;
 }
 
 static __always_inline __u64 is_unread(const struct machine *m, __u8 bit)
 {
-	return bit == BIT_NONE ? 0 : m->unread >> (bit & 63) & 1;
+	return bit == PLAN_NO_BIT ? 0 : m->unread >> bit & 1;
 }
 
 /* For a text that a plan compares, a NULL pointer is a value: it equals no literal. */
-static __always_inline __u64 failed_at(const struct machine *m, const volatile struct plan_op *op, long err, __u64 addr)
+static __always_inline __u64 failed_at(const struct machine *m, const struct plan_op *op, long err, __u64 addr)
 {
 	__u64 there = !!addr;
 
@@ -119,23 +108,62 @@ static __always_inline __u64 failed_at(const struct machine *m, const volatile s
 
 static __always_inline void mark_unread(struct machine *m, __u8 bit, __u64 bad)
 {
-	if (bit != BIT_NONE)
-		m->unread |= bad << (bit & 63);
+	if (bit != PLAN_NO_BIT)
+		m->unread |= bad << bit;
 }
 
-static __always_inline void op_load(struct machine *m, const volatile struct plan_op *op)
+/* An operation's address. */
+static __always_inline __u64 address(struct machine *m, const struct plan_op *op)
+{
+	return (op->a == PLAN_NO_REG ? user_reg(m->ctx, op->b) : *reg(m, op->a)) + op->imm;
+}
+
+static __always_inline void *data_at(const struct machine *m, const struct plan_op *op)
+{
+	return m->ev->data + op->off;
+}
+
+static __always_inline void op_load(struct machine *m, const struct plan_op *op)
 {
 	__u64 v = 0, bad;
 	__u32 size = op->size;
 
-	bad = failed(read_user(&v, size, m->r[op->a & 7] + op->imm)) | is_bad(m, op->a);
+	bad = failed(read_user(&v, size, address(m, op))) | bad_a(m, op);
 	mark_unread(m, op->bit, bad);
-	set(m, op->dst, extend(v, size * 8, op->sign), bad);
+	set(m, op, extend_bytes(v, op), bad);
 }
 
-static __always_inline void op_data(struct machine *m, const volatile struct plan_op *op)
+static __always_inline void op_keep(struct machine *m, const struct plan_op *op)
 {
-	void *from = m->ev->data + op->off;
+	__u64 v = extend_bytes(user_reg(m->ctx, op->b), op);
+
+	*(__u64 *)data_at(m, op) = v;
+	if (op->dst != PLAN_NO_REG)
+		set(m, op, v, 0);
+}
+
+static __always_inline void op_read(struct machine *m, const struct plan_op *op)
+{
+	__u64 from = address(m, op), bad;
+	__u32 size = op->size;
+	void *to = data_at(m, op);
+
+	if (plan.flags & PLAN_ON_STACK) {
+		clear_last(to, size);
+		bad = failed(read_user(to, size, from));
+	} else if (size <= DETOUR_BYTES) {
+		clear_last(m->room, size);
+		bad = failed(read_user(m->room, size, from));
+		copy_words(to, m->room, size);
+	} else {
+		bad = failed(read_user(to, size, from));
+	}
+	mark_unread(m, op->bit, bad | bad_a(m, op));
+}
+
+static __always_inline void op_data(struct machine *m, const struct plan_op *op)
+{
+	void *from = data_at(m, op);
 	__u64 v;
 
 	switch (op->size) {
@@ -144,137 +172,123 @@ static __always_inline void op_data(struct machine *m, const volatile struct pla
 	case 4: v = *(__u32 *)from; break;
 	default: v = *(__u64 *)from; break;
 	}
-	set(m, op->dst, extend(v, op->size * 8, op->sign), is_unread(m, op->bit));
+	set(m, op, extend_bytes(v, op), is_unread(m, op->bit));
 }
 
-static __always_inline void op_special(struct machine *m, const volatile struct plan_op *op)
+static __always_inline void op_special(struct machine *m, const struct plan_op *op)
 {
 	__u64 v = 0;
 
 	switch (op->b) {
-	case SPECIAL_RET: v = extend(m->ev->ret[0], op->size * 8, op->sign); break;
+	case SPECIAL_RET: v = extend_bytes(m->ev->ret[0], op); break;
 	case SPECIAL_DURATION: v = m->ev->duration_ns; break;
 	case SPECIAL_PID: v = m->ev->pid; break;
 	case SPECIAL_TID: v = m->ev->tid; break;
 	case SPECIAL_CPU: v = bpf_get_smp_processor_id(); break;
 	case SPECIAL_TS: v = m->ev->ts_ns; break;
 	}
-	set(m, op->dst, v, 0);
+	set(m, op, v, 0);
 }
 
-static __always_inline __u64 absolute(__u64 v)
+static __always_inline void op_binary(struct machine *m, const struct plan_op *op)
 {
-	return (__s64)v < 0 ? -v : v;
-}
-
-/* BPF divides unsigned only, before version 4 of its instruction set. The sign follows C: towards zero. */
-static __always_inline __u64 divide(__u8 sub, __u64 a, __u64 b)
-{
-	__u64 ua = absolute(a), ub = absolute(b);
-
-	switch (sub) {
-	case BIN_DIV_U: return a / b;
-	case BIN_MOD_U: return a % b;
-	case BIN_DIV_S: return ((a ^ b) >> 63) ? -(ua / ub) : ua / ub;
-	default: return (a >> 63) ? -(ua % ub) : ua % ub;
-	}
-}
-
-static __always_inline __u64 binary(__u8 sub, __u64 a, __u64 b)
-{
-	switch (sub) {
-	case BIN_ADD: return a + b;
-	case BIN_SUB: return a - b;
-	case BIN_MUL: return a * b;
-	case BIN_AND: return a & b;
-	case BIN_OR: return a | b;
-	case BIN_XOR: return a ^ b;
-	case BIN_SHL: return a << (b & 63);
-	case BIN_SHR_U: return a >> (b & 63);
-	case BIN_SHR_S: return (__s64)a >> (b & 63);
-	case BIN_EQ: return a == b;
-	case BIN_NE: return a != b;
-	case BIN_LT_U: return a < b;
-	case BIN_LT_S: return (__s64)a < (__s64)b;
-	case BIN_LE_U: return a <= b;
-	case BIN_LE_S: return (__s64)a <= (__s64)b;
-	default: return divide(sub, a, b);
-	}
-}
-
-static __always_inline void op_binary(struct machine *m, const volatile struct plan_op *op)
-{
-	__u8 sub = op->sub, ra = op->a, rb = op->b;
-	__u64 a = m->r[ra & 7], b = m->r[rb & 7], bad = is_bad(m, ra) | is_bad(m, rb);
-	__u64 known;
+	__u8 sub = op->sub, rb = op->b;
+	__u64 a = *reg(m, op->a), b = rb == PLAN_NO_REG ? (__u64)op->imm : *reg(m, rb);
+	__u64 known, no_a = bad_a(m, op), no_b = bad_b(m, op), bad = no_a | no_b;
 
 	if (sub == BIN_LAND) { /* known to be false if one side is */
-		known = ((__u64)!a & !is_bad(m, ra)) | ((__u64)!b & !is_bad(m, rb));
+		known = ((__u64)!a & !no_a) | ((__u64)!b & !no_b);
 		known = forget(known, m->ctx);
-		set(m, op->dst, known ^ 1, bad & (known ^ 1));
+		set(m, op, known ^ 1, bad & (known ^ 1));
 	} else if (sub == BIN_LOR) { /* known to be true if one side is */
-		known = ((__u64)!!a & !is_bad(m, ra)) | ((__u64)!!b & !is_bad(m, rb));
+		known = ((__u64)!!a & !no_a) | ((__u64)!!b & !no_b);
 		known = forget(known, m->ctx);
-		set(m, op->dst, known, bad & (known ^ 1));
+		set(m, op, known, bad & (known ^ 1));
 	} else {
 		if (sub >= BIN_DIV_U && sub <= BIN_MOD_S)
 			bad |= forget(!b, m->ctx);
-		set(m, op->dst, forget(binary(sub, a, b), m->ctx), bad);
+		set(m, op, forget(binary(sub, a, b), m->ctx), bad);
 	}
 }
 
-static __always_inline void op_unary(struct machine *m, const volatile struct plan_op *op)
+static __always_inline void op_unary(struct machine *m, const struct plan_op *op)
 {
-	__u64 v = m->r[op->a & 7];
+	__u64 v = *reg(m, op->a);
 
 	switch (op->sub) {
 	case UN_NEG: v = -v; break;
 	case UN_NOT: v = ~v; break;
 	case UN_LNOT: v = forget(!v, m->ctx); break;
 	}
-	set(m, op->dst, v, is_bad(m, op->a));
+	set(m, op, v, bad_a(m, op));
 }
 
-static __always_inline void op_streq(struct machine *m, const volatile struct plan_op *op)
+static __always_inline void op_streq(struct machine *m, const struct plan_op *op)
 {
-	__u64 *text = (void *)(m->ev->data + op->off + sizeof(struct event_string)), differ = 0;
-	__u8 which = op->b & (PLAN_LITERALS - 1);
+	__u64 *text = data_at(m, op) + sizeof(struct event_string), differ = 0;
+	__u8 which = op->b;
 
 	for (int i = 0; i < PLAN_LITERAL_WORDS; i++)
 		if (plan.literal_mask[which][i])
 			differ |= (text[i] & plan.literal_mask[which][i]) ^ plan.literal[which][i];
-	set(m, op->dst, forget(!differ, m->ctx), is_unread(m, op->bit));
+	set(m, op, forget(!differ, m->ctx), is_unread(m, op->bit));
 }
 
-static __always_inline void op_string(struct machine *m, const volatile struct plan_op *op)
+static __always_inline void op_string(struct machine *m, const struct plan_op *op)
 {
-	struct event_string *s = (void *)(m->ev->data + op->off);
-	__u64 from = m->r[op->a & 7] + op->imm;
+	struct event_string *s = data_at(m, op);
+	__u64 from = address(m, op);
 	__u32 size = op->size;
-	long n = read_string(s->text, size, from);
-	__u8 next = 0;
+	long n;
 
+	if (plan.flags & PLAN_ON_STACK) {
+		clear_last((__u64 *)s->text, size);
+		n = read_string(s->text, size, from);
+	} else if (size <= DETOUR_BYTES) {
+		clear_last(m->room, size);
+		n = read_string(m->room, size, from);
+		copy_words((__u64 *)s->text, m->room, size);
+	} else {
+		n = read_string(s->text, size, from);
+	}
+	s->len = (n - 1) & ~(n >> 63);
+	s->cut = 0;
 	/* All room used: the NUL may be real, or what the helper put where the text was cut. */
-	if (n == size)
+	if (n == size) {
+		__u8 next = 0;
+
 		read_user(&next, 1, from + size - 1);
-	s->cut = next != 0;
-	s->len = n > 0 ? n - 1 : 0;
-	if (n < 0) /* equals no literal */
+		s->cut = next != 0;
+	}
+	if (op->sub & STRING_NULL_IS_A_VALUE && n < 0) /* equals no literal */
 		*(__u64 *)s->text = ~0ULL;
-	mark_unread(m, op->bit, failed_at(m, op, n, from) | is_bad(m, op->a));
+	mark_unread(m, op->bit, failed_at(m, op, n, from) | bad_a(m, op));
+}
+
+static __always_inline void op_failed(struct machine *m, const struct plan_op *op)
+{
+	__u64 ret = m->ev->ret[0];
+
+	if (op->sub == BIN_EQ)
+		m->error = forget(!extend_bytes(ret, op), m->ctx);
+	else
+		m->error = ret >> (op->size * 8 - 1) & 1;
 }
 
 /* Returns 0 to go on, 1 if the call does not match. */
-static __always_inline int step(struct machine *m, const volatile struct plan_op *op)
+static __always_inline int step(struct machine *m, const struct plan_op *op, __u8 code)
 {
 	__u64 v;
 
-	switch (op->code) {
+	switch (code) {
 	case OP_REG:
-		set(m, op->dst, extend(user_reg(m->ctx, op->b), op->size * 8, op->sign), 0);
+		set(m, op, extend_bytes(user_reg(m->ctx, op->b), op), 0);
+		break;
+	case OP_KEEP:
+		op_keep(m, op);
 		break;
 	case OP_IMM:
-		set(m, op->dst, op->imm, 0);
+		set(m, op, op->imm, 0);
 		break;
 	case OP_LOAD:
 		op_load(m, op);
@@ -286,7 +300,7 @@ static __always_inline int step(struct machine *m, const volatile struct plan_op
 		op_special(m, op);
 		break;
 	case OP_BITS:
-		set(m, op->dst, extend(m->r[op->a & 7] >> (op->b & 63), op->size, op->sign), is_bad(m, op->a));
+		set(m, op, extend(*reg(m, op->a) >> op->b, op->size, op->sign), bad_a(m, op));
 		break;
 	case OP_BINARY:
 		op_binary(m, op);
@@ -298,55 +312,99 @@ static __always_inline int step(struct machine *m, const volatile struct plan_op
 		op_streq(m, op);
 		break;
 	case OP_STORE:
-		*(__u64 *)(m->ev->data + op->off) = m->r[op->a & 7];
-		mark_unread(m, op->bit, is_bad(m, op->a));
+		*(__u64 *)data_at(m, op) = *reg(m, op->a);
+		mark_unread(m, op->bit, bad_a(m, op));
 		break;
 	case OP_READ:
-		v = failed(read_user(m->ev->data + op->off, op->size, m->r[op->a & 7] + op->imm));
-		mark_unread(m, op->bit, v | is_bad(m, op->a));
+		op_read(m, op);
 		break;
 	case OP_STRING:
 		op_string(m, op);
 		break;
 	case OP_REQUIRE:
-		v = is_bad(m, op->a);
-		m->undecided |= v;
-		if (v || !m->r[op->a & 7])
+		v = bad_a(m, op);
+		if (op->track & TRACK_A)
+			m->undecided = forget(m->undecided | v, m->ctx);
+		if (v || !*reg(m, op->a))
 			return 1;
 		break;
+	case OP_FAILED:
+		op_failed(m, op);
+		break;
 	case OP_ERROR:
-		v = is_bad(m, op->a);
-		m->undecided |= v;
-		m->error = !v && m->r[op->a & 7];
+		v = bad_a(m, op);
+		if (op->track & TRACK_A)
+			m->undecided = forget(m->undecided | v, m->ctx);
+		m->error = !v && *reg(m, op->a);
 		m->error = forget(m->error, m->ctx);
 		break;
 	}
 	return 0;
 }
 
+/* The compiler knows nothing of the pointer any more: it neither computes &ops[i] anew nor guesses what is there. */
+#define hide(v) asm volatile("" : "+r"(v))
+
+static __always_inline void begin(struct machine *m)
+{
+	m->bad = m->undecided = m->error = 0;
+	if (!(plan.flags & PLAN_ZERO_REGS))
+		return;
+	for (int i = 0; i < PLAN_REGS; i++)
+		m->r[i] = 0;
+}
+
 /* Both return true if the call matches so far. Functions of their own: a jump in BPF reaches 32,767 instructions. */
 static __noinline bool run_entry(struct machine *m)
 {
+	const struct plan_op *op = (const struct plan_op *)plan.entry;
+
+	hide(op); /* else the compiler takes the zeros that the plan is before it is loaded */
+	begin(m);
 #pragma unroll
-	for (__u32 i = 0; i < PLAN_ENTRY_OPS; i++) {
-		if (i >= plan.n_entry)
+	for (__u32 i = 0; i < PLAN_ENTRY_OPS; i++, op++) {
+		__u8 code = op->code;
+
+		if (code == OP_END)
 			break;
-		if (step(m, &plan.entry[i]))
+		if (step(m, op, code))
 			return false;
+		hide(op);
 	}
 	return true;
 }
 
 static __noinline bool run_return(struct machine *m)
 {
+	const struct plan_op *op = (const struct plan_op *)plan.ret;
+
+	hide(op); /* else the compiler takes the zeros that the plan is before it is loaded */
+	begin(m);
 #pragma unroll
-	for (__u32 i = 0; i < PLAN_RETURN_OPS; i++) {
-		if (i >= plan.n_return)
+	for (__u32 i = 0; i < PLAN_RETURN_OPS; i++, op++) {
+		__u8 code = op->code;
+
+		if (code == OP_END)
 			break;
-		if (step(m, &plan.ret[i]))
+		if (step(m, op, code))
 			return false;
+		hide(op);
 	}
 	return true;
+}
+
+/*
+ * What a run returned, without what the verifier thinks of it: seen on 6.18, a plan for which it took the first result
+ * that it met for the only one, and removed the branch for calls that do not match.
+ */
+static __always_inline bool matches(struct machine *m, bool result)
+{
+	__u64 laundered = result;
+
+	if (!(plan.flags & PLAN_CONDITION))
+		return true;
+	laundered = forget(laundered, m->ctx);
+	return laundered;
 }
 
 #endif

@@ -21,13 +21,8 @@ struct {
 	__array(values, struct ring);
 } rings SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct ring_shared);
-} ring_state SEC(".maps");
+/* The same map for all probes of the agent, as data: read without a look-up. */
+struct ring_shared ring_state SEC(".data.wake") = {};
 
 /* Created by the loader: its value is struct task_state with as many frames as the plan wants. */
 struct {

@@ -26,6 +26,11 @@
 #define NULL ((void *)0)
 #endif
 
+/* What this program reads of the kernel's; their places come from the kernel's BTF. */
+struct user_id { __u32 val; } __attribute__((preserve_access_index));
+struct cred { struct user_id uid, euid, suid, gid, egid, sgid; } __attribute__((preserve_access_index));
+struct task_struct { int pid, tgid; const struct cred *cred; } __attribute__((preserve_access_index));
+
 #include "maps.bpf.h"
 #include "stats.bpf.h"
 #include "machine.bpf.h"
@@ -38,22 +43,6 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 enum { EVENT_IGNORED = 1 << 30 };
 
 extern bool bpf_session_is_return(void) __weak __ksym;
-
-static __always_inline __u64 pid_tgid(void)
-{
-	struct bpf_pidns_info ns = {};
-
-	if (!plan.pidns_ino)
-		return bpf_get_current_pid_tgid();
-	if (bpf_get_ns_current_pid_tgid(plan.pidns_dev, plan.pidns_ino, &ns, sizeof(ns)))
-		return 0;
-	return (__u64)ns.tgid << 32 | ns.pid;
-}
-
-/* What this program reads of the kernel's; their places come from the kernel's BTF. */
-struct user_id { __u32 val; } __attribute__((preserve_access_index));
-struct cred { struct user_id uid, euid, suid, gid, egid, sgid; } __attribute__((preserve_access_index));
-struct task_struct { const struct cred *cred; } __attribute__((preserve_access_index));
 
 /*
  * The agent looked at the process's rights when it attached, but an execve can add some, and the breakpoints in libraries
@@ -70,19 +59,19 @@ static __always_inline bool is_owners(void)
 	       cred->egid.val == cred->gid.val && cred->sgid.val == cred->gid.val;
 }
 
-static __always_inline struct event *frame_begin(struct task_state *ts, __u64 ids, int depth)
+static __always_inline void event_begin(struct event *ev, __u64 ids)
 {
-	struct event *ev = frame_at(ts, (__u32)ids, depth, true);
-
-	if (!ev)
-		return NULL;
 	ev->probe = plan.probe;
 	ev->flags = 0;
 	ev->pid = ids >> 32;
 	ev->tid = (__u32)ids;
 	ev->duration_ns = 0;
 	ev->ts_ns = bpf_ktime_get_ns();
-	return ev;
+}
+
+static __always_inline bool is_live(void)
+{
+	return *(volatile __u32 *)&shared.live && is_owners();
 }
 
 /* A thread without storage cannot be attributed: its hits are counted in slot 0. */
@@ -97,85 +86,124 @@ static __always_inline void count_nomem(void)
 	}
 }
 
-/* Returns 1 if the call's return need not be traced (sessions act on it). */
-static __always_inline int on_entry(struct pt_regs *ctx)
+/* An entry that is an event by itself. */
+static __always_inline void take_entry(struct machine *m, struct event *ev, __u64 ids, struct counts *c)
 {
-	struct task_state *ts = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	struct machine m = { .ctx = ctx };
-	__u64 ids = pid_tgid();
-	struct counts *c;
-	int depth = 0;
-
-	if (!*(volatile __u32 *)&shared.live || !is_owners())
-		return 1;
-	if (!ts) {
-		count_nomem();
-		return 1;
-	}
-	c = counts_of(ts, ids >> 32);
-	if (!c)
-		return 1;
 	count(&c->calls, 1);
-	if (plan.flags & PLAN_CALL) {
-		depth = call_open(ts, ctx->rsp, c);
-		if (depth < 0)
-			return 1;
+	m->ev = ev;
+	m->unread = 0;
+	event_begin(ev, ids);
+	ev->ret[0] = ev->ret[1] = 0;
+	if (!matches(m, run_entry(m))) {
+		if (m->undecided)
+			count(&c->undecided, 1);
+		return;
 	}
-	m.ev = frame_begin(ts, ids, depth);
-	if (!m.ev) {
+	ev->unread = m->unread;
+	if (plan.flags & PLAN_CONDITION)
+		count(&c->matched, 1);
+	consider(ev, c, ev->ts_ns);
+}
+
+/* Nothing of the thread is kept, so nothing is looked up. */
+static __always_inline void on_small_entry(struct machine *m)
+{
+	__u64 ids = pid_tgid();
+	__u32 slot = slot_of(ids >> 32);
+	struct counts *c;
+
+	c = slot ? bpf_map_lookup_elem(&counters, &slot) : NULL;
+	if (c)
+		take_entry(m, (void *)m->room, ids, c);
+}
+
+static __always_inline int open_call(struct machine *m, struct task_state *ts, struct counts *c)
+{
+	int depth;
+
+	count(&c->calls, 1);
+	depth = call_open(ts, m->ctx->rsp, c);
+	if (depth < 0)
+		return 1;
+	m->ev = frame_at(ts, depth, true);
+	if (!m->ev) {
 		ts->depth = depth;
 		count(&c->too_deep, 1);
 		return 1;
 	}
-	if (run_entry(&m)) {
-		m.ev->unread = m.unread;
-		if (plan.flags & PLAN_CALL)
-			return 0;
-		if (plan.flags & PLAN_CONDITION)
-			count(&c->matched, 1);
-		consider(ts, m.ev, c, m.ev->ts_ns);
+	m->unread = 0;
+	event_begin(m->ev, pid_tgid());
+	if (matches(m, run_entry(m))) {
+		m->ev->unread = m->unread;
 		return 0;
 	}
-	if (m.undecided)
+	if (m->undecided)
 		count(&c->undecided, 1);
-	m.ev->flags = EVENT_IGNORED;
+	m->ev->flags = EVENT_IGNORED;
 	if (plan.flags & PLAN_SESSION) {
 		ts->depth = depth;
-		frame_end((__u32)ids, depth);
+		frame_end(depth);
 	}
 	return 1;
 }
 
-/* A paired return: what the plan asks of it. */
-static __always_inline void finish(struct pt_regs *ctx, struct task_state *ts, struct event *ev, struct counts *c, __u64 now)
+/* Returns 1 if the call's return need not be traced (sessions act on it). */
+static __always_inline int on_entry(struct machine *m)
 {
-	struct machine m = { .ctx = ctx, .ev = ev, .unread = ev->unread };
+	struct task_state *ts;
+	struct counts *c;
+
+	if (!is_live())
+		return 1;
+	if (plan.flags & PLAN_ON_STACK) {
+		on_small_entry(m);
+		return 1;
+	}
+	ts = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!ts) {
+		count_nomem();
+		return 1;
+	}
+	c = counts_of(ts);
+	if (!c)
+		return 1;
+	if (plan.flags & PLAN_CALL)
+		return open_call(m, ts, c);
+	take_entry(m, (void *)ts->frames, pid_tgid(), c);
+	return 1;
+}
+
+/* A paired return: what the plan asks of it. */
+static __always_inline void finish(struct machine *m, struct event *ev, struct counts *c, __u64 now)
+{
 	bool matched;
 
+	m->ev = ev;
+	m->unread = ev->unread;
 	ev->duration_ns = now - ev->ts_ns;
-	ev->ret[0] = ctx->rax;
-	ev->ret[1] = ctx->rdx;
+	ev->ret[0] = m->ctx->rax;
+	ev->ret[1] = m->ctx->rdx;
 	if (plan.flags & PLAN_CONDITION)
 		count(&c->returns, 1);
-	matched = run_return(&m);
-	if (m.undecided)
+	matched = matches(m, run_return(m));
+	if (m->undecided)
 		count(&c->undecided, 1);
 	if (!matched)
 		return;
 	if (plan.flags & PLAN_CONDITION)
 		count(&c->matched, 1);
 	count_duration(c, ev->duration_ns);
-	ev->unread = m.unread;
-	ev->flags = EVENT_RETURN | (m.error ? EVENT_ERROR : 0);
-	if (m.error)
+	ev->unread = m->unread;
+	ev->flags = EVENT_RETURN | (m->error ? EVENT_ERROR : 0);
+	if (m->error)
 		count(&c->errors, 1);
-	consider(ts, ev, c, now);
+	consider(ev, c, now);
 }
 
-static __always_inline int on_return(struct pt_regs *ctx)
+static __always_inline int on_return(struct machine *m)
 {
 	struct task_state *ts = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
-	__u64 now = bpf_ktime_get_ns(), ids = pid_tgid();
+	__u64 now = bpf_ktime_get_ns();
 	struct event *ev;
 	struct counts *c;
 	int depth;
@@ -183,40 +211,47 @@ static __always_inline int on_return(struct pt_regs *ctx)
 	/* No entry was seen in this thread: the call began before the probe, in a process without counters yet. */
 	if (!ts)
 		return 0;
-	c = counts_of(ts, ids >> 32);
+	c = counts_of(ts);
 	if (!c)
 		return 0;
-	depth = call_close(ts, ctx->rsp - 8, c);
+	depth = call_close(ts, m->ctx->rsp - 8, c);
 	if (depth < 0)
 		return 0;
-	ev = frame_at(ts, (__u32)ids, depth, false);
+	ev = frame_at(ts, depth, false);
 	if (!ev) {
 		count(&c->unwound, 1);
 		return 0;
 	}
 	if (!(ev->flags & EVENT_IGNORED))
-		finish(ctx, ts, ev, c, now);
-	frame_end((__u32)ids, depth);
+		finish(m, ev, c, now);
+	frame_end(depth);
 	return 0;
 }
 
 SEC("uprobe")
 int plumb_entry(struct pt_regs *ctx)
 {
-	on_entry(ctx);
+	struct machine m;
+
+	m.ctx = ctx;
+	on_entry(&m);
 	return 0;
 }
 
 SEC("uretprobe")
 int plumb_return(struct pt_regs *ctx)
 {
-	return on_return(ctx);
+	struct machine m;
+
+	m.ctx = ctx;
+	return on_return(&m);
 }
 
 SEC("uprobe")
 int plumb_session(struct pt_regs *ctx)
 {
-	if (bpf_session_is_return())
-		return on_return(ctx);
-	return on_entry(ctx);
+	struct machine m;
+
+	m.ctx = ctx;
+	return bpf_session_is_return() ? on_return(&m) : on_entry(&m);
 }

@@ -29,9 +29,9 @@ static __always_inline bool over_rate(__u64 now)
  * Without a wake-up as a rule: the agent polls while there is traffic.  It is woken when a ring fills faster than it
  * polls (looked at once in 64 events, it costs a helper call), and when it asked for it before it went to sleep.
  */
-static __always_inline __u64 wakeup(void *ring, __u32 shipped)
+static __always_inline __u64 wakeup(void *ring, struct counts *c)
 {
-	if ((shipped & 63) == 63 && bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) > plan.wake_bytes)
+	if ((c->shipped++ & 63) == 63 && /* not exact, and need not be */ bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) > plan.wake_bytes)
 		return BPF_RB_FORCE_WAKEUP;
 	return BPF_RB_NO_WAKEUP;
 }
@@ -42,32 +42,30 @@ static __always_inline __u64 wakeup(void *ring, __u32 shipped)
  */
 static __always_inline void wake_sleeper(void *ring)
 {
-	__u32 zero = 0;
-	struct ring_shared *state = bpf_map_lookup_elem(&ring_state, &zero);
 	void *empty;
 
-	if (!state || !*(volatile __u32 *)&state->want_wakeup)
+	if (!*(volatile __u32 *)&ring_state.want_wakeup)
 		return;
 	empty = bpf_ringbuf_reserve(ring, 8, 0);
 	if (!empty)
 		return;
-	state->want_wakeup = 0;
+	ring_state.want_wakeup = 0;
 	bpf_ringbuf_discard(empty, BPF_RB_FORCE_WAKEUP);
 }
 
-static __always_inline void ship(struct task_state *ts, struct event *ev, struct counts *c)
+static __always_inline void ship(struct event *ev, struct counts *c)
 {
 	__u32 which = bpf_get_smp_processor_id() & (plan.rings - 1);
 	void *ring = bpf_map_lookup_elem(&rings, &which);
 
-	if (!ring || bpf_ringbuf_output(ring, ev, plan.event_bytes, wakeup(ring, ts->shipped++)))
+	if (!ring || bpf_ringbuf_output(ring, ev, plan.event_bytes, wakeup(ring, c)))
 		count(&c->dropped[DROP_RING], 1);
 	if (!ring)
 		return;
 	wake_sleeper(ring);
 }
 
-static __always_inline void consider(struct task_state *ts, struct event *ev, struct counts *c, __u64 now)
+static __always_inline void consider(struct event *ev, struct counts *c, __u64 now)
 {
 	if (!(plan.flags & PLAN_SHIP))
 		return;
@@ -78,7 +76,7 @@ static __always_inline void consider(struct task_state *ts, struct event *ev, st
 	else if (over_rate(now))
 		count(&c->dropped[DROP_RATE], 1);
 	else
-		ship(ts, ev, c);
+		ship(ev, c);
 }
 
 #endif

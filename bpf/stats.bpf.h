@@ -19,6 +19,20 @@ static __always_inline void count_max(__u64 *max, __u64 value)
 		old = __sync_val_compare_and_swap(max, old, value);
 }
 
+static __always_inline __u64 pid_tgid(void)
+{
+	struct bpf_pidns_info ns = {};
+	struct task_struct *task;
+
+	if (!plan.pidns_ino) {
+		task = bpf_get_current_task_btf();
+		return (__u64)(__u32)task->tgid << 32 | (__u32)task->pid;
+	}
+	if (bpf_get_ns_current_pid_tgid(plan.pidns_dev, plan.pidns_ino, &ns, sizeof(ns)))
+		return 0;
+	return (__u64)ns.tgid << 32 | ns.pid;
+}
+
 /* The process's slot; 0: this process is not a target. Slots beyond the last are shared by the last. */
 static __always_inline __u32 slot_find(__u32 tgid)
 {
@@ -39,12 +53,27 @@ static __always_inline __u32 slot_find(__u32 tgid)
 	return slot;
 }
 
-static __always_inline struct counts *counts_of(struct task_state *ts, __u32 tgid)
+/* The same for programs that keep nothing of the thread: the map is asked for a process that was not here lately. */
+static __always_inline __u32 slot_of(__u32 tgid)
+{
+	volatile __u64 *known = &shared.known[tgid & (KNOWN_PROCESSES - 1)];
+	__u64 last = *known;
+	__u32 slot = (__u32)last;
+
+	if (last >> 32 == tgid)
+		return slot;
+	slot = slot_find(tgid);
+	if (slot)
+		*known = (__u64)tgid << 32 | slot;
+	return slot;
+}
+
+static __always_inline struct counts *counts_of(struct task_state *ts)
 {
 	__u32 slot = ts->slot;
 
 	if (!slot) {
-		slot = slot_find(tgid);
+		slot = slot_find(pid_tgid() >> 32);
 		if (!slot)
 			return NULL;
 		ts->slot = slot;

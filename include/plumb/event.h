@@ -19,6 +19,7 @@ enum {
 	PLAN_LITERALS = 4,       /* string literals that may be compared with */
 	PLAN_LITERAL_WORDS = 8,  /* 8-byte words of one literal: 63 characters and the NUL */
 	PLAN_DATA_MAX = 8192,    /* bytes of captured data in one event */
+	PLAN_STACK_BYTES = 256,  /* an event of an entry that fits is built on the stack */
 	PLAN_READ_BITS = 64,     /* user-memory reads of one event whose failure is told apart */
 	FRAMES_MAX = 64,         /* open calls of one probe in one thread; deeper ones are missed */
 };
@@ -31,7 +32,7 @@ enum plan_code {
 	OP_DATA,       /* r[dst] = *(size *)(data + off), sign as `sign`; bad if read bit `bit` is set (0xff: none) */
 	OP_SPECIAL,    /* r[dst] = special b (enum plan_special) */
 	OP_BITS,       /* r[dst] = `size` bits of r[a] from bit b on, sign as `sign` */
-	OP_BINARY,     /* r[dst] = r[a] sub r[b] (enum plan_binary) */
+	OP_BINARY,     /* r[dst] = r[a] sub r[b] (enum plan_binary); b PLAN_NO_REG: imm, made by plan_lower */
 	OP_UNARY,      /* r[dst] = sub r[a] (enum plan_unary) */
 	OP_STREQ,      /* r[dst] = the string captured at data + off equals literal b; bad if `bit` is set */
 	OP_STORE,      /* *(__u64 *)(data + off) = r[a]; if r[a] is bad: read bit `bit` */
@@ -40,7 +41,15 @@ enum plan_code {
 			  sub: STRING_NULL_IS_A_VALUE or 0 */
 	OP_REQUIRE,    /* the call matches only if r[a] is true; bad: counted as undecided, no match */
 	OP_ERROR,      /* the call is an error if r[a] is true; bad: counted as undecided */
+	/* What plan_lower makes of the others. It also puts PLAN_NO_REG in the place of a where an address is user register b. */
+	OP_KEEP,       /* OP_REG and OP_STORE in one; dst PLAN_NO_REG: in the event only */
+	OP_FAILED,     /* the call is an error if the return value, `size` bytes of it, is negative (sub BIN_LT_S) or 0 (BIN_EQ) */
 };
+
+enum { PLAN_NO_REG = 0xff, PLAN_NO_BIT = 0xff };
+
+/* What may be bad: where it cannot, the program does not look. */
+enum plan_track { TRACK_A = 1, TRACK_B = 2, TRACK_DST = 4 /* now or before */ };
 
 enum plan_reg { /* DWARF's x86-64 numbering for the general registers, 0..15 */
 	GPR_AX, GPR_DX, GPR_CX, GPR_BX, GPR_SI, GPR_DI, GPR_BP, GPR_SP,
@@ -66,7 +75,7 @@ struct plan_op {
 	__u8 code, dst, a, b;
 	__u8 sub, sign;      /* sign: 1 = sign-extend */
 	__u8 bit;            /* read bit, 0xff = none */
-	__u8 pad;
+	__u8 track;          /* enum plan_track, set by plan_lower */
 	__u32 size;
 	__u32 off;           /* in the event's data */
 	__s64 imm;
@@ -81,6 +90,8 @@ enum plan_flags {
 	PLAN_SESSION = 32,    /* attached as a session: entry may tell the kernel to skip the return */
 	PLAN_OWNER = 64,      /* only while the process has plan.uid and no other: it may execute a set-uid program */
 	PLAN_CONDITION = 128, /* there is an OP_REQUIRE: not every call matches */
+	PLAN_ZERO_REGS = 256, /* a register may be read that nothing wrote */
+	PLAN_ON_STACK = 512,  /* entries only, and their events are built on the stack */
 };
 
 struct plan {
@@ -149,7 +160,7 @@ struct counts {
 	__u64 errors;        /* calls for which the error predicate was true */
 	__u64 matched;       /* calls for which the condition was true */
 	__u64 undecided;     /* calls whose condition or error predicate needed an unreadable value */
-	__u64 shipped;       /* events put into a ring */
+	__u64 shipped;       /* events put into a ring; while the program runs: about how many */
 	__u64 sampled;       /* events left out by sampling */
 	__u64 dropped[DROP_REASONS];
 	__u64 too_deep;      /* entries beyond FRAMES_MAX open calls: not paired */
@@ -204,8 +215,6 @@ static inline __u64 hist_floor(__u32 bucket)
 struct task_state {
 	__u32 slot;          /* of its process in the counters; 0: not looked up yet */
 	__u32 depth;         /* open calls, the innermost last */
-	__u32 shipped;       /* events of this thread, to look at the ring's filling now and then */
-	__u32 pad;
 	__u64 sp[FRAMES_MAX];/* stack pointer at the entry of each open call */
 	__u8 frames[];       /* plan.frames events being built, one per open call */
 };
@@ -221,10 +230,14 @@ struct ring_shared {
 	__u32 pad;
 };
 
+enum { KNOWN_PROCESSES = 8 };
+
 /* One per probe, in the BPF object's .bss. */
 struct probe_shared {
 	__u32 next_slot;     /* PLAN_OPEN: next free process slot */
 	__u32 live;          /* 1: entries count. 0 while one of two breakpoints (entry, return) is set without the other */
+	__u64 known[KNOWN_PROCESSES]; /* tgid << 32 | slot at tgid % KNOWN_PROCESSES: who was here lately, 0: nobody */
+	__u64 pad[6];        /* what is written at each event has a cache line of its own */
 	__u64 rate_window;   /* the window that rate_used belongs to */
 	__u64 rate_used;
 };

@@ -6,6 +6,7 @@
  */
 #include "kernel_probe.h"
 
+#include <limits.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 
@@ -203,21 +204,44 @@ static void interpret(const struct plan *p, const uint64_t args[6], struct refer
 
 /* ---- random plans ---- */
 
-enum { STORES = PLAN_REGS, RETURN_AT = STORES * 8, READ_AT = 2 * STORES * 8, DATA_BYTES = READ_AT + 64, READ_BIT = 40 };
+/* Data: the registers at entry, those at return (calls only), bytes that were read, cells that are written and read back. */
+enum { STORES = PLAN_REGS, RETURN_AT = STORES * 8, READ_BYTES = 40, CELLS = 4, READ_BIT = 40, CELL_BIT = 50 };
+
+static uint32_t read_at(const struct plan *p)
+{
+	return p->flags & PLAN_CALL ? 2 * RETURN_AT : RETURN_AT;
+}
+
+static uint32_t cells_at(const struct plan *p)
+{
+	return read_at(p) + READ_BYTES;
+}
 
 static uint32_t any_size(void)
 {
 	return 1U << rnd(4);
 }
 
-static struct plan_op random_op(bool at_return)
+static struct plan_op random_op(bool at_return, uint32_t cells)
 {
 	static const uint8_t regs[] = { GPR_DI, GPR_SI, GPR_DX, GPR_CX, GPR_R8, GPR_R9 };
 	static const int64_t imms[] = { 0, 1, -1, 2, 7, 63, 64, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, 1LL << 32 };
 	struct plan_op op = { .dst = (uint8_t)rnd(PLAN_REGS), .a = (uint8_t)rnd(PLAN_REGS), .b = (uint8_t)rnd(PLAN_REGS),
 			      .sign = (uint8_t)rnd(2), .bit = NO_BIT };
 
-	switch (rnd(16)) {
+	switch (rnd(22)) {
+	case 16: case 17: case 18:
+		op.code = OP_STORE;
+		op.size = 8;
+		op.bit = (uint8_t)(CELL_BIT + rnd(CELLS));
+		op.off = cells + (uint32_t)(rnd(2) ? rnd(CELLS) : op.bit - (uint64_t)CELL_BIT) * 8;
+		break;
+	case 19: case 20: case 21:
+		op.code = OP_DATA;
+		op.size = rnd(4) ? 8 : any_size();
+		op.bit = (uint8_t)(CELL_BIT + rnd(CELLS));
+		op.off = cells + (uint32_t)(op.bit - CELL_BIT) * 8;
+		break;
 	case 0:
 		op.code = at_return ? OP_DATA : OP_REG;
 		op.b = regs[rnd(6)];
@@ -269,23 +293,26 @@ static void random_plan(struct plan *p, bool call)
 
 	memset(p, 0, sizeof(*p));
 	p->flags = PLAN_SHIP | (call ? PLAN_CALL : 0);
-	p->data_bytes = DATA_BYTES;
+	p->data_bytes = cells_at(p) + CELLS * 8;
 	for (uint8_t i = 0; i < 6; i++)
 		p->entry[p->n_entry++] = (struct plan_op){ .code = OP_REG, .dst = i, .b = regs[i], .size = any_size(),
 							   .sign = (uint8_t)rnd(2), .bit = NO_BIT };
 	p->entry[p->n_entry++] = (struct plan_op){ .code = OP_REG, .dst = 6, .b = GPR_DI, .size = 8, .bit = NO_BIT };
 	p->entry[p->n_entry++] = (struct plan_op){ .code = OP_REG, .dst = 7, .b = GPR_SI, .size = 8, .bit = NO_BIT };
-	p->entry[p->n_entry++] = (struct plan_op){ .code = OP_READ, .a = (uint8_t)(6 + rnd(2)), .imm = (int64_t)rnd(9), .off = READ_AT,
-						   .size = (uint32_t)(1 + rnd(40)), .bit = READ_BIT };
+	p->entry[p->n_entry++] = (struct plan_op){ .code = OP_READ, .a = (uint8_t)(6 + rnd(2)), .imm = (int64_t)rnd(9),
+						   .off = read_at(p), .size = (uint32_t)(1 + rnd(40)), .bit = READ_BIT };
+	for (uint8_t i = 0; i < CELLS; i++)
+		p->entry[p->n_entry++] = (struct plan_op){ .code = OP_STORE, .a = 6, .off = cells_at(p) + 8 * i, .size = 8,
+							   .bit = (uint8_t)(CELL_BIT + i) };
 	for (uint64_t n = rnd(20); n > 0; n--)
-		p->entry[p->n_entry++] = random_op(false);
+		p->entry[p->n_entry++] = random_op(false, cells_at(p));
 	if (rnd(4) == 0)
 		p->entry[p->n_entry++] = (struct plan_op){ .code = OP_REQUIRE, .a = (uint8_t)rnd(PLAN_REGS), .bit = NO_BIT };
 	store_all(p->entry, &p->n_entry, 0, 0);
 	if (!call)
 		return;
 	for (uint64_t n = 2 + rnd(16); n > 0; n--)
-		p->ret[p->n_return++] = random_op(true);
+		p->ret[p->n_return++] = random_op(true, cells_at(p));
 	p->ret[p->n_return++] = (struct plan_op){ .code = OP_ERROR, .a = (uint8_t)rnd(PLAN_REGS), .bit = NO_BIT };
 	if (rnd(4) == 0)
 		p->ret[p->n_return++] = (struct plan_op){ .code = OP_REQUIRE, .a = (uint8_t)rnd(PLAN_REGS), .bit = NO_BIT };
@@ -357,7 +384,7 @@ static void take(const struct event *ev, size_t len, void *arg)
 		if (!!(ev->flags & EVENT_ERROR) != m->error)
 			wrong(x, "error", ev->flags, m->error);
 	}
-	if (!(m->unread >> READ_BIT & 1) && memcmp(ev->data + READ_AT, m->data + READ_AT, 40))
+	if (!(m->unread >> READ_BIT & 1) && memcmp(ev->data + read_at(x->plan), m->data + read_at(x->plan), READ_BYTES))
 		wrong(x, "bytes that were read", 0, 0);
 	x->next++;
 }
@@ -367,7 +394,7 @@ static void forget_leftovers(struct plan *p)
 {
 	for (uint32_t i = 0; i < p->n_entry; i++)
 		if (p->entry[i].code == OP_READ)
-			p->entry[i].size = 40;
+			p->entry[i].size = READ_BYTES;
 }
 
 static void check_totals(struct expectation *x, const struct counts *c)
@@ -533,6 +560,52 @@ static void test_text_nowhere(void **state)
 	assert_int_equal(seen.unread, 3);
 }
 
+/* What counts as an error by default has an operation of its own. */
+static unsigned errors_seen(const struct plan_op *get, uint8_t sub, const long *values, size_t n)
+{
+	const struct load_options options = { 0 };
+	struct plan plan = { .flags = PLAN_CALL, .n_return = 4 };
+	struct loaded *l;
+	struct counts c;
+
+	plan.ret[0] = *get;
+	plan.ret[1] = (struct plan_op){ .code = OP_IMM, .dst = 1, .bit = NO_BIT };
+	plan.ret[2] = (struct plan_op){ .code = OP_BINARY, .sub = sub, .a = 0, .b = 1, .bit = NO_BIT };
+	plan.ret[3] = (struct plan_op){ .code = OP_ERROR, .bit = NO_BIT };
+	l = probe(&plan, &options, machine_target);
+	for (size_t i = 0; i < n; i++)
+		machine_target(values[i], 0, 0, 0, 0, 0);
+	c = counts_of(l);
+	loader_free(l);
+	assert_int_equal(c.calls, n);
+	return (unsigned)c.errors;
+}
+
+static void test_default_error(void **state)
+{
+	static const long values[] = { 0, 1, -1, 0x7f, 0x80, 0xff, 0x100, 0x8000, 0x10000, 0x80000000L, 0x100000000L,
+				       LONG_MIN, LONG_MAX };
+	const size_t n = sizeof(values) / sizeof(values[0]);
+
+	NEEDS_KERNEL();
+	for (unsigned size = 1; size <= 8; size *= 2) {
+		for (unsigned sign = 0; sign < 2; sign++) {
+			const struct plan_op get = { .code = OP_SPECIAL, .b = SPECIAL_RET, .size = size, .sign = (uint8_t)sign,
+						     .bit = NO_BIT };
+			unsigned negative = 0, zero = 0;
+
+			for (size_t i = 0; i < n; i++) {
+				uint64_t v = extend((uint64_t)values[i], size * 8, sign);
+
+				negative += (int64_t)v < 0;
+				zero += !v;
+			}
+			assert_int_equal(errors_seen(&get, BIN_LT_S, values, n), negative);
+			assert_int_equal(errors_seen(&get, BIN_EQ, values, n), zero);
+		}
+	}
+}
+
 /* What is read through a NULL pointer is not there: never zeros. */
 static void take_unread(const struct event *ev, size_t len, void *arg)
 {
@@ -574,6 +647,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_session), cmocka_unit_test(test_multi), cmocka_unit_test(test_perf),
 		cmocka_unit_test(test_texts), cmocka_unit_test(test_text_nowhere), cmocka_unit_test(test_read_through_null),
+		cmocka_unit_test(test_default_error),
 	};
 
 	return cmocka_run_group_tests(tests, setup, kernel_teardown);
