@@ -86,7 +86,7 @@ static int floor_offsets(const char *path, const char *function, uint32_t count,
 {
 	struct error err = { 0 };
 	int fd = open(path, O_RDONLY | O_CLOEXEC), rc;
-	struct image *img;
+	struct image *img = NULL;
 
 	rc = fd < 0 ? -errno : image_open(fd, path, &img, &err);
 	if (fd >= 0)
@@ -245,10 +245,10 @@ static void print_ready(const struct direct *d, double load_ms)
 {
 	const struct resolved *r = &d->answer.resolved[0];
 
-	printf("{\"ready\":true,\"load_ms\":%.2f,\"instructions\":%u,\"method\":\"%s\",\"site\":\"%s\",\"distance\":%u,"
-	       "\"event_bytes\":%u,\"entry_ops\":%u,\"return_ops\":%u}\n", load_ms, loader_instructions(d->loaded[0]),
-	       attach_method_name(loader_method(d->loaded[0])), site_kind_name(r->site.kind), r->site.distance,
-	       r->plan.event_bytes, r->plan.n_entry, r->plan.n_return);
+	printf("{\"ready\":true,\"load_ms\":%.2f,\"instructions\":%u,\"code_bytes\":%u,\"method\":\"%s\",\"site\":\"%s\","
+	       "\"distance\":%u,\"event_bytes\":%u,\"entry_ops\":%u,\"return_ops\":%u}\n", load_ms,
+	       loader_instructions(d->loaded[0]), loader_code_bytes(d->loaded[0]), attach_method_name(loader_method(d->loaded[0])),
+	       site_kind_name(r->site.kind), r->site.distance, r->plan.event_bytes, r->plan.n_entry, r->plan.n_return);
 }
 
 static void print_totals(const struct direct *d)
