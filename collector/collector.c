@@ -200,6 +200,8 @@ static int start(struct collector *c, struct error *err)
 		return error_set(err, ENOMEM, "out of memory");
 	rc = wants_tls(&c->opt.tls) ? tls_server_new(&c->opt.tls, &c->tls, err) : 0;
 	if (!rc)
+		rc = sessions_start(c, err);
+	if (!rc)
 		rc = lock_data(c, err);
 	if (!rc)
 		rc = open_store(c, err);
@@ -253,7 +255,7 @@ void collector_free(struct collector *c)
 	listener_stop(c);
 	if (c->ingest)
 		collector_commit(c, NULL);
-	sessions_close_all(c);
+	sessions_stop(c);
 	control_stop(c);
 	ingest_free(c->ingest);
 	if (c->store)

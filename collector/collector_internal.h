@@ -88,7 +88,7 @@ struct collector {
 	struct ingest *ingest;
 	struct live *live;
 	struct evconnlistener *listener;
-	struct event *tick, *sigterm, *sigint, *listen_again;
+	struct event *tick, *sigterm, *sigint, *listen_again, *reap;
 	LIST_HEAD(, session) sessions;
 	LIST_HEAD(, agent) agents;
 	unsigned n_sessions, n_agents;
@@ -130,17 +130,19 @@ struct session {
 	uint64_t received_ns;             /* wall clock at which its HELLO came */
 	struct agent *agent;              /* SESSION_AGENT */
 	void *control;                    /* SESSION_CLIENT: control.c's own */
-	bool busy, dead;                  /* its frame is being looked at; to be closed after that */
+	bool busy, dead;                  /* its frame is being looked at; it is closed and waits to be freed */
 	struct buf out;                   /* scratch for frames */
 };
 
 int session_add(struct collector *c, int fd, const struct sockaddr *peer, struct error *err);
-/* Ends it: the peer is told why in a REPLY to request 0; logged and counted. It may be freed at once. */
+/* Ends it: the peer is told why in a REPLY to request 0; logged and counted. */
 void session_refuse(struct session *s, enum refusal why, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-/* The same without blame: the peer has left, or the collector stops. */
+/* The same without blame and without a word: the peer has left, or the collector stops. The loop frees it. */
 void session_close(struct session *s);
 void sessions_check(struct collector *c);
-void sessions_close_all(struct collector *c);
+int sessions_start(struct collector *c, struct error *err);
+/* Closes and frees all. */
+void sessions_stop(struct collector *c);
 size_t session_backlog(const struct session *s);
 /* Sends what is in s->out and empties it. */
 void session_flush(struct session *s);

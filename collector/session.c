@@ -39,19 +39,42 @@ static void detach(struct session *s)
 	s->kind = SESSION_LEAVING;
 }
 
-/* Not while its own frame is looked at: whoever does that goes on using it. */
-void session_close(struct session *s)
+static void session_free(struct session *s)
 {
-	if (s->busy) {
-		s->dead = true;
-		return;
-	}
-	detach(s);
 	LIST_REMOVE(s, link);
 	s->collector->n_sessions--;
 	bufferevent_free(s->bev);
 	buf_free(&s->out);
 	free(s);
+}
+
+/* Whoever is on the way through its frame, or through a list of sessions, goes on using it: it is freed by the loop. */
+void session_close(struct session *s)
+{
+	if (s->dead)
+		return;
+	s->dead = true;
+	bufferevent_setcb(s->bev, NULL, NULL, NULL, NULL);
+	bufferevent_disable(s->bev, EV_READ | EV_WRITE);
+	event_active(s->collector->reap, 0, 0);
+	if (!s->busy)
+		detach(s);
+}
+
+static void reap(struct collector *c)
+{
+	struct session *s, *next;
+
+	for (s = LIST_FIRST(&c->sessions); s; s = next) {
+		next = LIST_NEXT(s, link);
+		if (s->dead)
+			session_free(s);
+	}
+}
+
+static void on_reap(evutil_socket_t fd, short what, void *arg)
+{
+	reap(arg);
 }
 
 static void on_event(struct bufferevent *bev, short what, void *arg);
@@ -71,6 +94,13 @@ static void leave(struct session *s, const struct error *err)
 	session_reply_error(s, 0, err, -1);
 }
 
+static bool can_be_told(const struct session *s)
+{
+	const SSL *ssl = bufferevent_openssl_get_ssl(s->bev);
+
+	return !s->busy && (!ssl || SSL_is_init_finished(ssl));
+}
+
 void session_refuse(struct session *s, enum refusal why, const char *fmt, ...)
 {
 	struct error err = { .code = EPROTO };
@@ -84,25 +114,35 @@ void session_refuse(struct session *s, enum refusal why, const char *fmt, ...)
 	s->collector->counts.refused[why]++;
 	log_warn("session", "closing", "peer=%s agent=%s kind=%s reason=\"%s\"", s->peer, s->agent ? s->agent->uid : "-",
 		 refusal_names[why], err.text);
-	if (why == REFUSED_SLOW || why == REFUSED_TLS || s->busy)
-		session_close(s);
-	else
+	if (can_be_told(s) && why != REFUSED_SLOW)
 		leave(s, &err);
+	else
+		session_close(s);
 }
 
 static void each_session(struct collector *c, void (*fn)(struct session *))
 {
-	struct session *s, *next;
+	struct session *s;
 
-	for (s = LIST_FIRST(&c->sessions); s; s = next) {
-		next = LIST_NEXT(s, link);
-		fn(s);
-	}
+	LIST_FOREACH(s, &c->sessions, link)
+		if (!s->dead)
+			fn(s);
 }
 
-void sessions_close_all(struct collector *c)
+int sessions_start(struct collector *c, struct error *err)
 {
+	c->reap = event_new(c->base, -1, 0, on_reap, c);
+	return c->reap ? 0 : error_set(err, ENOMEM, "out of memory");
+}
+
+void sessions_stop(struct collector *c)
+{
+	if (!c->reap)
+		return;
 	each_session(c, session_close);
+	reap(c);
+	event_free(c->reap);
+	c->reap = NULL;
 }
 
 static void check(struct session *s)
@@ -298,7 +338,7 @@ static int take_frame(struct session *s)
 	}
 	s->busy = false;
 	if (s->dead) {
-		session_close(s);
+		detach(s);
 		return -ECONNRESET;
 	}
 	if (rc < 0) {

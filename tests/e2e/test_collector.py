@@ -410,8 +410,11 @@ class Certificates(CollectorCase):
         self.assertIn('subject="/CN=web-1"', self.c.stderr)
 
     def test_agent_without_certificate(self):
+        a = Agent.__new__(Agent)
         with self.assertRaises((EOFError, OSError)):
-            self.agent(self.c, context=self.context())
+            a.__init__(self.c.port, context=self.context())
+        self.assertIn('certificate', a.kept[0][3]['text'])
+        a.close()
         self.c.wait_line('kind=tls reason="an agent needs a certificate', stream='stderr')
 
     def test_who_is_turned_away(self):
