@@ -41,6 +41,7 @@ void agent_options_default(struct agent_options *opt)
 		.budget_ppm = 100000, .max_budget_ppm = 1000000, .ring_bytes = 0,
 		.ttl_ns = 600ULL * 1000000000, .max_ttl_ns = 24ULL * 3600 * 1000000000, .max_requests = 256,
 		.spool_dir = PLUMB_SPOOL_DIR, .spool_bytes = SPOOL_BYTES_DEFAULT,
+		.cache = { .dir = CACHE_DIR, .max_bytes = 2048ULL << 20 },
 	};
 }
 
@@ -154,6 +155,22 @@ static struct event_base *new_base(void)
 	return base;
 }
 
+/* Tried once, so that it is said once; an agent without a cache is only slower. */
+static void check_cache(struct agent *a)
+{
+	const char *dir = a->opt.cache.dir;
+	int fd = dir ? cache_open(dir) : -1;
+
+	if (fd >= 0) {
+		close(fd);
+		return;
+	}
+	if (dir)
+		log_warn("agent", "cache_unusable", "dir=%s reason=\"%s\"", dir,
+			 fd == -EPERM ? "it is open to others than this user" : strerror(-fd));
+	a->opt.cache.dir = NULL;
+}
+
 static int start(struct agent *a, struct error *err)
 {
 	unsigned cpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
@@ -163,6 +180,7 @@ static int start(struct agent *a, struct error *err)
 	raise_limits();
 	gethostname(a->host, sizeof(a->host) - 1);
 	site_costs_default(&a->costs);
+	check_cache(a);
 	features(&n); /* tries all of them now: later the loop would wait for it */
 	site_kernel_set(feature_site_kernel());
 	if (!feature_has(FEATURE_BPF))

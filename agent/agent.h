@@ -6,8 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cache.h"
 #include "loader.h"
 #include "plumb/error.h"
+
+#define CACHE_DIR "/var/cache/plumb"
 
 struct agent_options {
 	const char *socket_path;     /* NULL: none */
@@ -25,6 +28,7 @@ struct agent_options {
 	uint64_t spool_bytes;
 	const char *tls_cert, *tls_key, *tls_ca;
 	bool insecure;               /* no TLS, though the collector is on another machine */
+	struct cache_place cache;    /* where inflated debug information is kept */
 };
 
 struct agent;

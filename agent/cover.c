@@ -171,7 +171,7 @@ static int job_start(struct job *j, struct error *err)
 
 	j->started = true;
 	j->what = (struct resolve_request){
-		.fd = j->fd, .exe_fd = j->exe_fd, .path = j->path, .root = j->root,
+		.fd = j->fd, .exe_fd = j->exe_fd, .path = j->path, .root = j->root, .cache = rq->agent->opt.cache,
 		.probes = (const char *const *)rq->args.probes, .index = j->index, .n_index = j->n_index,
 		.error_expr = rq->args.error_expr, .errors_only = rq->args.errors_only, .unwind_ok = rq->args.unwind_ok, .ship = rq->verb == VERB_TRACE,
 		.force_call = rq->verb == VERB_STAT, .limits = rq->args.limits, .costs = rq->agent->costs,

@@ -12,8 +12,8 @@
  * debuginfo_abi.c knows where the caller has put what will get there.
  *
  * The file is hostile.  plumb's own loops are bounded by counts, depths and a budget of DIEs and time per call.  libdw
- * itself is robust, not proven: it maps the file (a truncation by its owner is then a SIGBUS) and inflates whole
- * sections, and its walks over a crafted file can be slow.  Therefore the agent runs this module in a child process
+ * itself is robust, not proven: it maps the file (a truncation by its owner is then a SIGBUS), and its walks over a
+ * crafted file can be slow.  Therefore the agent runs this module in a child process
  * with limits on memory and CPU time; what is here keeps ordinary damage an ordinary error.
  */
 #include "debuginfo_internal.h"
@@ -63,6 +63,14 @@ static const char *elf_unfit(Elf *elf)
 	return NULL;
 }
 
+/* Compressed sections are inflated when and as far as they are read. NULL: err is set, or libelf's error is. */
+static Elf *elf_of(struct debuginfo *di, int fd, struct unpacked **packed, struct error *err)
+{
+	if (unpack_open(fd, &di->cache, packed, err) != 0)
+		return NULL;
+	return *packed ? unpack_elf(*packed) : elf_begin(fd, ELF_C_READ_MMAP, NULL);
+}
+
 /* ---- the alternate file (dwz): DIEs that several debug files share ---- */
 
 static int open_regular(const char *path)
@@ -89,11 +97,14 @@ static void alt_close(struct debuginfo *di)
 {
 	if (di->alt)
 		dwarf_end(di->alt);
-	if (di->alt_elf)
+	if (di->alt_packed)
+		unpack_free(di->alt_packed);
+	else if (di->alt_elf)
 		elf_end(di->alt_elf);
 	if (di->alt_fd >= 0)
 		close(di->alt_fd);
 	di->alt = NULL;
+	di->alt_packed = NULL;
 	di->alt_elf = NULL;
 	di->alt_fd = -1;
 }
@@ -103,7 +114,7 @@ static bool alt_try(struct debuginfo *di, const char *path, const void *id, size
 	di->alt_fd = open_regular(path);
 	if (di->alt_fd < 0)
 		return false;
-	di->alt_elf = elf_begin(di->alt_fd, ELF_C_READ_MMAP, NULL);
+	di->alt_elf = elf_of(di, di->alt_fd, &di->alt_packed, NULL);
 	if (di->alt_elf && !elf_unfit(di->alt_elf) && has_build_id(di->alt_elf, id, len))
 		di->alt = dwarf_begin_elf(di->alt_elf, DWARF_C_READ, NULL);
 	if (!di->alt)
@@ -171,12 +182,13 @@ static int open_file(struct debuginfo *di, const char *root, struct error *err)
 
 static int open_dwarf(struct debuginfo *di, struct error *err)
 {
+	struct error why = { 0 };
 	const char *unfit;
 
 	elf_version(EV_CURRENT);
-	di->elf = elf_begin(di->fd, ELF_C_READ_MMAP, NULL);
+	di->elf = elf_of(di, di->fd, &di->packed, &why);
 	if (!di->elf)
-		return error_set(err, ENOEXEC, "cannot read %s: %s", di->path, elf_errmsg(-1));
+		return error_set(err, ENOEXEC, "cannot read %s: %s", di->path, why.code ? why.text : elf_errmsg(-1));
 	unfit = elf_unfit(di->elf);
 	if (unfit)
 		return error_set(err, ENOEXEC, "%s %s", di->path, unfit);
@@ -200,7 +212,8 @@ static struct debuginfo *debuginfo_new(struct image *img)
 	return di;
 }
 
-int debuginfo_open(struct image *img, const char *root, struct debuginfo **out, struct error *err)
+int debuginfo_open(struct image *img, const char *root, const struct cache_place *cache, struct debuginfo **out,
+		   struct error *err)
 {
 	struct debuginfo *di = debuginfo_new(img);
 	int rc;
@@ -208,6 +221,8 @@ int debuginfo_open(struct image *img, const char *root, struct debuginfo **out, 
 	*out = NULL;
 	if (!di)
 		return error_set(err, ENOMEM, "out of memory");
+	if (cache)
+		di->cache = *cache;
 	rc = open_file(di, root, err);
 	if (rc >= 0) {
 		di->fd = rc;
@@ -241,11 +256,14 @@ void debuginfo_close(struct debuginfo *di)
 	definitions_free(di);
 	list_free(&di->ranges);
 	list_free(&di->symbols);
+	free(di->by_address);
 	pool_free(&di->pool);
 	if (di->dwarf)
 		dwarf_end(di->dwarf);
 	alt_close(di);
-	if (di->elf)
+	if (di->packed)
+		unpack_free(di->packed);
+	else if (di->elf)
 		elf_end(di->elf);
 	if (di->fd >= 0)
 		close(di->fd);
@@ -255,4 +273,11 @@ void debuginfo_close(struct debuginfo *di)
 const char *debuginfo_path(const struct debuginfo *di)
 {
 	return di->path;
+}
+
+const char *debuginfo_failure(const struct debuginfo *di)
+{
+	const char *why = di->packed ? unpack_failure(di->packed) : NULL;
+
+	return why || !di->alt_packed ? why : unpack_failure(di->alt_packed);
 }

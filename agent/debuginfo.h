@@ -7,6 +7,7 @@
 #ifndef PLUMB_DEBUGINFO_H
 #define PLUMB_DEBUGINFO_H
 
+#include "cache.h"
 #include "image.h"
 
 enum type_kind {
@@ -87,8 +88,12 @@ struct function {          /* belongs to its debuginfo */
 struct debuginfo;          /* borrows the image, owns all types and functions it returns */
 
 /* Debug info in the image itself or in its separate file (build-id or debuglink, with .gnu_debugaltlink).
+ * `cache` (copied, its text borrowed; NULL: none): where what is inflated of compressed sections is kept.
  * -ENOENT: none; err says where it was looked for. */
-int debuginfo_open(struct image *img, const char *root, struct debuginfo **out, struct error *err);
+int debuginfo_open(struct image *img, const char *root, const struct cache_place *cache, struct debuginfo **out,
+		   struct error *err);
+/* NULL, or why all that came from it is worthless: a compressed section turned out to be damaged while it was read. */
+const char *debuginfo_failure(const struct debuginfo *di);
 void debuginfo_close(struct debuginfo *di);
 const char *debuginfo_path(const struct debuginfo *di);
 

@@ -5,6 +5,7 @@
  *   debuginfo.c           open, close, the alternate file
  *   debuginfo_find.c      functions by name, by address, all
  *   debuginfo_unit.c      compile units and the index of one; debuginfo_walk.c: the walk over DIEs and its budget
+ *   debuginfo_aranges.c   the unit at an address, by .debug_aranges
  *   debuginfo_die.c       attributes of one DIE
  *   debuginfo_name.c      qualified names and how a request matches them
  *   debuginfo_symbol.c    symbols, of the separate file too
@@ -24,7 +25,9 @@
 #include <limits.h>
 #include <libelf.h>
 
+#include "address_sort.h"
 #include "debuginfo.h"
+#include "unpack.h"
 
 enum {
 	DIE_DEPTH_MAX = 128,          /* nesting of DIEs that is followed */
@@ -93,6 +96,8 @@ struct unit_range { uint64_t start, end; Dwarf_Die die; };
 struct debuginfo {
 	struct image *img;
 	int fd, alt_fd;
+	struct cache_place cache;
+	struct unpacked *packed, *alt_packed;            /* NULL: nothing is compressed. They own the Elf then */
 	Elf *elf, *alt_elf;
 	Dwarf *dwarf, *alt;
 	bool separate;                /* not the image itself */
@@ -101,10 +106,13 @@ struct debuginfo {
 	void *units, *types, *functions, *definitions;   /* search trees */
 	bool definitions_read;
 	bool split_seen;
+	Elf_Data *aranges;            /* .debug_aranges */
+	bool aranges_read;
 	struct list ranges;           /* struct unit_range by start, when .debug_aranges did not do */
 	bool ranges_read;
-	struct list symbols;          /* struct symbol by addr, of a separate file */
-	bool symbols_read;
+	struct list symbols;          /* struct symbol, of a separate file */
+	struct address_key *by_address;          /* of them; NULL: not wanted yet, out of memory */
+	bool symbols_read, symbols_ordered;
 	unsigned type_depth;
 	unsigned abi_work;
 	struct {
@@ -116,6 +124,7 @@ struct debuginfo {
 
 /* The best function symbol that begins at an address. */
 bool symbol_at(struct debuginfo *di, uint64_t addr, struct symbol *out);
+/* In no order; aliases and both tables of both files. */
 void symbols_each(struct debuginfo *di, int (*visit)(const struct symbol *sym, void *arg), void *arg);
 
 /* Each public call has a budget of DIEs and of time; the outermost begin starts it. */
@@ -131,6 +140,7 @@ bool walk(struct debuginfo *di, Dwarf_Die *root, walk_fn *visit, void *arg);
 struct unit *unit_of(struct debuginfo *di, Dwarf_Die *die);          /* NULL: out of memory, broken */
 bool unit_index(struct debuginfo *di, struct unit *u);
 bool unit_at(struct debuginfo *di, uint64_t addr, Dwarf_Die *cu);
+bool unit_by_aranges(struct debuginfo *di, uint64_t addr, Dwarf_Die *cu);
 /* Calls visit for each unit, type units and those of the alternate file too, until it returns false. */
 void units_each(struct debuginfo *di, bool (*visit)(struct debuginfo *di, Dwarf_Die *cu, void *arg), void *arg);
 const struct code *unit_code_at(const struct unit *u, uint64_t addr); /* first of several at one address */

@@ -439,7 +439,7 @@ bool unit_at(struct debuginfo *di, uint64_t addr, Dwarf_Die *cu)
 {
 	const struct unit_range *r;
 
-	if (dwarf_addrdie(di->dwarf, addr, cu))
+	if (unit_by_aranges(di, addr, cu))
 		return true;
 	/* clang writes no .debug_aranges. */
 	r = range_at(di, addr);

@@ -53,6 +53,9 @@ int image_symbol_at(const struct image *img, uint64_t addr, struct symbol *out);
  * returns non-zero and returns that value. */
 int image_each(const struct image *img, int (*visit)(const struct symbol *sym, void *arg), void *arg);
 
+/* The same in no order, one symbol perhaps from both tables: without the time that sorting takes. */
+int image_visit(const struct image *img, int (*visit)(const struct symbol *sym, void *arg), void *arg);
+
 /* File offset of an address that lies in an executable PT_LOAD. -ERANGE otherwise. */
 int image_offset(const struct image *img, uint64_t addr, uint64_t *offset);
 /* Up to `len` bytes of code at an address, as in the file. Returns the count (short at the segment's end) or -errno. */

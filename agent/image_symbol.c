@@ -247,6 +247,19 @@ int image_find(const struct image *img, const char *name, struct symbol *out)
 	return best < RANK_NONE ? 0 : image_find_demangled(img, name, out);
 }
 
+int image_visit(const struct image *img, int (*visit)(const struct symbol *sym, void *arg), void *arg)
+{
+	const struct symtab *tab;
+	struct symbol sym;
+	int rc = image_tables(img, &tab);
+
+	for (size_t t = 0; rc == 0 && t < 2; t++)
+		for (size_t i = 1; rc == 0 && i < tab[t].n; i++)
+			if (symtab_function(img, &tab[t], i, &sym))
+				rc = visit(&sym, arg);
+	return rc;
+}
+
 bool image_mentions(const struct image *img, const char *name)
 {
 	const struct symtab *tab;

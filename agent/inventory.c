@@ -173,9 +173,17 @@ static int list_functions(struct listing *l, char *source, size_t source_len, st
 
 	if (rc)
 		return rc;
-	if (debuginfo_open(img, l->inv->root, &di, &why) == 0) {
+	if (debuginfo_open(img, l->inv->root, &l->inv->cache, &di, &why) == 0) {
 		debuginfo_each(di, l->inv->glob, add_function, l);
 		snprintf(source, source_len, "debug info of %s", debuginfo_path(di));
+		if (debuginfo_failure(di)) {
+			buf_clear(&l->rows);
+			l->n = 0;
+			l->more = false;
+			error_set(&why, EBADMSG, "%s", debuginfo_failure(di));
+			debuginfo_close(di);
+			di = NULL;
+		}
 	}
 	if (!l->n) {
 		image_each(img, add_symbol, l);

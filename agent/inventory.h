@@ -4,6 +4,7 @@
 #define PLUMB_INVENTORY_H
 
 #include "buf.h"
+#include "cache.h"
 #include "service.h"
 
 /* Owns processes, glob and module; borrows the rest. */
@@ -14,6 +15,7 @@ struct inventory {
 	char *glob, *module;
 	int fd;
 	const char *path, *root;
+	struct cache_place cache;     /* of inflated debug information */
 };
 
 void inventory_free(struct inventory *inv);

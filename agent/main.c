@@ -16,7 +16,7 @@ enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 #define SPOOL_MAX (1ULL << 50)
 
-enum { OPT_PRIVATE = 256, OPT_ATTACH, OPT_BUDGET, OPT_MAX_BUDGET, OPT_RING, OPT_TTL, OPT_MAX_TTL, OPT_GROUP,
+enum { OPT_PRIVATE = 256, OPT_ATTACH, OPT_BUDGET, OPT_MAX_BUDGET, OPT_RING, OPT_TTL, OPT_MAX_TTL, OPT_GROUP, OPT_CACHE, OPT_CACHE_MIB,
        OPT_COLLECTOR, OPT_SPOOL, OPT_SPOOL_BYTES, OPT_TLS_CERT, OPT_TLS_KEY, OPT_TLS_CA, OPT_INSECURE };
 
 static const struct option long_options[] = {
@@ -35,6 +35,8 @@ static const struct option long_options[] = {
 	{ "tls-key", required_argument, NULL, OPT_TLS_KEY },
 	{ "tls-ca", required_argument, NULL, OPT_TLS_CA },
 	{ "insecure", no_argument, NULL, OPT_INSECURE },
+	{ "cache", required_argument, NULL, OPT_CACHE },
+	{ "cache-mib", required_argument, NULL, OPT_CACHE_MIB },
 	{ "private", required_argument, NULL, OPT_PRIVATE },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "help", no_argument, NULL, 'h' },
@@ -53,6 +55,8 @@ static void usage(FILE *to)
 	      "      --ttl SECONDS       default life of a request (default 600)\n"
 	      "      --max-ttl SECONDS   longest life of a request (default 86400)\n"
 	      "      --ring-kib N        size of one event buffer (default: 4096 over all CPUs)\n"
+	      "      --cache DIR         where inflated debug information is kept, or none (default " CACHE_DIR ")\n"
+	      "      --cache-mib N       how much of it at most (default 2048)\n"
 	      "      --attach METHOD     auto, session, multi or perf: how breakpoints are attached (default auto)\n"
 	      "      --collector HOST:PORT  send what requests see to a collector, and take its requests\n"
 	      "      --spool DIR         what waits for the collector (default " PLUMB_SPOOL_DIR ")\n"
@@ -113,6 +117,10 @@ static int set_number(int opt, const char *text, struct agent_options *o)
 		rc = number(text, 4, 1 << 20, &v);
 		o->ring_bytes = (uint32_t)v << 10;
 		return rc;
+	case OPT_CACHE_MIB:
+		rc = number(text, 1, 1 << 20, &v);
+		o->cache.max_bytes = (uint64_t)v << 20;
+		return rc;
 	case OPT_TTL:
 		rc = number(text, 1, 1e7, &v);
 		o->ttl_ns = (uint64_t)(v * 1e9);
@@ -158,6 +166,9 @@ static int read_options(int argc, char **argv, struct agent_options *o)
 			break;
 		case OPT_INSECURE:
 			o->insecure = true;
+			break;
+		case OPT_CACHE:
+			o->cache.dir = strcmp(optarg, "none") ? optarg : NULL;
 			break;
 		case OPT_ATTACH:
 			if (attach_method_parse(optarg, &o->method)) {

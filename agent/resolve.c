@@ -295,15 +295,21 @@ static int open_files(struct resolving *r, struct error *err)
 		return rc;
 	if (r->rq->exe_fd >= 0 && r->rq->exe_fd != r->rq->fd && image_open(r->rq->exe_fd, "the executable", &r->exe, NULL))
 		r->exe = NULL;
-	if (debuginfo_open(r->img, r->rq->root, &r->di, &r->no_debug))
+	if (debuginfo_open(r->img, r->rq->root, &r->rq->cache, &r->di, &r->no_debug))
 		r->di = NULL;
 	return 0;
 }
 
-static void close_files(struct resolving *r)
+static void drop_found(struct resolving *r)
 {
 	for (size_t i = 0; i < r->n_found; i++)
 		resolved_free(&r->found[i]);
+	r->n_found = 0;
+}
+
+static void close_files(struct resolving *r)
+{
+	drop_found(r);
 	free(r->found);
 	free(r->keep_regs);
 	expr_free(r->error_expr);
@@ -311,6 +317,33 @@ static void close_files(struct resolving *r)
 	debuginfo_close(r->di);
 	image_free(r->img);
 	image_free(r->exe);
+}
+
+static int resolve_probes(struct resolving *r, uint32_t *failed, struct error *err)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; !rc && i < r->rq->n_index; i++) {
+		*failed = r->index = r->rq->index[i];
+		r->first = r->n_found;
+		spec_free(r->spec);
+		r->spec = NULL;
+		rc = spec_parse(r->rq->probes[r->index], &r->spec, err);
+		if (!rc)
+			rc = resolve_functions(r, err);
+	}
+	return rc;
+}
+
+/* It turned out to be damaged on the way: nothing that came from it counts. Symbols are left. */
+static void distrust_debug_info(struct resolving *r)
+{
+	drop_found(r);
+	error_set(&r->no_debug, EBADMSG, "the debug information in %.200s cannot be used: %.200s", debuginfo_path(r->di),
+		  debuginfo_failure(r->di));
+	debuginfo_close(r->di);
+	r->di = NULL;
+	r->blame_error = false;
 }
 
 /* -> 0, or an error with the probe text it belongs to. */
@@ -326,14 +359,12 @@ static int resolve_all(struct resolving *r, uint32_t *failed, struct error *err)
 	}
 	*failed = r->rq->index[0];
 	rc = open_files(r, err);
-	for (uint32_t i = 0; !rc && i < r->rq->n_index; i++) {
-		*failed = r->index = r->rq->index[i];
-		r->first = r->n_found;
-		spec_free(r->spec);
-		r->spec = NULL;
-		rc = spec_parse(r->rq->probes[r->index], &r->spec, err);
-		if (!rc)
-			rc = resolve_functions(r, err);
+	if (!rc)
+		rc = resolve_probes(r, failed, err);
+	if (r->di && debuginfo_failure(r->di)) {
+		distrust_debug_info(r);
+		memset(err, 0, sizeof(*err));
+		rc = resolve_probes(r, failed, err);
 	}
 	if (rc && r->blame_error)
 		*failed = UINT32_MAX;

@@ -8,6 +8,7 @@
 #ifndef PLUMB_RESOLVE_H
 #define PLUMB_RESOLVE_H
 
+#include "cache.h"
 #include "calibrate.h"
 #include "plan.h"
 
@@ -19,6 +20,7 @@ struct resolve_request {
 	int exe_fd;                  /* the process's executable; the same as fd, or -1 if there is no process */
 	const char *path;            /* for messages */
 	const char *root;            /* where its debug files may be: "/proc/PID/root" or "" */
+	struct cache_place cache;    /* of inflated debug information */
 	const char *const *probes;   /* texts */
 	const uint32_t *index;       /* which of them to resolve here */
 	uint32_t n_index;

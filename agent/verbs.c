@@ -171,7 +171,7 @@ static void verb_explain(struct client *c, uint64_t id, const msgpack_object *ar
 		rc = open_file_of(q, &q->args.target, spec_file(s), &err);
 	spec_free(s);
 	q->resolve = (struct resolve_request){
-		.fd = q->fd, .exe_fd = q->exe_fd, .path = q->path, .root = q->root,
+		.fd = q->fd, .exe_fd = q->exe_fd, .path = q->path, .root = q->root, .cache = c->agent->opt.cache,
 		.probes = (const char *const *)q->args.probes, .index = &q->index, .n_index = 1,
 		.error_expr = q->args.error_expr, .errors_only = q->args.errors_only, .unwind_ok = q->args.unwind_ok, .ship = true,
 		.limits = q->args.limits, .costs = c->agent->costs,
@@ -244,6 +244,7 @@ static void verb_funcs(struct client *c, uint64_t id, const msgpack_object *args
 	q->inventory.fd = q->fd;
 	q->inventory.path = q->path;
 	q->inventory.root = q->root;
+	q->inventory.cache = c->agent->opt.cache;
 	if (!rc)
 		rc = worker_start(c->agent->base, &(struct worker_files){ { q->fd, q->exe_fd } }, inventory_funcs_work, &q->inventory, on_inventory, q, &q->worker, &err);
 	if (rc)

@@ -79,6 +79,7 @@ static void __attribute__((noreturn)) child(int fd, const struct worker_files *f
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGINT, SIG_DFL);
 	signal(SIGPIPE, SIG_DFL);
+	signal(SIGXFSZ, SIG_IGN);     /* a write that may not be is an error like a full disk */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	limit(RLIMIT_CPU, WORKER_CPU_SECONDS);
 	limit(RLIMIT_CORE, 0);

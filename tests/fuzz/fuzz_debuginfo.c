@@ -3,13 +3,14 @@
  * Any bytes as an ELF file with DWARF: every function, its signature and places, its types three levels deep.
  * A name of the input's choice is searched as well.
  *
- * fuzz-sources: agent/debuginfo.c agent/debuginfo_abi.c agent/debuginfo_complete.c agent/debuginfo_definition.c
- * fuzz-sources: agent/debuginfo_die.c agent/debuginfo_eval.c agent/debuginfo_find.c agent/debuginfo_function.c
+ * fuzz-sources: agent/debuginfo.c agent/debuginfo_abi.c agent/debuginfo_aranges.c agent/debuginfo_complete.c
+ * fuzz-sources: agent/debuginfo_definition.c agent/debuginfo_die.c agent/debuginfo_eval.c agent/debuginfo_find.c agent/debuginfo_function.c
  * fuzz-sources: agent/debuginfo_location.c agent/debuginfo_name.c agent/debuginfo_pool.c agent/debuginfo_signature.c
  * fuzz-sources: agent/debuginfo_symbol.c agent/debuginfo_type.c agent/debuginfo_typename.c agent/debuginfo_unit.c
  * fuzz-sources: agent/debuginfo_walk.c agent/image.c agent/image_section.c agent/image_symbol.c agent/image_name.c
  * fuzz-sources: agent/image_index.c agent/image_language.c agent/image_debuglink.c agent/demangle.c common/buf.c
- * fuzz-sources: common/error.c common/nearest.c
+ * fuzz-sources: agent/address_sort.c agent/cache.c agent/zstream.c agent/unpack.c agent/unpack_fault.c
+ * fuzz-sources: agent/unpack_grow.c agent/unpack_store.c common/error.c common/nearest.c
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -114,7 +115,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	need(fd >= 0 && write(fd, data, size) == (ssize_t)size);
 	memcpy(name, data, size < sizeof(name) - 1 ? size : sizeof(name) - 1);
 	if (image_open(fd, "fuzz", &img, &err) == 0) {
-		if (image_has_debug_info(img) && debuginfo_open(img, "/nonexistent", &di, &err) == 0) {
+		if (image_has_debug_info(img) && debuginfo_open(img, "/nonexistent", NULL, &di, &err) == 0) {
 			search(di, "work");
 			search(di, "ns::A::get");
 			search(di, "nosuch");

@@ -2,7 +2,7 @@
 /*
  * A request for a function of this program itself -> a plan and a layout, which the agent's own checks must accept.
  * Input: two bytes of options, then the text of the request; after a newline, the text of --error.
- * fuzz-sources: agent/spec*.c agent/plan*.c agent/debuginfo*.c agent/image*.c agent/demangle.c agent/resolved.c agent/layout.c agent/decode.c common/[a-z]*.c -lm
+ * fuzz-sources: agent/spec*.c agent/plan*.c agent/debuginfo*.c agent/image*.c agent/unpack*.c agent/zstream.c agent/cache.c agent/address_sort.c agent/demangle.c agent/resolved.c agent/layout.c agent/decode.c common/[a-z]*.c -lm
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -49,7 +49,7 @@ static void open_self(void)
 	int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	const struct function **fns = NULL;
 
-	if (fd < 0 || image_open(fd, "self", &image, NULL) || debuginfo_open(image, "", &di, NULL) ||
+	if (fd < 0 || image_open(fd, "self", &image, NULL) || debuginfo_open(image, "", NULL, &di, NULL) ||
 	    debuginfo_find(di, "target", &fns, NULL) != 1)
 		abort();
 	function = fns[0];

@@ -15,7 +15,7 @@ UNUSED_OK static struct opened must_open_debug(const char *name)
 	struct opened o = { .img = must_open(name) };
 	struct error err = { 0 };
 
-	if (debuginfo_open(o.img, dir, &o.di, &err) != 0)
+	if (debuginfo_open(o.img, dir, NULL, &o.di, &err) != 0)
 		fail_msg("%s: %s", name, err.text);
 	return o;
 }

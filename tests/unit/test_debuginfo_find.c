@@ -202,7 +202,7 @@ static void test_none(void **state)
 	struct debuginfo *di;
 	struct error err = { 0 };
 
-	assert_int_equal(debuginfo_open(img, dir, &di, &err), -ENOENT);
+	assert_int_equal(debuginfo_open(img, dir, NULL, &di, &err), -ENOENT);
 	assert_null(di);
 	assert_true(err.text[0]);
 	image_free(img);

@@ -116,7 +116,7 @@ static bool ask(const unsigned char *data, size_t len)
 
 	need(fd >= 0 && write(fd, data, len) == (ssize_t)len);
 	if (image_open(fd, "memory", &img, &err) == 0) {
-		taken = debuginfo_open(img, dir, &di, &err) == 0;
+		taken = debuginfo_open(img, dir, NULL, &di, &err) == 0;
 		need(taken || err.text[0]);
 		if (taken) {
 			ask_names(di);

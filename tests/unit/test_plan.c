@@ -47,7 +47,7 @@ static int setup(void **state)
 	for (int i = 0; i < 2; i++) {
 		sh("gcc -w -g %s -o fixture%s %s", builds[i], builds[i], here);
 		images[i] = must_open(i ? "fixture-O2" : "fixture-O0");
-		assert_int_equal(debuginfo_open(images[i], "", &debug[i], &err), 0);
+		assert_int_equal(debuginfo_open(images[i], "", NULL, &debug[i], &err), 0);
 	}
 	return 0;
 }
