@@ -154,7 +154,8 @@ class Agent(Process):
 
     def __init__(self, test, *args, socket=None, **popen):
         self.socket = socket or os.path.join(test.dir, 'plumbd.sock')
-        super().__init__(test, [PLUMBD, '--socket', self.socket, *map(str, args)], **popen)
+        cache = ['--cache', os.path.join(test.dir, 'cache')]     # an option that comes later replaces it
+        super().__init__(test, [PLUMBD, '--socket', self.socket, *cache, *map(str, args)], **popen)
         wait_for('socket of plumbd', lambda: self.is_up() or None)
 
     def is_up(self):

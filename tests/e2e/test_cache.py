@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs with compressed debug information: the same answers as without, and what was inflated serves the next request."""
+import os
+import re
+import shutil
+import stat
+import subprocess
+
+from harness import UNBOUNDED, Agent, KernelCase, Target, target
+
+
+class Cache(KernelCase):
+    limit = 120
+
+    def packed(self):
+        """A copy of a program, its debug sections compressed."""
+        path = self.path('packed')
+        subprocess.run(['objcopy', '--compress-debug-sections=zlib', target('exact-gcc-O2'), path], check=True)
+        return path
+
+    def with_cache(self, cache):
+        return Agent(self, *UNBOUNDED, '--cache', cache)
+
+    def entries(self, cache):
+        return sorted(os.path.join(cache, name) for name in os.listdir(cache)) if os.path.isdir(cache) else []
+
+    def explained(self, agent, path):
+        t = Target(self, path, 'ints', '--calls', 20)
+        text = agent.run('explain', '-p', t.pid, 'take_tree').stdout
+        t.go()
+        t.finish()
+        return re.sub(r'(?m)^cost .*$|in %s,' % os.path.basename(path), '', text)
+
+    def test_the_second_request_reads_what_the_first_one_inflated(self):
+        cache, path = self.path('cache'), self.packed()
+        agent = self.with_cache(cache)
+        plain = self.explained(agent, target('exact-gcc-O2'))
+        self.assertIn('take_tree(', plain)
+        self.assertEqual(self.entries(cache), [])
+        self.assertEqual(self.explained(agent, path), plain)
+        entry, = self.entries(cache)
+        st = os.stat(entry)
+        self.assertEqual(stat.S_IMODE(st.st_mode), 0o600)
+        self.assertEqual(stat.S_IMODE(os.stat(cache).st_mode), 0o700)
+        with open(entry, 'rb') as f:
+            content = f.read()
+        self.assertGreater(st.st_blocks, 0)
+        self.assertEqual(self.explained(agent, path), plain)
+        with open(entry, 'rb') as f:
+            self.assertEqual(f.read(), content, 'it was inflated again')
+        self.assertGreater(os.stat(entry).st_mtime_ns, st.st_mtime_ns, 'the entry was not used')
+
+    def test_trace(self):
+        agent = self.with_cache(self.path('cache'))
+        for path in (self.packed(), self.path('packed')):
+            t = Target(self, path, 'ints', '--calls', 20)
+            trace = agent.trace('-p', t.pid, '--json', '--limit', '20', 'take_ints')
+            t.go()
+            self.assertEqual(trace.wait(), 0)
+            self.assertTrue(t.truth()['ok'])
+            self.assertEqual(len(trace.records()), 20)
+            self.assertNotIn('$arg0', trace.records()[0]['args'])
+            t.finish()
+
+    def test_an_agent_without_a_cache_answers_too(self):
+        bad, path = self.path('open'), self.packed()
+        os.mkdir(bad)
+        os.chmod(bad, 0o777)
+        agent = self.with_cache(bad)
+        self.assertIn('event=cache_unusable', agent.stderr)
+        text = self.explained(agent, path)
+        self.assertIn('take_tree(', text)
+        self.assertEqual(self.entries(bad), [])
+        agent.reap()
+        agent = Agent(self, *UNBOUNDED, '--cache', 'none', socket=self.path('none.sock'))
+        self.assertNotIn('cache_unusable', agent.stderr)
+        self.assertEqual(self.explained(agent, path), text)
+
+    def test_a_damaged_cache_is_made_again(self):
+        cache, path = self.path('cache'), self.packed()
+        agent = self.with_cache(cache)
+        text = self.explained(agent, path)
+        entry, = self.entries(cache)
+        shutil.copy(entry, self.path('good'))
+        with open(entry, 'r+b') as f:
+            for at in range(8192, os.path.getsize(entry), 997):
+                f.seek(at)
+                f.write(b'\xa5\x5a')
+        self.assertEqual(self.explained(agent, path), text)
+        self.assertEqual(self.explained(agent, path), text)
+
+    def test_a_file_that_is_replaced_is_inflated_anew(self):
+        cache, path = self.path('cache'), self.packed()
+        agent = self.with_cache(cache)
+        text = self.explained(agent, path)
+        subprocess.run(['objcopy', '--compress-debug-sections=zlib', target('exact-clang-O2'), self.path('other')], check=True)
+        shutil.copyfile(self.path('other'), path)         # the same inode
+        plain = self.explained(agent, target('exact-clang-O2'))
+        self.assertNotEqual(plain, text)
+        self.assertEqual(self.explained(agent, path), plain)
+        self.assertEqual(len(self.entries(cache)), 1)
