@@ -51,12 +51,16 @@ void control_audit_end(struct control *k, int64_t id, const char *fmt, ...)
 		control_store_failed(&err);
 }
 
-void control_audit_login(struct control *k, const struct session *s)
+void control_audit_login(struct control *k, const char *peer, const char *host)
 {
-	log_warn("control", "login-refused", "peer=%s host=%s", s->peer, s->host);
+	log_warn("control", "login-refused", "peer=%s host=%s", peer, host);
 	if (++k->logins_refused <= LOGINS_MAX)
-		control_audit_end(k, put(k, s->peer, "", role_name(ROLE_NONE), "login refused", s->host, 0, ""),
-				  "the token is not known");
+		control_audit_end(k, put(k, peer, "", role_name(ROLE_NONE), "login refused", host, 0, ""), "the token is not known");
+}
+
+void control_login_refused(struct collector *c, const char *peer)
+{
+	control_audit_login(control_of(c), peer, "http");
 }
 
 void control_audit_tick(struct control *k)

@@ -135,6 +135,8 @@ struct session {
 };
 
 int session_add(struct collector *c, int fd, const struct sockaddr *peer, struct error *err);
+/* One end of a pair whose other end is in this program (inside.h): a plumb that has said who it is. On 0 it owns bev. */
+int session_add_inside(struct collector *c, struct bufferevent *bev, const char *peer, const struct identity *who, struct error *err);
 /* Ends it: the peer is told why in a REPLY to request 0; logged and counted. */
 void session_refuse(struct session *s, enum refusal why, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* The same without blame and without a word: the peer has left, or the collector stops. The loop frees it. */
@@ -169,6 +171,9 @@ int control_start(struct collector *c, struct error *err);
 void control_stop(struct collector *c);
 /* HELLO of a plumb. On an error the caller closes the connection. */
 int control_hello(struct session *s, const char *token, struct error *err);
+int control_hello_inside(struct session *s, const struct identity *who, struct error *err);
+/* Somebody came with a token that is not known, over HTTP. */
+void control_login_refused(struct collector *c, const char *peer);
 void control_request(struct session *s, uint64_t id, const char *verb, const msgpack_object *args);
 /* The session of a plumb is going. */
 void control_gone(struct session *s);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Requests from plumb: who may, what it is, and to whom it goes. */
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,26 +12,9 @@
 
 /* ---- life ---- */
 
-static int open_tokens(struct control *k, const char *data, struct error *err)
-{
-	char path[PATH_MAX], admin[PATH_MAX];
-	int rc;
-
-	if (snprintf(path, sizeof(path), "%s/tokens", data) >= (int)sizeof(path) ||
-	    snprintf(admin, sizeof(admin), "%s/admin.token", data) >= (int)sizeof(admin))
-		return error_set(err, ENAMETOOLONG, "the path of the data directory is too long");
-	rc = tokens_first(path, admin, err);
-	if (rc < 0)
-		return rc;
-	if (rc > 0)
-		log_info("control", "first-token", "name=admin role=admin file=%s", admin);
-	return tokens_open(path, &k->tokens, err);
-}
-
 int control_start(struct collector *c, struct error *err)
 {
 	struct control *k = calloc(1, sizeof(*k));
-	int rc;
 
 	if (!k)
 		return error_set(err, ENOMEM, "out of memory");
@@ -41,10 +23,7 @@ int control_start(struct collector *c, struct error *err)
 	LIST_INIT(&k->clients);
 	LIST_INIT(&k->requests);
 	LIST_INIT(&k->questions);
-	rc = open_tokens(k, c->opt.data, err);
-	if (!rc)
-		rc = requests_restore(k, err);
-	return rc;
+	return requests_restore(k, err);
 }
 
 void control_stop(struct collector *c)
@@ -56,31 +35,49 @@ void control_stop(struct collector *c)
 	questions_free(k);
 	while (!LIST_EMPTY(&k->requests))
 		request_free(LIST_FIRST(&k->requests));
-	tokens_free(k->tokens);
 	free(k);
 	c->control = NULL;
 }
 
 /* ---- clients ---- */
 
+static struct client *client_new(struct session *s, struct error *err)
+{
+	struct client *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		error_set(err, ENOMEM, "out of memory");
+		return NULL;
+	}
+	c->session = s;
+	s->control = c;
+	LIST_INSERT_HEAD(&control_of(s->collector)->clients, c, link);
+	return c;
+}
+
 /* A token that is not known gets an answer, and a moment to read it: closing at once would lose the reason. */
 int control_hello(struct session *s, const char *token, struct error *err)
 {
-	struct control *k = control_of(s->collector);
-	struct client *c = calloc(1, sizeof(*c));
+	struct client *c = client_new(s, err);
 	struct error why;
 
 	if (!c)
-		return error_set(err, ENOMEM, "out of memory");
-	c->session = s;
-	s->control = c;
-	LIST_INSERT_HEAD(&k->clients, c, link);
-	if (tokens_check(k->tokens, token, &c->who, &why) == 0)
+		return -ENOMEM;
+	if (tokens_check(s->collector->tokens, token, &c->who, &why) == 0)
 		return 0;
 	c->refused_ns = mono_ns();
-	control_audit_login(k, s);
+	control_audit_login(control_of(s->collector), s->peer, s->host);
 	session_reply_error(s, 0, &why, -1);
 	return 0;
+}
+
+int control_hello_inside(struct session *s, const struct identity *who, struct error *err)
+{
+	struct client *c = client_new(s, err);
+
+	if (c)
+		c->who = *who;
+	return c ? 0 : -ENOMEM;
 }
 
 void control_gone(struct session *s)

@@ -49,7 +49,6 @@ struct client {
 
 struct control {
 	struct collector *collector;
-	struct tokens *tokens;
 	LIST_HEAD(, client) clients;
 	LIST_HEAD(, request) requests;
 	LIST_HEAD(, question) questions;
@@ -69,7 +68,7 @@ static inline struct control *control_of(const struct collector *c)
 int64_t control_audit(struct control *k, const struct session *s, const struct identity *who, const char *action, const char *detail, uint64_t request);
 void control_audit_end(struct control *k, int64_t id, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* A refused login; many of them in a short time become one entry. */
-void control_audit_login(struct control *k, const struct session *s);
+void control_audit_login(struct control *k, const char *peer, const char *host);
 void control_audit_tick(struct control *k);
 /* The store did not take something: the next commit fails, and with it goes what agents sent since the last one; they send it again. */
 void control_store_failed(const struct error *err);

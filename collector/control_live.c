@@ -312,7 +312,7 @@ void request_on_live(const struct live_item *item, void *arg)
 {
 	const struct frame_in *in = item->in;
 	struct request *r = arg;
-	struct part *p = request_part(r, item->agent, item->host);
+	struct part *p = item->agent ? request_part(r, item->agent, item->host) : NULL;
 
 	if (!p)
 		return;

@@ -304,12 +304,26 @@ static void set_end(struct request *r, const char *reason, const char *text)
 	snprintf(r->text, sizeof(r->text), "%s", text);
 }
 
+/* Those who look on hear of the end of the whole as an END of no agent. */
+static void publish_end(const struct request *r)
+{
+	const msgpack_object item[4] = {
+		{ .type = MSGPACK_OBJECT_POSITIVE_INTEGER, .via.u64 = WIRE_END }, { .type = MSGPACK_OBJECT_POSITIVE_INTEGER, .via.u64 = r->id },
+		{ .type = MSGPACK_OBJECT_STR, .via.str = { (uint32_t)strlen(r->reason), r->reason } },
+		{ .type = MSGPACK_OBJECT_STR, .via.str = { (uint32_t)strlen(r->text), r->text } },
+	};
+	const struct frame_in in = { .type = WIRE_END, .items = item, .count = 4 };
+
+	live_publish(r->control->collector->live, &(struct live_item){ .type = WIRE_END, .request = r->id, .host = "", .in = &in });
+}
+
 /* The client hears of it, and goes. */
 static void tell_end(struct request *r)
 {
 	log_info("control", "end", "id=%lu reason=%s records=%lu text=\"%s\"", (unsigned long)r->id, r->reason, (unsigned long)r->records, r->text);
 	control_audit_end(r->control, r->audit, "ended (%s): %s", r->reason, r->text);
 	r->audit = 0;
+	publish_end(r);
 	if (!r->client)
 		return;
 	request_send_end(r);

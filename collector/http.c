@@ -131,6 +131,8 @@ static const struct {
 } routes[] = {
 	{ EVHTTP_REQ_GET, "/api/v1/whoami", "query", api_whoami },
 	{ EVHTTP_REQ_GET, "/api/v1/live", "live", sse_live },
+	{ EVHTTP_REQ_POST, "/api/v1/requests", "trace", api_request_open },
+	{ EVHTTP_REQ_DELETE, "/api/v1/requests/*", "rm", api_request_remove },
 	{ EVHTTP_REQ_GET, "/api/v1/audit", "audit", api_query },
 	{ EVHTTP_REQ_GET, "/api/v1/*", "query", api_query },
 	{ EVHTTP_REQ_GET, "/metrics", "query", metrics_get },
@@ -163,8 +165,10 @@ static int authorize(struct call *call, const char *action, struct error *err)
 	if (!header || strncasecmp(header, "Bearer ", 7))
 		return error_set(err, EACCES, "a token is needed"), error_hint(err, "send it as Authorization: Bearer TOKEN");
 	rc = tokens_check(call->http->collector->tokens, header + 7, &call->who, err);
-	if (rc)
+	if (rc) {
+		control_login_refused(call->http->collector, call->peer);
 		return rc;
+	}
 	call->status = 0;
 	return role_check(&call->who, action, err);
 }

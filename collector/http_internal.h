@@ -69,6 +69,8 @@ void call_ask(struct call *call, query_fn *ask, const struct query *q, void (*do
 /* api.c: answers the questions of query.h and the control verbs. */
 typedef void route_fn(struct call *call);
 route_fn api_query, api_whoami, api_healthz;
+/* api_request.c */
+route_fn api_request_open, api_request_remove;
 /* sse.c */
 route_fn sse_live;
 void sse_stop(struct http *h);

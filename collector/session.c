@@ -417,15 +417,35 @@ static struct bufferevent *make_bev(struct collector *c, int fd, struct error *e
 	return bev;
 }
 
+static struct session *session_new(struct collector *c, struct error *err)
+{
+	struct session *s = c->n_sessions < SESSIONS_MAX ? calloc(1, sizeof(*s)) : NULL;
+
+	if (!s) {
+		error_set(err, EMFILE, "too many connections");
+		return NULL;
+	}
+	s->collector = c;
+	s->opened_ns = mono_ns();
+	return s;
+}
+
+static void begin(struct session *s)
+{
+	bufferevent_setcb(s->bev, on_read, NULL, on_event, s);
+	bufferevent_setwatermark(s->bev, EV_READ, 0, INPUT_MAX);
+	bufferevent_enable(s->bev, EV_READ | EV_WRITE);
+	LIST_INSERT_HEAD(&s->collector->sessions, s, link);
+	s->collector->n_sessions++;
+}
+
 int session_add(struct collector *c, int fd, const struct sockaddr *peer, struct error *err)
 {
 	struct timeval unsent = { .tv_sec = UNSENT_SECONDS };
-	struct session *s = c->n_sessions < SESSIONS_MAX ? calloc(1, sizeof(*s)) : NULL;
+	struct session *s = session_new(c, err);
 
 	if (!s)
-		return error_set(err, EMFILE, "too many connections");
-	s->collector = c;
-	s->opened_ns = mono_ns();
+		return -EMFILE;
 	name_peer(peer, s->peer, sizeof(s->peer));
 	watch_line(fd);
 	s->bev = make_bev(c, fd, err);
@@ -433,11 +453,24 @@ int session_add(struct collector *c, int fd, const struct sockaddr *peer, struct
 		free(s);
 		return -ENOMEM;
 	}
-	bufferevent_setcb(s->bev, on_read, NULL, on_event, s);
-	bufferevent_setwatermark(s->bev, EV_READ, 0, INPUT_MAX);
 	bufferevent_set_timeouts(s->bev, NULL, &unsent);
-	bufferevent_enable(s->bev, EV_READ | EV_WRITE);
-	LIST_INSERT_HEAD(&c->sessions, s, link);
-	c->n_sessions++;
+	begin(s);
+	return 0;
+}
+
+int session_add_inside(struct collector *c, struct bufferevent *bev, const char *peer, const struct identity *who, struct error *err)
+{
+	struct session *s = session_new(c, err);
+
+	if (!s)
+		return -EMFILE;
+	snprintf(s->peer, sizeof(s->peer), "%s", peer);
+	if (control_hello_inside(s, who, err)) {
+		free(s);
+		return -ENOMEM;
+	}
+	s->kind = SESSION_CLIENT;
+	s->bev = bev;
+	begin(s);
 	return 0;
 }
