@@ -81,7 +81,7 @@ struct function {          /* belongs to its debuginfo */
 	struct param *params;
 	uint32_t n_params;
 	bool variadic;
-	uint32_t inlined;      /* how many inlined copies were seen in the units that were read */
+	uint32_t inlined;      /* without code of its own: how many inlined copies were seen in the units that were read */
 	enum language lang;
 };
 

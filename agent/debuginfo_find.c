@@ -18,6 +18,7 @@ struct search {
 	struct debuginfo *di;
 	const char *name;
 	char marker[300];             /* "5parse": how a mangled symbol spells the last component */
+	char scope[300];              /* "Parser": what it must have in it as well, of the component before; "" any */
 	struct list addresses;        /* struct candidate */
 	struct list found;            /* struct function * */
 	struct nearest nearest;
@@ -39,7 +40,7 @@ static bool symbol_may_be(const struct search *s, const char *sym, bool *exact)
 	}
 	*exact = false;
 	return sym[0] == '_' && (sym[1] == 'Z' || sym[1] == 'R') && s->marker[0] && strstr(sym, s->marker) &&
-	       !strstr(sym, ".cold");
+	       strstr(sym, s->scope) && !strstr(sym, ".cold");
 }
 
 static int consider_symbol(const struct symbol *sym, void *arg)
@@ -79,16 +80,32 @@ static struct unit *indexed_unit(struct debuginfo *di, Dwarf_Die *die)
 	return u && !u->assembler && unit_index(di, u) ? u : NULL;
 }
 
-/* Folded functions share an address: the one of the wanted name, else (for a symbol of that very name) the first. */
-static struct function *function_at(struct debuginfo *di, uint64_t addr, const char *name, bool exact)
+/* The n-th function at an address, by the unit's index as it is now: it may be made anew while a function is built. */
+static const struct code *nth_code(const struct unit *u, uint64_t addr, size_t n)
+{
+	const struct code *code = unit_code_at(u, addr), *end = &list_at(&u->codes, struct code, 0) + u->codes.count;
+
+	return code && n < (size_t)(end - code) && code[n].addr == addr ? &code[n] : NULL;
+}
+
+static struct unit *unit_with_code(struct debuginfo *di, uint64_t addr)
 {
 	Dwarf_Die cu;
 	struct unit *u = unit_at(di, addr, &cu) ? indexed_unit(di, &cu) : NULL;
-	const struct code *code = u ? unit_code_at(u, addr) : NULL;
-	const struct code *end = u ? &list_at(&u->codes, struct code, 0) + u->codes.count : NULL;
-	struct function *first = NULL;
 
-	for (; code && code < end && code->addr == addr; code++) {
+	if (u && !unit_code_at(u, addr))              /* perhaps inside of another function */
+		unit_index_deep(di, u);
+	return u;
+}
+
+/* Folded functions share an address: the one of the wanted name, else (for a symbol of that very name) the first. */
+static struct function *function_at(struct debuginfo *di, uint64_t addr, const char *name, bool exact)
+{
+	struct unit *u = unit_with_code(di, addr);
+	struct function *first = NULL;
+	const struct code *code;
+
+	for (size_t i = 0; u && (code = nth_code(u, addr, i)); i++) {
 		Dwarf_Die die = code->die;
 		struct function *fn;
 
@@ -113,6 +130,24 @@ static int candidate_compare(const void *a, const void *b)
 	return y->exact - x->exact;           /* exact first: the later ones of an address are dropped */
 }
 
+/* The component before the last one, if it is a plain name that mangling writes out: of std it abbreviates some. */
+static void set_scope(struct search *s, const char *last)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+	static const char *const abbreviated[] = { "std", "allocator", "basic_string", "string", "istream", "ostream", "iostream",
+						   "basic_istream", "basic_ostream", "basic_iostream" };
+	size_t end = last - s->name >= 2 ? (size_t)(last - s->name) - 2 : 0, from = end;
+
+	while (from > 0 && strchr(letters, s->name[from - 1]))
+		from--;
+	if (from == end || end - from >= sizeof(s->scope) || (from > 0 && s->name[from - 1] != ':'))
+		return;
+	memcpy(s->scope, s->name + from, end - from);
+	for (size_t i = 0; i < sizeof(abbreviated) / sizeof(abbreviated[0]); i++)
+		if (strcmp(s->scope, abbreviated[i]) == 0)
+			s->scope[0] = '\0';
+}
+
 static void find_by_symbols(struct search *s)
 {
 	const char *last = name_last(s->name);
@@ -120,6 +155,7 @@ static void find_by_symbols(struct search *s)
 
 	snprintf(s->marker, sizeof(s->marker), "%zu%.280s", strcspn(last, "<"), last);
 	s->marker[strcspn(s->marker, "<")] = '\0';
+	set_scope(s, last);
 	symbols_each(s->di, consider_symbol, s);
 	if (s->addresses.count > 1)
 		qsort(s->addresses.items, s->addresses.count, sizeof(struct candidate), candidate_compare);

@@ -308,12 +308,12 @@ static uint32_t count_inlined(struct building *b)
 	struct unit *u = unit_of(b->di, &b->origin);
 	uint32_t n;
 
-	if (!u || !unit_index(b->di, u))
+	if (!u || !unit_index_deep(b->di, u))
 		return 0;
 	if (u->partial)
 		return inlined_everywhere(b->di, b->origin.addr);
 	n = unit_inlined(u, b->origin.addr);
-	if (u != b->u && unit_index(b->di, b->u))   /* the abstract instance is in a unit that others share */
+	if (u != b->u && unit_index_deep(b->di, b->u))   /* the abstract instance is in a unit that others share */
 		n += unit_inlined(b->u, b->origin.addr);
 	return n;
 }
@@ -332,7 +332,7 @@ static void build(struct building *b)
 	set_file(b);
 	set_return(b);
 	set_params(b);
-	fn->inlined = count_inlined(b);
+	fn->inlined = fn->addr ? 0 : count_inlined(b);
 }
 
 struct function *function_get(struct debuginfo *di, struct unit *u, Dwarf_Die *die)

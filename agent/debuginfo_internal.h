@@ -67,11 +67,12 @@ void keyed_free(void **root, void (*free_item)(void *item));
 
 /* ---- units ---- */
 
-struct scope {                        /* a namespace, class, ... that names what it contains */
+struct scope {                        /* a namespace, class, ... that names what it contains; a function's body */
 	Dwarf_Off start, end;         /* offsets of its DIE and of the first one behind it */
 	int parent;                   /* index, -1: the unit */
 	unsigned depth;
 	const char *name;
+	bool closed;                  /* a body that was not looked into */
 };
 
 struct code { uint64_t addr; Dwarf_Die die; };   /* addr 0: an abstract instance (inlined) */
@@ -84,7 +85,7 @@ struct unit {
 	bool partial;                 /* dwz: what several units share */
 	bool assembler;               /* its functions have no types at all */
 	bool split;                   /* the rest is in a .dwo file */
-	bool indexed;
+	bool indexed, deep;           /* deep: with what is inside of functions */
 	bool optimised;               /* LLVM: a parameter has a location list, which -O0 never makes; known once indexed */
 	struct list scopes;           /* struct scope, by start */
 	struct list codes;            /* struct code, by addr */
@@ -138,7 +139,10 @@ typedef enum walk_step walk_fn(Dwarf_Die *die, unsigned depth, void *arg);
 bool walk(struct debuginfo *di, Dwarf_Die *root, walk_fn *visit, void *arg);
 
 struct unit *unit_of(struct debuginfo *di, Dwarf_Die *die);          /* NULL: out of memory, broken */
+/* Functions and scopes, without what is inside of functions: most DIEs of optimised C++ are inlined copies there. */
 bool unit_index(struct debuginfo *di, struct unit *u);
+/* All of it. The lists are made anew. */
+bool unit_index_deep(struct debuginfo *di, struct unit *u);
 bool unit_at(struct debuginfo *di, uint64_t addr, Dwarf_Die *cu);
 bool unit_by_aranges(struct debuginfo *di, uint64_t addr, Dwarf_Die *cu);
 /* Calls visit for each unit, type units and those of the alternate file too, until it returns false. */

@@ -40,12 +40,22 @@ static const char *join(struct debuginfo *di, const char *const *parts, int n, c
 	return out ? out : name;
 }
 
+/* What is declared in a function's body is named by what is inside of that body. */
+static int indexed_scope_of(struct debuginfo *di, struct unit *u, Dwarf_Off off)
+{
+	int i = scope_of(u, off);
+
+	if (i < 0 || !list_at(&u->scopes, struct scope, i).closed || !unit_index_deep(di, u))
+		return i;
+	return scope_of(u, off);
+}
+
 const char *qualified_name(struct debuginfo *di, Dwarf_Die *die, enum language lang)
 {
 	const char *parts[SCOPES_MAX], *name = die_name(die);
 	struct unit *u;
 	Dwarf_Die origin;
-	int n = 0;
+	int n = 0, i;
 
 	if (lang == LANG_C || lang == LANG_GO || lang == LANG_UNKNOWN)
 		return name;
@@ -53,7 +63,7 @@ const char *qualified_name(struct debuginfo *di, Dwarf_Die *die, enum language l
 	u = unit_of(di, &origin);
 	if (!u || !unit_index(di, u))
 		return name;
-	for (int i = scope_of(u, dwarf_dieoffset(&origin)); i >= 0 && n < SCOPES_MAX; n++) {
+	for (i = indexed_scope_of(di, u, dwarf_dieoffset(&origin)); i >= 0 && n < SCOPES_MAX; n++) {
 		parts[n] = list_at(&u->scopes, struct scope, i).name;
 		i = list_at(&u->scopes, struct scope, i).parent;
 	}

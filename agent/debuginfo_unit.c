@@ -151,7 +151,7 @@ struct indexing {
 	struct unit *u;
 	int open;                     /* innermost open scope */
 	unsigned function_depth;      /* of the subprogram seen last */
-	bool failed;
+	bool deep, failed;
 };
 
 static void close_scopes(struct indexing *x, unsigned depth, Dwarf_Off at)
@@ -166,18 +166,34 @@ static void close_scopes(struct indexing *x, unsigned depth, Dwarf_Off at)
 	}
 }
 
-static void open_scope(struct indexing *x, Dwarf_Die *die, unsigned depth, const char *unnamed)
+static struct scope *add_scope(struct indexing *x, Dwarf_Die *die, unsigned depth)
 {
 	struct scope *s = list_add(&x->u->scopes);
-	const char *name = die_name(die);
 
 	if (!s) {
 		x->failed = true;
-		return;
+		return NULL;
 	}
-	*s = (struct scope){ .start = dwarf_dieoffset(die), .end = UINT64_MAX, .parent = x->open, .depth = depth,
-			     .name = *name ? name : unnamed };
+	*s = (struct scope){ .start = dwarf_dieoffset(die), .end = UINT64_MAX, .parent = x->open, .depth = depth, .name = "" };
 	x->open = (int)x->u->scopes.count - 1;
+	return s;
+}
+
+static void open_scope(struct indexing *x, Dwarf_Die *die, unsigned depth, const char *unnamed)
+{
+	struct scope *s = add_scope(x, die, depth);
+	const char *name = die_name(die);
+
+	if (s)
+		s->name = *name ? name : unnamed;
+}
+
+static void open_body(struct indexing *x, Dwarf_Die *die, unsigned depth)
+{
+	struct scope *s = add_scope(x, die, depth);
+
+	if (s)
+		s->closed = true;
 }
 
 static void index_subprogram(struct indexing *x, Dwarf_Die *die)
@@ -235,7 +251,11 @@ static enum walk_step index_visit(Dwarf_Die *die, unsigned depth, void *arg)
 	case DW_TAG_subprogram:
 		x->function_depth = depth;
 		index_subprogram(x, die);
-		return WALK_INTO;
+		if (x->deep)
+			return WALK_INTO;
+		if (dwarf_haschildren(die) > 0)
+			open_body(x, die, depth);
+		return WALK_OVER;
 	case DW_TAG_inlined_subroutine:
 		index_inlined(x, die);
 		return WALK_INTO;
@@ -282,19 +302,30 @@ static void sort_list(struct list *l, int (*compare)(const void *, const void *)
 		qsort(l->items, l->count, l->item_size, compare);
 }
 
-bool unit_index(struct debuginfo *di, struct unit *u)
+static bool index_unit(struct debuginfo *di, struct unit *u, bool deep)
 {
-	struct indexing x = { .di = di, .u = u, .open = -1, .function_depth = UINT_MAX - 1 };
+	struct indexing x = { .di = di, .u = u, .open = -1, .function_depth = UINT_MAX - 1, .deep = deep };
 
-	if (u->indexed)
-		return true;
 	u->indexed = true;
+	u->deep = deep;
+	u->scopes.count = u->codes.count = u->inlined.count = 0;
 	/* What a spent budget left out is missing: a part of the index is better than none. */
 	walk(di, &u->die, index_visit, &x);
 	close_scopes(&x, 0, UINT64_MAX);
 	sort_list(&u->codes, code_compare);
 	sort_list(&u->inlined, pointer_compare);
 	return !x.failed;
+}
+
+/* LLVM's parameters are looked at, to know if it optimised. */
+bool unit_index(struct debuginfo *di, struct unit *u)
+{
+	return u->indexed || index_unit(di, u, u->llvm);
+}
+
+bool unit_index_deep(struct debuginfo *di, struct unit *u)
+{
+	return u->deep || index_unit(di, u, true);
 }
 
 const struct code *unit_code_at(const struct unit *u, uint64_t addr)
@@ -364,7 +395,7 @@ static bool add_inlined(struct debuginfo *di, Dwarf_Die *cu, void *arg)
 	struct inline_count *count = arg;
 	struct unit *u = unit_of(di, cu);
 
-	if (u && unit_index(di, u))
+	if (u && unit_index_deep(di, u))
 		count->n += unit_inlined(u, count->abstract);
 	return true;
 }

@@ -234,6 +234,30 @@ static void test_split_dwarf_is_named(void **state)
 	close_debug(&o);
 }
 
+/* Functions inside of functions, and of classes that only a function knows: found though bodies are not read at first. */
+static void test_inside_of_functions(void **state)
+{
+	static const char nested[] = "int outer(int n) { int __attribute__((noinline)) inner(int k) { return k * n + 1; } return inner(n) + inner(3); }\n"
+				     "int main(int c, char **v) { return outer(c); }\n";
+	static const char local[] = "namespace ns { struct Same { int tell(int); }; int Same::tell(int n) { return n; }\n"
+				    "int outer(int n) { struct Local { int __attribute__((noinline)) tell(int k) { return k + 1; } } l;\n"
+				    "return l.tell(n) + Same().tell(n); } }\n"
+				    "int main(int c, char **) { return ns::outer(c); }\n";
+	struct opened o;
+
+	put("nested.c", nested, sizeof(nested) - 1);
+	put("local.cc", local, sizeof(local) - 1);
+	sh("gcc -w -g -O1 -o nested nested.c && g++ -w -g -O1 -o local local.cc");
+	o = must_open_debug("nested");
+	assert_string_equal(must_find_function(&o, "inner")->params[0].name, "k");
+	close_debug(&o);
+	o = must_open_debug("local");
+	assert_string_equal(must_find_function(&o, "Local::tell")->params[1].name, "k");
+	assert_string_equal(must_find_function(&o, "Same::tell")->params[1].name, "n");
+	assert_string_equal(must_find_function(&o, "ns::Same::tell")->name, "ns::Same::tell");
+	close_debug(&o);
+}
+
 /* What Debian's debug packages look like: common DIEs in a file of their own. */
 static void test_alternate_file(void **state)
 {
@@ -260,6 +284,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_statics_of_one_name),
+		cmocka_unit_test(test_inside_of_functions),
 		cmocka_unit_test(test_inlined_everywhere),
 		cmocka_unit_test(test_thrown_away_by_the_linker),
 		cmocka_unit_test(test_clones_say_so),
