@@ -134,9 +134,9 @@ static int greet(struct session *s, const struct hello *h, struct error *err)
 		ingest_close(st);
 		return error_set(err, ENOMEM, "no memory for an agent");
 	}
+	a->acked_sent = stream_acked(st);   /* WELCOME will say it: no ACK comes before */
 	if (collector_commit(c, err))
 		return -EIO;
-	a->acked_sent = stream_acked(st);
 	c->counts.agent_connections++;
 	session_welcome(s, a->acked_sent);
 	log_info("agents", "connected", "agent=%s host=\"%s\" program=\"%s\" peer=%s acked=%lu", a->uid, a->host, a->program, s->peer,
