@@ -84,7 +84,8 @@ static void die(const char *what, const struct error *err)
 
 static struct stream *start(struct ingest *g, struct store *s)
 {
-	struct ingest_hello h = { .uid = "00000000000000000000000000000001", .host = "bench", .program = "bench", .run = 1, .next = 1 };
+	struct ingest_hello h = { .uid = "00000000000000000000000000000001", .host = "bench", .program = "bench", .run = 1,
+				  .next = 1 };
 	struct store_request r = { .verb = "trace", .target = "-s x", .service = "x", .probes_json = "[]", .who = "bench" };
 	struct stream *st = NULL;
 	struct error err = { 0 };

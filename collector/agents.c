@@ -139,7 +139,8 @@ static int greet(struct session *s, const struct hello *h, struct error *err)
 		return -EIO;
 	c->counts.agent_connections++;
 	session_welcome(s, a->acked_sent);
-	log_info("agents", "connected", "agent=%s host=\"%s\" program=\"%s\" peer=%s acked=%lu", a->uid, a->host, a->program, s->peer,
+	log_info("agents", "connected", "agent=%s host=\"%s\" program=\"%s\" peer=%s acked=%lu", a->uid, a->host, a->program,
+		 s->peer,
 		 (unsigned long)a->acked_sent);
 	control_agent_up(a, stream_restarted(st), h->serves, h->n_serves);
 	return 0;
@@ -197,7 +198,8 @@ static int on_clock(struct agent *a, const struct frame_in *in, enum refusal *wh
 	uint64_t delay;
 	int rc;
 
-	if (in->count < 3 || !object_i64(&in->items[1], &offset) || !object_u64(&in->items[2], &delay) || offset > OFFSET_MAX_NS ||
+	if (in->count < 3 || !object_i64(&in->items[1], &offset) || !object_u64(&in->items[2], &delay) ||
+	    offset > OFFSET_MAX_NS ||
 	    offset < -OFFSET_MAX_NS)
 		return error_set(err, EPROTO, "malformed CLOCK");
 	a->offset_ns = offset;

@@ -166,7 +166,8 @@ static int add_events(struct collector *c, struct error *err)
 	c->tick = event_new(c->base, -1, EV_PERSIST, on_tick, c);
 	c->sigterm = evsignal_new(c->base, SIGTERM, on_signal, c);
 	c->sigint = evsignal_new(c->base, SIGINT, on_signal, c);
-	if (!c->tick || !c->sigterm || !c->sigint || event_add(c->tick, &tick) || event_add(c->sigterm, NULL) || event_add(c->sigint, NULL))
+	if (!c->tick || !c->sigterm || !c->sigint || event_add(c->tick, &tick) || event_add(c->sigterm, NULL) ||
+	    event_add(c->sigint, NULL))
 		return error_set(err, ENOMEM, "out of memory");
 	return 0;
 }

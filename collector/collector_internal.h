@@ -103,8 +103,8 @@ struct collector {
 
 uint64_t mono_ns(void);           /* CLOCK_MONOTONIC */
 uint64_t wall_ns(void);           /* CLOCK_REALTIME */
-/* Makes durable what was put into the store since the last commit, by anybody, and tells agents. It happens every COLLECTOR_TICK_MS
- * anyway. On an error all of it is gone, and the agents are sent away to come again. */
+/* Makes durable what was put into the store since the last commit, by anybody, and tells agents. It happens every
+ * COLLECTOR_TICK_MS anyway. On an error all of it is gone, and the agents are sent away to come again. */
 int collector_commit(struct collector *c, struct error *err);
 const struct collector_counts *collector_counts(const struct collector *c);
 

@@ -78,12 +78,13 @@ static struct stream *stream_new(struct ingest *g, const struct ingest_hello *h)
 		stream_free(st);
 		return NULL;
 	}
-	memcpy(st->serves, h->serves, h->n_serves * sizeof(*st->serves));
+	if (h->n_serves)
+		memcpy(st->serves, h->serves, h->n_serves * sizeof(*st->serves));
 	st->n_serves = h->n_serves;
 	return st;
 }
 
-/* Entries of an older run may still lie in the agent's spool: the run is the entries', what ran before is ended when RUN comes. */
+/* Entries of an older run may still lie in the agent's spool: the run is the entries', and what ran before ends when RUN comes. */
 static int load(struct stream *st, const struct ingest_hello *h, uint64_t now_ns, struct error *err)
 {
 	struct store_agent known = { 0 };

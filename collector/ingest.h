@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What agents send, from frames to the store, exactly once: an entry's sequence is stored in the same transaction as its data, and
- * entries up to it are dropped when they come again.  An agent is told (ACK) after the commit.
+ * What agents send, from frames to the store, exactly once: an entry's sequence is stored in the same transaction as its data,
+ * and entries up to it are dropped when they come again.  An agent is told (ACK) after the commit.
  *
  * A stream is one agent's connection as ingest sees it. It is made from the store and dies with the connection, so that after a
  * failed commit there is nothing in memory that is ahead of the store.

@@ -185,7 +185,8 @@ static int walk_records(struct walk *w, struct error *err)
 		w->records++;
 	}
 	if (!rc && w->records != w->count)
-		return error_set(err, EPROTO, "a chunk of %lu records that says %lu", (unsigned long)w->records, (unsigned long)w->count);
+		return error_set(err, EPROTO, "a chunk of %lu records that says %lu", (unsigned long)w->records,
+				 (unsigned long)w->count);
 	return rc;
 }
 
@@ -203,7 +204,8 @@ static int open_bytes(struct walk *w, uint64_t codec, const msgpack_object *byte
 	else if (codec != WIRE_CODEC_NONE)
 		return malformed(err, "chunk: its codec");
 	if (rc == -EMSGSIZE)
-		return error_set(err, EMSGSIZE, "a chunk of %u bytes that inflates to more than %d", bytes->via.bin.size, CHUNK_RAW_MAX);
+		return error_set(err, EMSGSIZE, "a chunk of %u bytes that inflates to more than %d", bytes->via.bin.size,
+				 CHUNK_RAW_MAX);
 	if (rc == -ENOMEM)
 		return error_set(err, ENOMEM, "no memory to inflate a chunk");
 	if (rc)

@@ -83,7 +83,8 @@ int ingest_reply(const struct taken *t, struct error *err)
 	if (!rc && !request)
 		taken_orphan(t);
 	if (!rc && request)
-		rc = store_request_agent(t->st->ingest->store, request, t->st->agent, ok ? "running" : "refused", "", buf_text(&text), t->now_ns, err);
+		rc = store_request_agent(t->st->ingest->store, request, t->st->agent, ok ? "running" : "refused", "",
+					 buf_text(&text), t->now_ns, err);
 	if (!rc && request)
 		taken_publish(t, request);
 	buf_free(&text);
@@ -105,7 +106,8 @@ static int put_notice(const struct taken *t, uint64_t request, const char *code,
 	if (!taken_text(what->type == MSGPACK_OBJECT_MAP ? map_get(what, "text") : what, &text))
 		rc = malformed(err, "NOTICE");
 	if (!rc)
-		rc = store_notice(t->st->ingest->store, t->st->agent, request, t->st->heard_ns ? t->st->heard_ns : t->now_ns, code, buf_text(&text), err);
+		rc = store_notice(t->st->ingest->store, t->st->agent, request, t->st->heard_ns ? t->st->heard_ns : t->now_ns,
+				  code, buf_text(&text), err);
 	buf_free(&text);
 	return rc;
 }
@@ -158,7 +160,8 @@ static void add_probes(const msgpack_object *list, struct buf *json)
 
 		if (i)
 			buf_char(json, ',');
-		text_json(json, o->type == MSGPACK_OBJECT_STR ? o->via.str.ptr : "", o->type == MSGPACK_OBJECT_STR ? o->via.str.size : 0, false);
+		text_json(json, o->type == MSGPACK_OBJECT_STR ? o->via.str.ptr : "",
+			  o->type == MSGPACK_OBJECT_STR ? o->via.str.size : 0, false);
 	}
 	buf_char(json, ']');
 }

@@ -98,7 +98,8 @@ static struct evconnlistener *bind_address(struct collector *c, const struct add
 
 	if (!c->tls && tls_plain_allowed(a->ai_addr, a->ai_addr, c->opt.insecure, err))
 		return NULL;
-	l = evconnlistener_new_bind(c->base, NULL, c, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_DISABLED,
+	l = evconnlistener_new_bind(c->base, NULL, c,
+				    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_DISABLED,
 				    BACKLOG, a->ai_addr, (int)a->ai_addrlen);
 	if (!l)
 		error_set(err, errno, "cannot listen on %s: %s", address, strerror(errno));

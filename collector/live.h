@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Frames as they are taken in, for those who look on: connections of plumb, the page's live tail.  A frame comes at once, a moment
- * before it is durable: if that commit fails the agent sends it again, and subscribers see it twice.
+ * Frames as they are taken in, for those who look on: connections of plumb, the page's live tail.  A frame comes at once, a
+ * moment before it is durable: if that commit fails the agent sends it again, and subscribers see it twice.
  */
 #ifndef PLUMB_LIVE_H
 #define PLUMB_LIVE_H

@@ -267,7 +267,8 @@ static int on_hello(struct session *s, const struct frame_in *in, enum refusal *
 	if (in->count < 5 || !object_u64(&in->items[1], &version))
 		return error_set(err, EPROTO, "malformed HELLO");
 	if (version != WIRE_VERSION)
-		return error_set(err, EPROTO, "protocol version %lu, this collector speaks %d", (unsigned long)version, WIRE_VERSION);
+		return error_set(err, EPROTO, "protocol version %lu, this collector speaks %d", (unsigned long)version,
+				 WIRE_VERSION);
 	if (take_text(&in->items[2], s->program, sizeof(s->program)) || take_text(&in->items[3], s->host, sizeof(s->host)))
 		return error_set(err, EPROTO, "malformed HELLO: program and host are texts");
 	if (map_get(map, "agent"))
@@ -395,7 +396,8 @@ static void name_peer(const struct sockaddr *addr, char *out, size_t size)
 {
 	char host[INET6_ADDRSTRLEN + 8] = "?", port[8] = "?";
 
-	getnameinfo(addr, addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in), host, sizeof(host),
+	getnameinfo(addr, addr->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in), host,
+		    sizeof(host),
 		    port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
 	snprintf(out, size, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
 }

@@ -2,8 +2,8 @@
 /*
  * The embedded engine: opening, migrating, transactions, statements.
  *
- * WAL with synchronous=FULL: each commit is written to the log and synchronised to the disk before store_commit returns.  With about
- * ten commits a second that costs no throughput that could be measured, and an agent that was told may forget.
+ * WAL with synchronous=FULL: each commit is written to the log and synchronised to the disk before store_commit returns.  With
+ * about ten commits a second that costs no throughput that could be measured, and an agent that was told may forget.
  */
 #include "store_internal.h"
 
@@ -246,7 +246,8 @@ int store_migrate(sqlite3 *db, const char *const *steps, int version, struct err
 	if (rc || from == version)
 		return rc;
 	if (from < 0 || from > version)
-		return error_set(err, EINVAL, "the store is of version %ld, this collector knows versions up to %d", (long)from, version);
+		return error_set(err, EINVAL, "the store is of version %ld, this collector knows versions up to %d", (long)from,
+				 version);
 	rc = exec(db, "BEGIN IMMEDIATE", err);
 	if (rc)
 		return rc;
@@ -300,11 +301,13 @@ int store_open(const struct store_options *opt, struct store **out, struct error
 		return error_set(err, ENOMEM, "out of memory");
 	s->opt = *opt;
 	s->opt.path = NULL;   /* the caller's */
-	rc = sqlite3_open_v2(opt->path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
+	rc = sqlite3_open_v2(opt->path, &s->db,
+			     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
 	if (rc == SQLITE_OK)
 		rc = set_up(s, err);
 	else
-		rc = error_set(err, code_of(rc), "cannot open %s: %s", opt->path, s->db ? sqlite3_errmsg(s->db) : "out of memory");
+		rc = error_set(err, code_of(rc), "cannot open %s: %s", opt->path,
+			       s->db ? sqlite3_errmsg(s->db) : "out of memory");
 	if (rc) {
 		store_close(s);
 		return rc;

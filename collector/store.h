@@ -61,7 +61,8 @@ int store_agent(struct store *s, const char *uid, const char *host, const char *
 		struct error *err);
 int store_agent_clock(struct store *s, int64_t agent, int64_t offset_ns, uint64_t delay_ns, struct error *err);
 /* Another run of the agent: what was open on it has ended ("restart"), except the n requests it says it still serves. */
-int store_agent_restarted(struct store *s, int64_t agent, uint64_t run, const uint64_t *serves, size_t n, uint64_t now_ns, struct error *err);
+int store_agent_restarted(struct store *s, int64_t agent, uint64_t run, const uint64_t *serves, size_t n, uint64_t now_ns,
+			  struct error *err);
 /* The last sequence taken in; part of the same commit as the entries. */
 int store_agent_acked(struct store *s, int64_t agent, uint64_t sequence, struct error *err);
 
@@ -106,7 +107,8 @@ struct store_probe {
 /* -EEXIST: that number is taken. */
 int store_probe(struct store *s, const struct store_probe *p, uint64_t now_ns, int64_t *id, struct error *err);
 /* Fills id, request and fields. 1: found, 0: not, -errno. */
-int store_probe_find(struct store *s, int64_t agent, uint64_t run, uint32_t number, int64_t *id, uint64_t *request, uint32_t *fields);
+int store_probe_find(struct store *s, int64_t agent, uint64_t run, uint32_t number, int64_t *id, uint64_t *request,
+		     uint32_t *fields);
 int store_process(struct store *s, int64_t agent, uint64_t run, uint32_t pid, const char *comm, struct error *err);
 
 struct store_chunk {
@@ -123,8 +125,10 @@ struct store_chunk {
 };
 
 int store_chunk(struct store *s, const struct store_chunk *c, struct error *err);
-int store_loss(struct store *s, int64_t agent, uint64_t request, uint64_t at_ns, uint64_t records, const char *reason, struct error *err);
-int store_notice(struct store *s, int64_t agent, uint64_t request, uint64_t at_ns, const char *code, const char *text, struct error *err);
+int store_loss(struct store *s, int64_t agent, uint64_t request, uint64_t at_ns, uint64_t records, const char *reason,
+	       struct error *err);
+int store_notice(struct store *s, int64_t agent, uint64_t request, uint64_t at_ns, const char *code, const char *text,
+		 struct error *err);
 
 /* A STATS row: everything since the start of the request. */
 struct store_counts {

@@ -30,7 +30,8 @@ int store_agent(struct store *s, const char *uid, const char *host, const char *
 
 int store_agent_clock(struct store *s, int64_t agent, int64_t offset_ns, uint64_t delay_ns, struct error *err)
 {
-	return store_run(s, ST_AGENT_CLOCK, "UPDATE agent SET offset_ns = ?2, delay_ns = ?3 WHERE id = ?1", err, "iiu", agent, offset_ns,
+	return store_run(s, ST_AGENT_CLOCK, "UPDATE agent SET offset_ns = ?2, delay_ns = ?3 WHERE id = ?1", err, "iiu", agent,
+			 offset_ns,
 			 delay_ns);
 }
 
@@ -86,11 +87,13 @@ static bool among(uint64_t id, const uint64_t *list, size_t n)
 static int end_on_agent(struct store *s, int64_t agent, const uint64_t *serves, size_t n, uint64_t now_ns, struct error *err)
 {
 	struct ids open = { 0 };
-	int rc = select_ids(s, ST_AGENT_OPEN, "SELECT request FROM request_agent WHERE agent = ?1 AND state IN ('sent', 'running')", agent, &open, err);
+	int rc = select_ids(s, ST_AGENT_OPEN,
+			    "SELECT request FROM request_agent WHERE agent = ?1 AND state IN ('sent', 'running')", agent, &open, err);
 
 	for (size_t i = 0; i < open.n && !rc; i++)
 		if (!among(open.id[i], serves, n))
-			rc = store_request_agent(s, open.id[i], agent, "ended", "restart", "the agent was restarted", now_ns, err);
+			rc = store_request_agent(s, open.id[i], agent, "ended", "restart", "the agent was restarted", now_ns,
+						 err);
 	free(open.id);
 	return rc;
 }
@@ -107,7 +110,8 @@ static int end_local(struct store *s, int64_t agent, uint64_t now_ns, struct err
 	return rc;
 }
 
-int store_agent_restarted(struct store *s, int64_t agent, uint64_t run, const uint64_t *serves, size_t n, uint64_t now_ns, struct error *err)
+int store_agent_restarted(struct store *s, int64_t agent, uint64_t run, const uint64_t *serves, size_t n, uint64_t now_ns,
+			  struct error *err)
 {
 	int rc = store_run(s, ST_AGENT_RUN, "UPDATE agent SET run = ?2 WHERE id = ?1", err, "ii", agent, (int64_t)run);
 
@@ -123,7 +127,8 @@ int store_request_open(struct store *s, struct store_request *r, struct error *e
 	static const char sql[] =
 		"INSERT INTO request (id, wire_id, agent, verb, target, service, probes, arguments, who, keep, opened_ns, expires_ns)"
 		" VALUES (nullif(?1, 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-	int rc = store_run(s, ST_REQUEST_OPEN, sql, err, "uuittttbtiuu", r->id, r->wire_id, r->agent, r->verb, r->target, r->service,
+	int rc = store_run(s, ST_REQUEST_OPEN, sql, err, "uuittttbtiuu", r->id, r->wire_id, r->agent, r->verb, r->target,
+			   r->service,
 			   r->probes_json, r->arguments, r->arguments_len, r->who, (int64_t)r->keep, r->opened_ns, r->expires_ns);
 
 	if (rc)
@@ -137,12 +142,14 @@ int store_request_open(struct store *s, struct store_request *r, struct error *e
 
 int store_request_end(struct store *s, uint64_t id, const char *reason, const char *text, uint64_t now_ns, struct error *err)
 {
-	int rc = store_run(s, ST_REQUEST_END, "UPDATE request SET ended_ns = ?2, reason = ?3, text = ?4 WHERE id = ?1 AND ended_ns IS NULL", err,
+	int rc = store_run(s, ST_REQUEST_END,
+			   "UPDATE request SET ended_ns = ?2, reason = ?3, text = ?4 WHERE id = ?1 AND ended_ns IS NULL", err,
 			   "uutt", id, now_ns, reason, text);
 
 	if (rc)
 		return rc;
-	return store_run(s, ST_TALLY_DROP, "DELETE FROM tally WHERE probe IN (SELECT id FROM probe WHERE request = ?1)", err, "u", id);
+	return store_run(s, ST_TALLY_DROP, "DELETE FROM tally WHERE probe IN (SELECT id FROM probe WHERE request = ?1)", err, "u",
+			 id);
 }
 
 /* After the end on an agent nothing follows from there: its last counters are forgotten. */
@@ -172,9 +179,11 @@ static void read_request(sqlite3_stmt *row, struct store_request *r)
 {
 	*r = (struct store_request){
 		.id = (uint64_t)sqlite3_column_int64(row, 0), .wire_id = (uint64_t)sqlite3_column_int64(row, 1),
-		.agent = sqlite3_column_int64(row, 2), .verb = text_of(row, 3), .target = text_of(row, 4), .service = text_of(row, 5),
+		.agent = sqlite3_column_int64(row, 2), .verb = text_of(row, 3), .target = text_of(row, 4),
+		.service = text_of(row, 5),
 		.probes_json = text_of(row, 6), .arguments = sqlite3_column_blob(row, 7),
-		.arguments_len = (size_t)sqlite3_column_bytes(row, 7), .who = text_of(row, 8), .keep = sqlite3_column_int(row, 9) != 0,
+		.arguments_len = (size_t)sqlite3_column_bytes(row, 7), .who = text_of(row, 8),
+		.keep = sqlite3_column_int(row, 9) != 0,
 		.opened_ns = (uint64_t)sqlite3_column_int64(row, 10), .expires_ns = (uint64_t)sqlite3_column_int64(row, 11),
 	};
 }
@@ -208,7 +217,8 @@ int store_request_find(struct store *s, int64_t agent, uint64_t wire_id, uint64_
 	*id = 0;
 	if (wire_id < WIRE_LOCAL_REQUEST)
 		agent = 0;
-	rc = store_row(s, ST_REQUEST_FIND, "SELECT id FROM request WHERE wire_id = ?1 AND agent = ?2", &row, err, "ui", wire_id, agent);
+	rc = store_row(s, ST_REQUEST_FIND, "SELECT id FROM request WHERE wire_id = ?1 AND agent = ?2", &row, err, "ui", wire_id,
+		       agent);
 	if (rc <= 0)
 		return rc;
 	*id = (uint64_t)sqlite3_column_int64(row, 0);

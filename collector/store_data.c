@@ -9,7 +9,8 @@ int store_probe(struct store *s, const struct store_probe *p, uint64_t now_ns, i
 	static const char sql[] =
 		"INSERT INTO probe (request, agent, run, number, spec, function, module, build_id, file, line, site_kind, cost_ns, fields, frame,"
 		" created_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-	int rc = store_run(s, ST_PROBE, sql, err, "uiiitttttutuibu", p->request, p->agent, (int64_t)p->run, (int64_t)p->number, p->spec, p->function,
+	int rc = store_run(s, ST_PROBE, sql, err, "uiiitttttutuibu", p->request, p->agent, (int64_t)p->run, (int64_t)p->number,
+			   p->spec, p->function,
 			   p->module, p->build_id, p->file, p->line, p->site_kind, p->cost_ns, (int64_t)p->fields, p->frame, p->frame_len, now_ns);
 
 	if (!rc)
@@ -17,7 +18,8 @@ int store_probe(struct store *s, const struct store_probe *p, uint64_t now_ns, i
 	return rc;
 }
 
-int store_probe_find(struct store *s, int64_t agent, uint64_t run, uint32_t number, int64_t *id, uint64_t *request, uint32_t *fields)
+int store_probe_find(struct store *s, int64_t agent, uint64_t run, uint32_t number, int64_t *id, uint64_t *request,
+		     uint32_t *fields)
 {
 	static const char sql[] = "SELECT id, request, fields FROM probe WHERE agent = ?1 AND run = ?2 AND number = ?3";
 	sqlite3_stmt *row;
@@ -34,7 +36,8 @@ int store_probe_find(struct store *s, int64_t agent, uint64_t run, uint32_t numb
 
 int store_process(struct store *s, int64_t agent, uint64_t run, uint32_t pid, const char *comm, struct error *err)
 {
-	return store_run(s, ST_PROCESS, "INSERT OR REPLACE INTO process (agent, run, pid, comm) VALUES (?, ?, ?, ?)", err, "iiit", agent,
+	return store_run(s, ST_PROCESS, "INSERT OR REPLACE INTO process (agent, run, pid, comm) VALUES (?, ?, ?, ?)", err, "iiit",
+			 agent,
 			 (int64_t)run, (int64_t)pid, comm);
 }
 
@@ -44,7 +47,8 @@ int store_chunk(struct store *s, const struct store_chunk *c, struct error *err)
 		"INSERT INTO chunk (agent, sequence, run, request, first_ns, last_ns, records, offset_ns, received_ns, frame)"
 		" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 	static const char probe_sql[] = "INSERT INTO chunk_probe (probe, first_ns, chunk, records, errors) VALUES (?, ?, ?, ?, ?)";
-	int rc = store_run(s, ST_CHUNK, sql, err, "iuiuuuiiub", c->agent, c->sequence, (int64_t)c->run, c->request, c->first_ns, c->last_ns,
+	int rc = store_run(s, ST_CHUNK, sql, err, "iuiuuuiiub", c->agent, c->sequence, (int64_t)c->run, c->request, c->first_ns,
+			   c->last_ns,
 			   (int64_t)c->records, c->offset_ns, c->received_ns, c->frame, c->frame_len);
 	int64_t id = sqlite3_last_insert_rowid(s->db);
 
@@ -54,15 +58,19 @@ int store_chunk(struct store *s, const struct store_chunk *c, struct error *err)
 	return rc;
 }
 
-int store_loss(struct store *s, int64_t agent, uint64_t request, uint64_t at_ns, uint64_t records, const char *reason, struct error *err)
+int store_loss(struct store *s, int64_t agent, uint64_t request, uint64_t at_ns, uint64_t records, const char *reason,
+	       struct error *err)
 {
-	return store_run(s, ST_LOSS, "INSERT INTO loss (agent, request, at_ns, records, reason) VALUES (?, ?, ?, ?, ?)", err, "iuuut", agent,
+	return store_run(s, ST_LOSS, "INSERT INTO loss (agent, request, at_ns, records, reason) VALUES (?, ?, ?, ?, ?)", err,
+			 "iuuut", agent,
 			 request, at_ns, records, reason);
 }
 
-int store_notice(struct store *s, int64_t agent, uint64_t request, uint64_t at_ns, const char *code, const char *text, struct error *err)
+int store_notice(struct store *s, int64_t agent, uint64_t request, uint64_t at_ns, const char *code, const char *text,
+		 struct error *err)
 {
-	return store_run(s, ST_NOTICE, "INSERT INTO notice (agent, request, at_ns, code, text) VALUES (?, ?, ?, ?, ?)", err, "iuutt", agent,
+	return store_run(s, ST_NOTICE, "INSERT INTO notice (agent, request, at_ns, code, text) VALUES (?, ?, ?, ?, ?)", err,
+			 "iuutt", agent,
 			 request, at_ns, code, text);
 }
 
@@ -72,7 +80,8 @@ int store_audit(struct store *s, struct store_audit *a, struct error *err)
 {
 	static const char sql[] =
 		"INSERT INTO audit (at_ns, who, role, peer, action, detail, request, outcome) VALUES (?, ?, ?, ?, ?, ?, nullif(?, 0), ?)";
-	int rc = store_run(s, ST_AUDIT, sql, err, "utttttut", a->at_ns, a->who, a->role, a->peer, a->action, a->detail, a->request,
+	int rc = store_run(s, ST_AUDIT, sql, err, "utttttut", a->at_ns, a->who, a->role, a->peer, a->action, a->detail,
+			   a->request,
 			   a->outcome ? a->outcome : "");
 
 	if (!rc)
@@ -82,13 +91,15 @@ int store_audit(struct store *s, struct store_audit *a, struct error *err)
 
 int store_audit_end(struct store *s, int64_t id, const char *outcome, uint64_t now_ns, struct error *err)
 {
-	return store_run(s, ST_AUDIT_END, "UPDATE audit SET outcome = ?2, ended_ns = ?3 WHERE id = ?1", err, "itu", id, outcome, now_ns);
+	return store_run(s, ST_AUDIT_END, "UPDATE audit SET outcome = ?2, ended_ns = ?3 WHERE id = ?1", err, "itu", id, outcome,
+			 now_ns);
 }
 
 int store_verdict(struct store *s, uint64_t at_ns, const char *who, const char *state, const char *title, const void *inputs,
 		  size_t inputs_len, const char *report, int64_t *id, struct error *err)
 {
-	int rc = store_run(s, ST_VERDICT, "INSERT INTO verdict (at_ns, who, state, title, inputs, report) VALUES (?, ?, ?, ?, ?, ?)", err,
+	int rc = store_run(s, ST_VERDICT,
+			   "INSERT INTO verdict (at_ns, who, state, title, inputs, report) VALUES (?, ?, ?, ?, ?, ?)", err,
 			   "utttbt", at_ns, who, state, title, inputs, inputs_len, report);
 
 	if (!rc)

@@ -3,8 +3,8 @@
  * The store: removing what is too old or too much, in steps of a few milliseconds, so that ingest goes on between them.  The file
  * does not shrink: freed pages are used again.
  *
- * Chunks go in the order of their arrival, looked at in every step.  Once a minute a pass goes over the rollups, probe by probe, and
- * then over requests that ended long ago.  When chunks are all gone and the file is still too large, each pass halves the age at
+ * Chunks go in the order of their arrival, looked at in every step.  Once a minute a pass goes over the rollups, probe by probe,
+ * and then over requests that ended long ago.  When chunks are all gone and the file is still too large, each pass halves the age at
  * which seconds go.
  */
 #include <errno.h>
@@ -74,7 +74,8 @@ static int expire_chunks(struct store *s, uint64_t now_ns, struct error *err)
 	sqlite3_stmt *row;
 	int n = 0, rc;
 
-	rc = store_row(s, ST_OLDEST_CHUNKS, "SELECT id, received_ns FROM chunk ORDER BY id LIMIT ?1", &row, err, "i", (int64_t)CHUNKS_PER_STEP);
+	rc = store_row(s, ST_OLDEST_CHUNKS, "SELECT id, received_ns FROM chunk ORDER BY id LIMIT ?1", &row, err, "i",
+		       (int64_t)CHUNKS_PER_STEP);
 	while (rc > 0 && n < CHUNKS_PER_STEP && (large || (uint64_t)sqlite3_column_int64(row, 1) < limit)) {
 		drop[n++] = sqlite3_column_int64(row, 0);
 		rc = store_next(s, row, err);
@@ -100,7 +101,8 @@ static int drop_rollups(struct store *s, unsigned span, uint64_t before_ns, stru
 	static const char sql[] =
 		"DELETE FROM rollup WHERE span = ?1 AND probe = ?2 AND (at, pid) IN"
 		" (SELECT at, pid FROM rollup WHERE span = ?1 AND probe = ?2 AND at < ?3 LIMIT ?4)";
-	int rc = store_run(s, ST_ROLLUP_DROP, sql, err, "iiui", (int64_t)span, s->expiry.probe, before_ns / 1000000000, (int64_t)ROWS_PER_STEP);
+	int rc = store_run(s, ST_ROLLUP_DROP, sql, err, "iiui", (int64_t)span, s->expiry.probe, before_ns / 1000000000,
+			   (int64_t)ROWS_PER_STEP);
 	int n = sqlite3_changes(s->db);
 
 	if (rc)
@@ -128,7 +130,8 @@ static int expire_rollups(struct store *s, uint64_t now_ns, struct error *err)
 
 	if (rc)
 		return rc;
-	rc = store_row(s, ST_NEXT_PROBE, "SELECT id FROM probe WHERE id > ?1 ORDER BY id LIMIT 1", &row, err, "i", s->expiry.probe);
+	rc = store_row(s, ST_NEXT_PROBE, "SELECT id FROM probe WHERE id > ?1 ORDER BY id LIMIT 1", &row, err, "i",
+		       s->expiry.probe);
 	s->expiry.probe = rc > 0 ? sqlite3_column_int64(row, 0) : 0;
 	store_done(row);
 	return rc;
@@ -178,13 +181,16 @@ static int run_phase(struct store *s, uint64_t now_ns, struct error *err)
 	case PHASE_ROLLUPS:
 		return expire_rollups(s, now_ns, err);
 	case PHASE_NOTICES:
-		return drop_rows(s, ST_OLD_NOTICES, "DELETE FROM notice WHERE id IN (SELECT id FROM notice WHERE at_ns < ?1 ORDER BY id LIMIT ?2)",
+		return drop_rows(s, ST_OLD_NOTICES,
+				 "DELETE FROM notice WHERE id IN (SELECT id FROM notice WHERE at_ns < ?1 ORDER BY id LIMIT ?2)",
 				 before(now_ns, s->opt.keep_ns, REST_KEPT), err);
 	case PHASE_LOSSES:
-		return drop_rows(s, ST_OLD_LOSSES, "DELETE FROM loss WHERE id IN (SELECT id FROM loss WHERE at_ns < ?1 ORDER BY id LIMIT ?2)",
+		return drop_rows(s, ST_OLD_LOSSES,
+				 "DELETE FROM loss WHERE id IN (SELECT id FROM loss WHERE at_ns < ?1 ORDER BY id LIMIT ?2)",
 				 before(now_ns, s->opt.keep_ns, REST_KEPT), err);
 	case PHASE_AUDIT:
-		return drop_rows(s, ST_OLD_AUDIT, "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at_ns < ?1 ORDER BY id LIMIT ?2)",
+		return drop_rows(s, ST_OLD_AUDIT,
+				 "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at_ns < ?1 ORDER BY id LIMIT ?2)",
 				 before(now_ns, s->opt.keep_ns, HOURS_KEPT), err);
 	case PHASE_REQUESTS:
 		return expire_request(s, before(now_ns, s->opt.keep_ns, HOURS_KEPT), err);

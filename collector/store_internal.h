@@ -61,7 +61,8 @@ void store_done(sqlite3_stmt *row);
 /* Opens a transaction if there is none. */
 int store_begin(struct store *s, struct error *err);
 
-/* Brings a database from user_version to `version`; steps[n] takes it from n to n + 1, version 0 is an empty file. One transaction. */
+/* Brings a database from user_version to `version`; steps[n] takes it from n to n + 1, version 0 is an empty file. One
+ * transaction. */
 int store_migrate(sqlite3 *db, const char *const *steps, int version, struct error *err);
 
 /* ---- rollup.c: arithmetic of counters ---- */

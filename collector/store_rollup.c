@@ -47,7 +47,8 @@ int store_add_functions(sqlite3 *db)
 static int read_tally(struct store *s, int64_t probe, uint32_t pid, struct rollup *out, struct error *err)
 {
 	sqlite3_stmt *row;
-	int rc = store_row(s, ST_TALLY_GET, "SELECT " COLUMNS ", hist FROM tally WHERE probe = ?1 AND pid = ?2", &row, err, "ii", probe,
+	int rc = store_row(s, ST_TALLY_GET, "SELECT " COLUMNS ", hist FROM tally WHERE probe = ?1 AND pid = ?2", &row, err, "ii",
+			   probe,
 			   (int64_t)pid);
 
 	memset(out, 0, sizeof(*out));
@@ -55,7 +56,8 @@ static int read_tally(struct store *s, int64_t probe, uint32_t pid, struct rollu
 		return rc;
 	for (int i = 0; i < ROLLUP_VALUES; i++)
 		out->value[i] = (uint64_t)sqlite3_column_int64(row, i);
-	rc = hist_unpack_add(sqlite3_column_blob(row, ROLLUP_VALUES), (size_t)sqlite3_column_bytes(row, ROLLUP_VALUES), out->hist);
+	rc = hist_unpack_add(sqlite3_column_blob(row, ROLLUP_VALUES), (size_t)sqlite3_column_bytes(row, ROLLUP_VALUES),
+			     out->hist);
 	store_done(row);
 	return rc ? error_set(err, EIO, "the store: a histogram is damaged") : 0;
 }
@@ -72,7 +74,8 @@ static int write_tally(struct store *s, int64_t probe, uint32_t pid, const struc
 	hist_pack(now->hist, &s->scratch);
 	if (s->scratch.failed)
 		return error_set(err, ENOMEM, "out of memory");
-	return store_run(s, ST_TALLY_PUT, "INSERT OR REPLACE INTO tally (probe, pid, " COLUMNS ", hist) VALUES (?, ?, " PARAMETERS ", ?)", err,
+	return store_run(s, ST_TALLY_PUT,
+			 "INSERT OR REPLACE INTO tally (probe, pid, " COLUMNS ", hist) VALUES (?, ?, " PARAMETERS ", ?)", err,
 			 "ii" VALUES_TYPES "b", probe, (int64_t)pid, VALUES_OF(now), (const void *)buf_text(&s->scratch), s->scratch.len);
 }
 
@@ -99,7 +102,8 @@ static int add_rollups(struct store *s, int64_t probe, uint32_t pid, uint64_t at
 	return rc;
 }
 
-int store_stats(struct store *s, int64_t probe, uint32_t pid, uint64_t at_ns, const struct store_counts *counts, struct error *err)
+int store_stats(struct store *s, int64_t probe, uint32_t pid, uint64_t at_ns, const struct store_counts *counts,
+		struct error *err)
 {
 	struct rollup now, before, more;
 	int rc = read_tally(s, probe, pid, &before, err);

@@ -103,7 +103,8 @@ static int make(const SSL_METHOD *method, const struct tls_files *files, bool se
 int tls_server_new(const struct tls_files *files, struct tls **out, struct error *err)
 {
 	if (!files->cert || !files->key || !files->ca)
-		return error_set(err, EINVAL, "TLS needs three files: the certificate, its key, and the CA that signs the agents' certificates");
+		return error_set(err, EINVAL,
+				 "TLS needs three files: the certificate, its key, and the CA that signs the agents' certificates");
 	return make(TLS_server_method(), files, true, out, err);
 }
 

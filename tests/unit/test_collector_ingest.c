@@ -26,7 +26,8 @@ static uint64_t request;
 
 static void connect_as(uint64_t run, const uint64_t *serves, size_t n)
 {
-	struct ingest_hello h = { .uid = UID_A, .host = "web-1", .program = "plumbd", .run = run, .next = 1000000, .serves = serves, .n_serves = n };
+	struct ingest_hello h = { .uid = UID_A, .host = "web-1", .program = "plumbd", .run = run, .next = 1000000,
+				  .serves = serves, .n_serves = n };
 	struct error err = { 0 };
 
 	if (ingest_open(ingest, &h, T0, &stream, &err))
@@ -123,8 +124,8 @@ static struct buf records_of(unsigned number, unsigned n)
 	struct buf records = { 0 };
 
 	for (unsigned i = 0; i < n; i++) {
-		struct test_record r = { .probe = number, .delta_ns = i * 1000, .pid = 100, .tid = 101, .flags = 1 | (i % 4 ? 0 : 2),
-					 .duration_ns = 500 + i, .ret = -1, .form = FORM_CALL, .name = "bob" };
+		struct test_record r = { .probe = number, .delta_ns = i * 1000, .pid = 100, .tid = 101,
+					 .flags = 1 | (i % 4 ? 0 : 2), .duration_ns = 500 + i, .ret = -1, .form = FORM_CALL, .name = "bob" };
 
 		pack_record(&records, &r);
 	}
@@ -179,8 +180,8 @@ static void begin_stats(struct frame *f, struct buf *b, uint64_t ns, unsigned ro
 
 static struct buf stats_frame(uint64_t ns, unsigned pid, uint64_t calls)
 {
-	const struct test_count c[] = { { "calls", calls }, { "unread_fault", 2 * calls }, { "unread_place", calls }, { "past_limit", 3 * calls },
-					{ "shown", 4 * calls }, { NULL, 0 } };
+	const struct test_count c[] = { { "calls", calls }, { "unread_fault", 2 * calls }, { "unread_place", calls },
+					{ "past_limit", 3 * calls }, { "shown", 4 * calls }, { NULL, 0 } };
 	const uint64_t hist[] = { 3, calls, 0, 0 };
 	struct buf b = { 0 };
 	struct frame f;
@@ -313,7 +314,8 @@ static void test_lying_counts(void **state)
 
 	give_start();
 	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
-		struct buf records = records_of(1, 10), chunk = pack_chunk(records.data, records.len, lies[i], T0, WIRE_CODEC_NONE);
+		struct buf records = records_of(1, 10), chunk = pack_chunk(records.data, records.len, lies[i], T0,
+									   WIRE_CODEC_NONE);
 
 		refused(++sequence, &chunk, -EPROTO);
 		buf_free(&records);
@@ -356,7 +358,8 @@ static void test_malformed_records(void **state)
 	refused(++sequence, &chunk, -EPROTO);
 	chunk = pack_chunk(records.data, records.len, 10, UINT64_MAX, WIRE_CODEC_NONE);
 	refused(++sequence, &chunk, -EPROTO);
-	chunk = pack_chunk("\x99\x01\xd3\x80\0\0\0\0\0\0\0\x01\x01\x01\x05\xc0\xc0\xc0", 18, 1, T0, WIRE_CODEC_NONE);   /* before the epoch */
+	chunk = pack_chunk("\x99\x01\xd3\x80\0\0\0\0\0\0\0\x01\x01\x01\x05\xc0\xc0\xc0", 18, 1, T0,
+			   WIRE_CODEC_NONE);   /* before the epoch */
 	refused(++sequence, &chunk, -EPROTO);
 	buf_free(&records);
 }
@@ -379,7 +382,8 @@ static void test_entries_that_are_no_frames(void **state)
 {
 	static const struct { const char *data; size_t len; } bad[] = {
 		{ "", 0 }, { "\xc1", 1 }, { "\x90", 1 }, { "\x92\x05", 2 }, { "\x91\x7f", 2 }, { "\x91\x00", 2 }, { "\x92\x02\x01", 3 },
-		{ "\xdd\xff\xff\xff\xff", 5 }, { "\x91\x05", 2 }, { "\x92\x05\xc0", 3 }, { "\x91\x0c", 2 }, { "\x93\x0c\x00\x00", 4 },
+		{ "\xdd\xff\xff\xff\xff", 5 }, { "\x91\x05", 2 }, { "\x92\x05\xc0", 3 }, { "\x91\x0c", 2 }, { "\x93\x0c\x00\x00",
+		4 },
 		{ "\x92\x0d\x01", 3 }, { "\x92\x0e\x01", 3 }, { "\x94\x03\x01\xc2\x80", 5 }, { "\x94\x07\x01\xc0\xc0", 5 },
 		{ "\x95\x08\x01\xa0\xa0\xc0", 6 }, { "\x94\x06\x01\x01\x91\x90", 6 }, { "\x93\x04\x01\x80", 4 },
 	};
@@ -477,8 +481,10 @@ static void test_end_has_the_last_counters(void **state)
 	give_commit();
 	/* The histogram went back, so the row counts as begun anew: 5 and 9. */
 	assert_int_equal(ask(&fx, "SELECT sum(calls) FROM rollup WHERE span = 60"), 14);
-	assert_int_equal(ask(&fx, "SELECT count(*) FROM request_agent WHERE state = 'ended' AND reason = 'limit' AND instr(text, char(27)) = 0"), 1);
-	assert_int_equal(ask(&fx, "SELECT count(*) FROM request WHERE ended_ns IS NOT NULL"), 0);   /* that is for control to say */
+	assert_int_equal(ask(&fx,
+			     "SELECT count(*) FROM request_agent WHERE state = 'ended' AND reason = 'limit' AND instr(text, char(27)) = 0"), 1);
+	assert_int_equal(ask(&fx, "SELECT count(*) FROM request WHERE ended_ns IS NOT NULL"),
+			 0);   /* that is for control to say */
 	assert_int_equal(ask(&fx, "SELECT count(*) FROM tally"), 0);
 }
 
@@ -554,7 +560,8 @@ static void test_local_request(void **state)
 	give_start();
 	give_ok(3, &opened);
 	give_commit();
-	ask_text(&fx, "SELECT probes FROM request WHERE service = 'orderd' AND target = '/usr/sbin/orderd' AND who = 'uid 1000'", probes, sizeof(probes));
+	ask_text(&fx, "SELECT probes FROM request WHERE service = 'orderd' AND target = '/usr/sbin/orderd' AND who = 'uid 1000'",
+		 probes, sizeof(probes));
 	assert_string_equal(probes, "[\"f(\\\"x\\\")\",\"g\"]");
 	refused(4, &again, -EPROTO);
 	refused(5, &low, -EPROTO);

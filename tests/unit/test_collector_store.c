@@ -108,7 +108,8 @@ static void test_restart_ends_what_is_not_served(void **state)
 {
 	struct fixture *f = *state;
 	int64_t agent = add_agent(f, UID_A), other = add_agent(f, UID_B);
-	uint64_t gone = open_request(f, 0, 0), served = open_request(f, 0, 0), local = open_request(f, WIRE_LOCAL_REQUEST + 1, agent);
+	uint64_t gone = open_request(f, 0, 0), served = open_request(f, 0, 0), local = open_request(f, WIRE_LOCAL_REQUEST + 1,
+												    agent);
 	char sql[128];
 
 	store_request_agent(f->store, gone, agent, "running", "", "", T0, NULL);
@@ -321,7 +322,8 @@ static void test_old_requests_go_whole(void **state)
 	assert_int_equal(ask(f, "SELECT id FROM request"), young);
 	assert_int_equal(ask(f, "SELECT request FROM probe"), young);
 	assert_int_equal(ask(f, "SELECT run FROM process"), 8);
-	assert_int_equal(ask(f, "SELECT (SELECT count(*) FROM request_agent) + (SELECT count(*) FROM notice) + (SELECT count(*) FROM loss)"), 0);
+	assert_int_equal(ask(f,
+			     "SELECT (SELECT count(*) FROM request_agent) + (SELECT count(*) FROM notice) + (SELECT count(*) FROM loss)"), 0);
 	assert_int_equal(open_request(f, 0, 0), young + 1);
 }
 
@@ -384,7 +386,8 @@ static void test_full(void **state)
 	probe = add_probe(f, open_request(f, 0, 0), agent, 7, 1);
 	commit(f);
 	for (; !rc && sequence < 1000; sequence++) {
-		struct store_chunk c = { .agent = agent, .sequence = sequence, .run = 7, .request = 1, .frame = f->dir, .frame_len = 0 };
+		struct store_chunk c = { .agent = agent, .sequence = sequence, .run = 7, .request = 1, .frame = f->dir,
+		.frame_len = 0 };
 		char frame[4000] = { 0 };
 
 		c.frame = frame;
@@ -424,7 +427,8 @@ static int version(sqlite3 *db)
 static void test_migration(void **state)
 {
 	static const char *const old_steps[] = { "CREATE TABLE t (a INTEGER); INSERT INTO t VALUES (7);" };
-	static const char *const steps[] = { old_steps[0], "ALTER TABLE t ADD COLUMN b INTEGER NOT NULL DEFAULT 0", "UPDATE t SET b = a * 2" };
+	static const char *const steps[] = { old_steps[0], "ALTER TABLE t ADD COLUMN b INTEGER NOT NULL DEFAULT 0",
+	"UPDATE t SET b = a * 2" };
 	static const char *const broken[] = { old_steps[0], steps[1], steps[2], "UPDATE t SET b = 0; SELECT nonsense FROM t" };
 	struct error err = { 0 };
 	sqlite3_stmt *st;
@@ -490,8 +494,10 @@ static void test_no_database(void **state)
 static void test_audit(void **state)
 {
 	struct fixture *f = *state;
-	struct store_audit a = { .at_ns = T0, .request = 5, .who = "ann", .role = "probe", .peer = "::1", .action = "trace", .detail = "x" };
-	struct store_audit b = { .at_ns = T0, .who = "?", .role = "", .peer = "::1", .action = "login refused", .detail = "", .outcome = "refused" };
+	struct store_audit a = { .at_ns = T0, .request = 5, .who = "ann", .role = "probe", .peer = "::1", .action = "trace",
+	.detail = "x" };
+	struct store_audit b = { .at_ns = T0, .who = "?", .role = "", .peer = "::1", .action = "login refused", .detail = "",
+	.outcome = "refused" };
 	int64_t verdict = 0;
 
 	assert_int_equal(store_audit(f->store, &a, NULL), 0);

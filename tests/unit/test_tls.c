@@ -224,7 +224,8 @@ static void test_plain(void **state)
 {
 	static const struct { const char *text; bool loopback; } cases[] = {
 		{ "127.0.0.1", true }, { "127.255.255.254", true }, { "::1", true }, { "::ffff:127.0.0.1", true },
-		{ "0.0.0.0", false }, { "128.0.0.1", false }, { "10.127.0.1", false }, { "::", false }, { "::ffff:10.0.0.1", false },
+		{ "0.0.0.0", false }, { "128.0.0.1", false }, { "10.127.0.1", false }, { "::", false }, { "::ffff:10.0.0.1",
+		false },
 		{ "fe80::1", false },
 	};
 	struct sockaddr_storage here, there;
