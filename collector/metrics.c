@@ -23,7 +23,7 @@ enum { SERIES_MAX = 500, LE_FIRST = 10, LE_LAST = 36, LE_STEP = 2, BUILD_CHARS =
 static void put_label(struct buf *out, const char *name, const char *value, size_t max)
 {
 	buf_printf(out, "%s=\"", name);
-	for (size_t i = 0; value[i] && i < max; i++) {
+	for (size_t i = 0; i < max && value[i]; i++) {
 		if (value[i] == '\\' || value[i] == '"')
 			buf_char(out, '\\');
 		if (value[i] == '\n')

@@ -163,17 +163,22 @@ function probeForm(known, closed) {
 
 /* ---- figures of a service or a request ---- */
 
+// Quantiles are of calls whose return was seen.
+function quantile(total, key) {
+	return total.returns ? duration(total[key]) : '–';
+}
+
 function summary(total) {
 	const lost = losses(total);
 	const part = (name, text) => h('div', {class: 'figure'}, h('dt', {}, name), h('dd', {}, text));
 	return h('dl', {class: 'figures'}, part('calls, exact', count(total.calls)), part('errors, exact', count(total.errors) + ' (' + percent(total.errors, total.calls) + ')'),
-		part('p50', duration(total.p50_ns)), part('p99', duration(total.p99_ns)), part('longest', duration(total.max_ns)),
+		part('p50', quantile(total, 'p50_ns')), part('p99', quantile(total, 'p99_ns')), part('longest', quantile(total, 'max_ns')),
 		part('records stored or lost', count(total.shipped)), lost ? part('not shown', lost) : null);
 }
 
 function describe(groups) {
 	return groups.map((g) => [g.function, g.build_id && build(g.build_id), g.host].filter(Boolean).join(' ') + ' ' + count(g.total.calls) + ' calls, ' +
-		count(g.total.errors) + ' errors, p99 ' + duration(g.total.p99_ns)).join('; ') || 'no data';
+		count(g.total.errors) + ' errors, p99 ' + quantile(g.total, 'p99_ns')).join('; ') || 'no data';
 }
 
 const RATE = [{label: 'calls/s', value: (p, step) => p.calls / step, empty: 0}];
@@ -189,9 +194,9 @@ function groupTable(groups) {
 		{name: 'Function', cell: (g) => g.function || '–'}, {name: 'Build', cell: (g) => g.build_id ? h('code', {}, build(g.build_id)) : '–'},
 		{name: 'Host', cell: (g) => g.host || '–'},
 		{name: 'Calls', number: true, cell: (g) => count(g.total.calls)}, {name: 'Errors', number: true, cell: (g) => count(g.total.errors)},
-		{name: 'Rate', number: true, cell: (g) => percent(g.total.errors, g.total.calls)}, {name: 'p50', number: true, cell: (g) => duration(g.total.p50_ns)},
-		{name: 'p90', number: true, cell: (g) => duration(g.total.p90_ns)}, {name: 'p99', number: true, cell: (g) => duration(g.total.p99_ns)},
-		{name: 'Longest', number: true, cell: (g) => duration(g.total.max_ns)}, {name: 'Not shown', cell: (g) => losses(g.total) || 'nothing'},
+		{name: 'Rate', number: true, cell: (g) => percent(g.total.errors, g.total.calls)}, {name: 'p50', number: true, cell: (g) => quantile(g.total, 'p50_ns')},
+		{name: 'p90', number: true, cell: (g) => quantile(g.total, 'p90_ns')}, {name: 'p99', number: true, cell: (g) => quantile(g.total, 'p99_ns')},
+		{name: 'Longest', number: true, cell: (g) => quantile(g.total, 'max_ns')}, {name: 'Not shown', cell: (g) => losses(g.total) || 'nothing'},
 	], groups, 'No calls in this time.');
 }
 
