@@ -2,12 +2,12 @@
 """What is known about an aim that is missed. "Measured" is the difference when that part of the BPF program was left out, in turn
 with the whole one; the same binary against itself differs by up to 20 ns (0.1 x) on a busy machine, so smaller parts are not told
 apart. "Not proven" marks what was read in the code or guessed."""
-ENTRY = ("measured, of about 210 ns above the floor: putting the record into the ring 105, the plan 60, the clock 50. Why the ring "
-         "costs that much (its lock, its commit, the copy) is not proven")
-CALL = "measured, of about 220 ns above the floor: the plan 60, two clock readings 45, shipping 25 to 60; the atomic counters are within the noise"
+ENTRY = ("measured, of about 165 ns above the floor: putting the record into the kernel's ring 55 (the same for 104 bytes as for 152, so "
+         "not the copy), reading the text 50, the clock 24, all else 36. Leaving out another 60 of 420 BPF instructions changed nothing")
+CALL = "of about 250 ns above the floor (measured): shipping, text and clock cost what they cost an entry (not measured again): 55, 50 and twice 24"
 CALL_PEER = "the aim implies that bpftrace costs 9 x the floor (1.35 / 0.15); see its row for what it costs here"
-ERRORS = "measured, of about 170 ns above the floor: the plan 70, two clock readings 50; which part of the rest is the counters is within the noise"
-STAT = "measured, of about 105 ns above the floor: two clock readings 50; the rest is within the noise"
+ERRORS = "of about 175 ns above the floor (measured): the text and two clock readings, 50 and 48 (as measured for an entry); the rest is not told apart"
+STAT = "of about 120 ns above the floor (measured): two clock readings 48 (as measured for an entry); the rest is not told apart"
 STAT_PEER = "the floor alone is 0.7 to 0.75 x bpftrace's hist(), so 0.85 x leaves about 1.15 x the floor"
 RATE = ("load average when it was measured: %.1f. Measured: while the agent polls it does not listen for the ring's wake-up (stream.c), so a "
         "burst that fills 2 MiB between two polls of up to 50 ms is lost; with the wake-up armed all the time bursts of 40,000 "
