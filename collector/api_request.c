@@ -48,10 +48,12 @@ static void read_refusal(const msgpack_object *payload, struct error *err)
 	free(hint);
 }
 
+/* Whoever reads next finds what was done: questions see what is committed. */
 static void send_id(struct asking *a, uint64_t id)
 {
 	char text[64];
 
+	collector_commit(a->call.http->collector, NULL);
 	snprintf(text, sizeof(text), "{\"id\":%llu}", (unsigned long long)id);
 	call_json(&a->call, a->status, text, strlen(text));
 }

@@ -47,6 +47,11 @@ const char *collector_address(const struct collector *c)
 	return c->address;
 }
 
+const char *collector_http_address(const struct collector *c)
+{
+	return http_address(c);
+}
+
 void collector_options_default(struct collector_options *opt)
 {
 	*opt = (struct collector_options){

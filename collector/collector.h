@@ -30,6 +30,8 @@ void collector_options_default(struct collector_options *opt);
 int collector_new(const struct collector_options *opt, struct collector **out, struct error *err);
 /* The address that agents connect to, with the port that was chosen. */
 const char *collector_address(const struct collector *c);
+/* The same of the HTTP side; "": there is none. */
+const char *collector_http_address(const struct collector *c);
 /* Runs until SIGTERM or SIGINT. */
 int collector_run(struct collector *c);
 void collector_free(struct collector *c);

@@ -165,8 +165,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "plumb-collector: %s%s%s\n", err.text, err.hint[0] ? "; " : "", err.hint);
 		return EXIT_FAILED;
 	}
-	log_info("collector", "ready", "listen=%s data=%s tls=%s", collector_address(collector), options.data,
-		 options.tls.cert ? "yes" : "no");
+	log_info("collector", "ready", "listen=%s data=%s tls=%s http=%s", collector_address(collector), options.data,
+		 options.tls.cert ? "yes" : "no", collector_http_address(collector));
 	rc = collector_run(collector);
 	collector_free(collector);
 	return rc ? EXIT_FAILED : 0;

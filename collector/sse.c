@@ -20,7 +20,7 @@
 
 enum {
 	DECODERS_MAX = 32,            /* runs of agents read at a time by one stream */
-	CALLS_PER_SECOND = 200,
+	CALLS_PER_SECOND = 500,
 	BACKLOG_MAX = 1 << 20,
 	HEARTBEAT_SECONDS = 10,       /* a comment, so that a peer that is gone is noticed */
 };

@@ -22,12 +22,21 @@ $(REDIS_SRC): tests/e2e/redis_source.sh | test-deps
 
 KERNEL_TESTS := $(if $(filter-out 0,$(PLUMB_NO_KERNEL)),,yes)
 
-check: test-deps test-programs lint-changed $(if $(KERNEL_TESTS),$(REDIS_SRC))
+# What drives the dashboard in Chromium.
+BROWSER_TESTS = $(BUILD)/npm-test/.installed
+$(BROWSER_TESTS): | test-deps
+	@mkdir -p $(@D)
+	@echo "  NPM  playwright-core axe-core"
+	@npm install --silent --no-save --no-audit --no-fund --ignore-scripts --prefix $(@D) playwright-core@1.65.0 axe-core@4.11 >/dev/null
+	@touch $@
+
+check: test-deps test-programs lint-changed $(if $(KERNEL_TESTS),$(REDIS_SRC) $(BROWSER_TESTS))
 	tests/run --build $(BUILD)
 
 # The programs to probe have no sanitizers: they stand for other people's.
-asan: test-deps test-targets $(if $(KERNEL_TESTS),$(REDIS_SRC))
+asan: test-deps test-targets $(if $(KERNEL_TESTS),$(REDIS_SRC) $(BROWSER_TESTS))
 	+$(MAKE) --no-print-directory BUILD=$(BUILD)-asan SANITIZE=1 all unit-tests
+	ln -sfn ../$(BUILD)/npm-test $(BUILD)-asan/npm-test
 	tests/run --build $(BUILD)-asan --targets $(BUILD)/targets --sanitized
 
 # ---- fuzzing: all at once, as many as there are processors ----

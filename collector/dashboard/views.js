@@ -234,7 +234,7 @@ function figures(filter, signal) {
 		const [, seconds, step] = RANGES[range.value], to = Math.ceil(Date.now() / 1e3) * 1e9, from = to - seconds * 1e9;
 		const [series, heat, calls, top] = await Promise.all([
 			api.get('series', {...filter, from, to, step, by: by.value}, signal), api.get('heatmap', {...filter, from, to, step}, signal),
-			api.get('calls', {...filter, from, to, errors: 1, limit: 50}, signal), api.get('top', {...filter, from, to, errors: 1, limit: 5}, signal)]);
+			api.get('calls', {...filter, from, to, errors: 1, limit: 20}, signal), api.get('top', {...filter, from, to, errors: 1, limit: 5}, signal)]);
 		drop();
 		drawn = [
 			lineChart('Calls per second', series, RATE, count, describe), lineChart('Failing calls, percent', series, ERRORS, (v) => v.toPrecision(2) + ' %', describe),

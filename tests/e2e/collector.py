@@ -24,6 +24,14 @@ class Collector(Process):
         super().__init__(test, [COLLECTOR, '--data', data, '--listen', listen, '--http', '127.0.0.1:0', *map(str, args)])
         self.port = int(self.wait_line(r'event=ready listen=\S+:(\d+) ', stream='stderr').group(1))
 
+    def http_address(self):
+        return self.wait_line(r'event=ready .*http=(\S+)', stream='stderr').group(1)
+
+    def token(self):
+        """The admin's, made at the first start."""
+        with open(os.path.join(self.data, 'admin.token')) as f:
+            return f.read().strip()
+
     def ask(self, sql, *args):
         """Rows of the store, read beside the collector."""
         db = sqlite3.connect('file:%s?mode=ro' % os.path.join(self.data, 'plumb.db'), uri=True, timeout=10)
