@@ -196,7 +196,8 @@ struct instance {
 	uint32_t n_unreadable;         /* values of each record that can never be read */
 	/* guard */
 	uint64_t attached_ns;
-	uint64_t *last_calls;          /* per slot */
+	uint64_t *last_calls;          /* per slot; of a pattern per row, see loader_rows */
+	uint64_t *tick_calls;          /* of a pattern: per row, since the tick before */
 	uint64_t run_ns;               /* BPF time per hit, as measured last */
 	uint64_t last_runs, last_run_ns;
 	char trip[600];                /* why it was removed */
@@ -213,7 +214,17 @@ void instance_pack_probe(const struct instance *in, struct frame *f);
 void rows_pack(const struct request *rq, bool detail, msgpack_packer *pk);
 /* The rows per process in portions of about `bytes`: emit(n rows, packed without the array around them). */
 void rows_each(const struct request *rq, size_t bytes, void (*emit)(uint32_t n, const struct buf *rows, void *arg), void *arg);
+/* A row's {counts}; `own`: with what is counted in the agent itself, or NULL. */
+void counts_pack(const struct counts *c, const struct instance *own, bool histogram, msgpack_packer *pk);
 void rows_totals(struct request *rq, uint64_t *calls, uint64_t *shipped);
+
+/* ---- pattern.c: what a client is told of a pattern's functions ---- */
+/* Their names, after the PROBE. */
+void pattern_send_names(struct request *rq, const struct instance *in);
+/* What was left out. */
+void pattern_send_note(struct request *rq, const struct instance *in);
+/* What was counted in each, ahead of STATS or END. */
+void pattern_send_stats(struct request *rq);
 
 /* ---- stream.c ---- */
 int stream_start(struct agent *a, struct error *err);
@@ -242,6 +253,14 @@ void watch_free_all(struct request *rq);
 /* ---- guard.c ---- */
 void guard_tick(struct agent *a, uint64_t now);
 void guard_stop(struct agent *a);
+/* guard_pattern.c: what a pattern's functions cost a process since the last tick. run_ns: of the program, for each call. */
+void guard_pattern_cost(struct instance *in, uint32_t slot, uint64_t run_ns, uint64_t *calls, uint64_t *ns);
+/*
+ * Takes the dearest functions out, at least `ns` of their cost in that process. Writes which ("f, g and 3 more of 'pattern'") and how
+ * often they were called. -ENOTSUP: nothing was done, the pattern can only go as a whole; `which` is its dearest function.
+ */
+struct dropped { char which[400]; uint64_t calls, ns; };
+int guard_pattern_drop(struct instance *in, pid_t pid, uint64_t run_ns, uint64_t ns, struct dropped *out);
 /* Ends a running request of which the guard has left nothing. */
 bool guard_ends(struct request *rq);
 

@@ -86,6 +86,8 @@ static int load_next(struct job *j, struct error *err)
 		return error_set(err, ESTALE, "%s was changed while it was being read", j->path);
 	if (j->rq->state == REQUEST_RUNNING) /* a latecomer: the client does not know it yet */
 		request_send_probe(j->rq, j->current);
+	if (j->rq->state == REQUEST_RUNNING)
+		pattern_send_note(j->rq, j->current);
 	j->next_pid = j->attached = 0;
 	return 0;
 }

@@ -106,6 +106,18 @@ int debuginfo_at(struct debuginfo *di, uint64_t addr, const struct function **ou
 /* Every function with code, for `plumb funcs`; name matches `glob` (NULL: all). Stops on non-zero. */
 int debuginfo_each(struct debuginfo *di, const char *glob, int (*visit)(const struct function *fn, void *arg), void *arg);
 
+/* The kind of value that a call returns: TYPE_VOID, _SIGNED, _UNSIGNED, _CHAR, _BOOL, _ENUM, _POINTER; else TYPE_OTHER. */
+struct result_kind {
+	enum type_kind kind;
+	uint8_t size;          /* bytes: 1, 2, 4, 8 */
+	bool is_signed;
+};
+
+/* Calls visit for each function with code, in no order. False: it took too long, and some were left out. */
+bool debuginfo_results(struct debuginfo *di, void (*visit)(uint64_t addr, const struct result_kind *result, void *arg), void *arg);
+/* Every function symbol that there is: of the separate debug file, then of the image; some twice. Stops on non-zero. */
+void debuginfo_symbols(struct debuginfo *di, int (*visit)(const struct symbol *sym, void *arg), void *arg);
+
 /* Fills in members / enumerators of a struct, union or enum (and looks for the definition of a declared one).
  * Does nothing for others. Never fails: what cannot be resolved becomes TYPE_INCOMPLETE or TYPE_OTHER. */
 void type_complete(struct debuginfo *di, struct type *t);

@@ -174,7 +174,6 @@ static void find_by_symbols(struct search *s)
 
 /* ---- walking all units ---- */
 
-typedef bool function_visit(struct debuginfo *di, struct unit *u, Dwarf_Die *die, void *arg);
 struct units_walk { struct debuginfo *di; struct unit *u; function_visit *visit; void *arg; bool stopped; };
 
 static enum walk_step visit_die(Dwarf_Die *die, unsigned depth, void *arg)
@@ -213,8 +212,7 @@ static bool visit_unit(struct debuginfo *di, Dwarf_Die *cu, void *arg)
 	return walk(di, cu, visit_die, w) || (!w->stopped && !di->budget.spent);
 }
 
-/* All subprograms that are more than a declaration, outside other functions. */
-static void each_subprogram(struct debuginfo *di, function_visit *visit, void *arg)
+void subprograms_each(struct debuginfo *di, function_visit *visit, void *arg)
 {
 	struct units_walk w = { .di = di, .visit = visit, .arg = arg };
 
@@ -303,7 +301,7 @@ static void find(struct search *s, struct error *err)
 	if (s->found.count)
 		return;
 	nearest_init(&s->nearest, s->name);
-	each_subprogram(s->di, find_visit, s);
+	subprograms_each(s->di, find_visit, s);
 	if (s->found.count)
 		return;
 	symbols_each(s->di, offer_symbol, s);
@@ -362,7 +360,7 @@ int debuginfo_each(struct debuginfo *di, const char *glob, int (*visit)(const st
 	struct each e = { glob, visit, arg, 0 };
 
 	budget_begin(di);
-	each_subprogram(di, each_visit, &e);
+	subprograms_each(di, each_visit, &e);
 	budget_end(di);
 	return e.rc;
 }

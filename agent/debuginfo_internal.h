@@ -10,6 +10,7 @@
  *   debuginfo_name.c      qualified names and how a request matches them
  *   debuginfo_symbol.c    symbols, of the separate file too
  *   debuginfo_function.c  a subprogram DIE -> struct function
+ *   debuginfo_result.c    the kinds of values that all functions return
  *   debuginfo_eval.c      DWARF expressions, evaluated symbolically
  *   debuginfo_location.c  where a parameter is at the entry -> struct location
  *   debuginfo_abi.c       where the System V x86-64 ABI puts arguments and results
@@ -244,6 +245,10 @@ void abi_arguments(struct debuginfo *di, const struct unit *u, const struct abi_
 void abi_return(struct debuginfo *di, enum language lang, struct type *ret, struct location *out);
 
 /* ---- functions ---- */
+
+typedef bool function_visit(struct debuginfo *di, struct unit *u, Dwarf_Die *die, void *arg);
+/* All subprograms that are more than a declaration, outside other functions, until visit returns false. */
+void subprograms_each(struct debuginfo *di, function_visit *visit, void *arg);
 
 struct function_node {                /* struct function first */
 	struct function fn;

@@ -40,6 +40,21 @@ struct bill {
 	uint64_t ns_per_hit;
 };
 
+/* A session's program runs at entry and at return: twice for each call. */
+static uint64_t run_ns(const struct instance *in)
+{
+	bool call = in->resolved.plan.flags & PLAN_CALL;
+
+	return (call ? 2 : 1) * (in->run_ns ? in->run_ns : DEFAULT_RUN_NS);
+}
+
+static uint64_t ns_per_hit(const struct instance *in)
+{
+	const struct resolved *r = &in->resolved;
+
+	return in->rq->agent->costs.ns[r->site.kind][!!(r->plan.flags & PLAN_CALL)] + run_ns(in);
+}
+
 static struct process_cost *cost_of(struct bill *bill, pid_t pid)
 {
 	for (size_t i = 0; i < bill->n; i++)
@@ -59,11 +74,17 @@ static void add_process(pid_t pid, uint32_t slot, void *arg)
 	struct counts c;
 	uint64_t hits, ns;
 
-	if (!p || slot >= loader_slots(in->loaded) || loader_counts(in->loaded, slot, &c))
+	if (!p || slot >= loader_slots(in->loaded))
 		return;
-	hits = c.calls - in->last_calls[slot];
-	in->last_calls[slot] = c.calls;
-	ns = hits * bill->ns_per_hit;
+	if (is_pattern(&in->resolved)) {
+		guard_pattern_cost(in, slot, run_ns(in), &hits, &ns);
+	} else {
+		if (loader_counts(in->loaded, slot, &c))
+			return;
+		hits = c.calls - in->last_calls[slot];
+		in->last_calls[slot] = c.calls;
+		ns = hits * bill->ns_per_hit;
+	}
 	p->ns += ns;
 	if (in->rq->args.budget_ppm > p->budget_ppm)
 		p->budget_ppm = in->rq->args.budget_ppm;
@@ -84,16 +105,6 @@ static void measure_run_time(struct instance *in)
 	in->run_ns = (ns - in->last_run_ns) / (runs - in->last_runs);
 	in->last_runs = runs;
 	in->last_run_ns = ns;
-}
-
-/* A session's program runs at entry and at return: twice for each call. */
-static uint64_t ns_per_hit(const struct instance *in)
-{
-	const struct resolved *r = &in->resolved;
-	bool call = r->plan.flags & PLAN_CALL;
-	uint64_t run = in->run_ns ? in->run_ns : DEFAULT_RUN_NS;
-
-	return in->rq->agent->costs.ns[r->site.kind][call] + (call ? 2 : 1) * run;
 }
 
 static void switch_statistics(struct agent *a, uint64_t now, bool fresh)
@@ -142,17 +153,51 @@ static void on_tripped(void *arg)
 		request_advance(in->rq);
 }
 
+static void on_dropped(void *arg)
+{
+	struct instance *in = arg;
+
+	in->rq->detaching--;
+	request_advance(in->rq);
+}
+
+/* Some of a pattern's functions go, the others stay. False: they cannot. */
+static bool trip_functions(struct agent *a, const struct process_cost *p, uint64_t window_ns, struct dropped *gone)
+{
+	struct instance *in = p->worst;
+	uint64_t budget_ns = window_ns * p->budget_ppm / 1000000;
+
+	/* Down to half of the budget, or the next burst takes more of them. */
+	if (guard_pattern_drop(in, p->pid, run_ns(in), p->ns - budget_ns / 2, gone))
+		return false;
+	request_notice(in->rq, "guard", "%s removed: probes cost process %d %.1f%% of one core, the budget is %.1f%% "
+		       "(%.0f calls/s at about %lu ns each); counts up to now are exact", gone->which, p->pid,
+		       100.0 * (double)p->ns / (double)window_ns, p->budget_ppm / 1e4,
+		       (double)gone->calls * 1e9 / (double)window_ns, (unsigned long)(gone->calls ? gone->ns / gone->calls : 0));
+	in->rq->detaching++;
+	if (reaper_detach(a->reaper, in->loaded, false, on_dropped, in)) {
+		loader_detach(in->loaded, false);
+		on_dropped(in);
+	}
+	return true;
+}
+
 static void trip(struct agent *a, const struct process_cost *p, uint64_t window_ns)
 {
 	struct instance *in = p->worst;
 	double cost = 100.0 * (double)p->ns / (double)window_ns, budget = p->budget_ppm / 1e4;
 	double rate = (double)p->worst_calls * 1e9 / (double)window_ns;
+	bool pattern = is_pattern(&in->resolved);
+	struct dropped gone = { .which = "" };
 
+	if (pattern && trip_functions(a, p, window_ns, &gone))
+		return;
 	snprintf(in->trip, sizeof(in->trip),
-		 "probe on %s removed: probes cost process %d %.1f%% of one core, the budget is %.1f%% "
-		 "(%.0f calls/s at about %lu ns each, on a site that is %s); counts up to now are exact",
-		 in->resolved.function, p->pid, cost, budget, rate, (unsigned long)ns_per_hit(in),
-		 site_kind_name(in->resolved.site.kind));
+		 "probe on %s%s%.150s removed: probes cost process %d %.1f%% of one core, the budget is %.1f%% "
+		 "(%.0f calls/s at about %lu ns each%s%s); counts up to now are exact",
+		 in->resolved.function, gone.which[0] ? ", most of all " : "", gone.which, p->pid, cost, budget, rate,
+		 (unsigned long)(p->worst_calls ? p->worst_ns / p->worst_calls : 0), pattern ? "" : ", on a site that is ",
+		 pattern ? "" : site_kind_name(in->resolved.site.kind));
 	in->detached = true;
 	in->rq->detaching++;
 	request_notice(in->rq, "guard", "%s", in->trip);
@@ -215,6 +260,8 @@ void guard_tick(struct agent *a, uint64_t now)
 			measure_run_time(in);
 			bill.in = in;
 			bill.ns_per_hit = ns_per_hit(in);
+			if (is_pattern(&in->resolved) && loader_read(in->loaded))
+				continue;
 			loader_each_process(in->loaded, add_process, &bill);
 		}
 	}

@@ -41,6 +41,18 @@ static int claim_id(struct agent *a, struct instance *in)
 	return -ENOSPC;
 }
 
+/* Where the guard notes what it has seen of the counters. */
+static int count_anew(struct instance *in, struct error *err)
+{
+	uint32_t n = loader_rows(in->loaded);
+
+	in->last_calls = calloc(n, sizeof(*in->last_calls));
+	in->tick_calls = is_pattern(&in->resolved) ? calloc(n, sizeof(*in->tick_calls)) : NULL;
+	if (!in->last_calls || (is_pattern(&in->resolved) && !in->tick_calls))
+		return error_set(err, ENOMEM, "out of memory");
+	return 0;
+}
+
 int instance_new(struct request *rq, struct resolved *r, int fd, struct instance **out, struct error *err)
 {
 	struct load_options opts = { .method = rq->agent->opt.method, .slots = slots_for(rq),
@@ -57,12 +69,11 @@ int instance_new(struct request *rq, struct resolved *r, int fd, struct instance
 	in->rq = rq;
 	in->detached = true; /* until there is something to detach */
 	in->resolved = *r;
-	memset(&r->layout, 0, sizeof(r->layout)); /* the layout is the instance's now */
+	resolved_moved(r); /* what it owned is the instance's now */
 	in->n_unreadable = decode_unreadable(&in->resolved.layout);
 	in->fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	in->last_calls = calloc(opts.slots, sizeof(*in->last_calls));
 	LIST_INSERT_HEAD(&rq->instances, in, link);
-	if (in->fd < 0 || !in->last_calls || fstat(in->fd, &st))
+	if (in->fd < 0 || fstat(in->fd, &st))
 		return error_set(err, ENOMEM, "out of memory or files");
 	in->dev = st.st_dev;
 	in->ino = st.st_ino;
@@ -70,6 +81,8 @@ int instance_new(struct request *rq, struct resolved *r, int fd, struct instance
 	in->size = st.st_size;
 	opts.probe = in->id;
 	rc = loader_load(&in->resolved, rq->agent->rings, &opts, &in->loaded, err);
+	if (!rc)
+		rc = count_anew(in, err);
 	in->detached = rc != 0;
 	in->attached_ns = now_ns();
 	*out = in;
@@ -96,6 +109,7 @@ void instance_free(struct instance *in)
 	if (in->fd >= 0)
 		close(in->fd);
 	free(in->last_calls);
+	free(in->tick_calls);
 	free(in);
 }
 
@@ -119,7 +133,7 @@ void instance_pack_probe(const struct instance *in, struct frame *f)
 	bool call = r->plan.flags & PLAN_CALL;
 	msgpack_packer *pk = &f->pk;
 
-	msgpack_pack_map(pk, 15);
+	msgpack_pack_map(pk, is_pattern(r) ? 16 : 15);
 	pack_key_u64(pk, "probe", in->id);
 	pack_key_text(pk, "spec", in->rq->args.probes[r->probe_index]);
 	pack_key_text(pk, "function", r->function);
@@ -137,6 +151,8 @@ void instance_pack_probe(const struct instance *in, struct frame *f)
 	r->has_error ? msgpack_pack_true(pk) : msgpack_pack_false(pk);
 	pack_key(pk, "condition");
 	r->has_condition ? msgpack_pack_true(pk) : msgpack_pack_false(pk);
+	if (is_pattern(r))
+		pack_key_u64(pk, "functions", r->n_functions);
 	pack_key(pk, "fields");
 	layout_pack_fields(&r->layout, f->out);
 }
@@ -196,22 +212,26 @@ static const char *comm_of(const struct request *rq, pid_t pid)
 	return "";
 }
 
-/* Slot 0 and the instance's own counts belong to no process: they are a row with pid 0. */
-static void pack_row(struct instance *in, pid_t pid, const struct counts *c, bool own, msgpack_packer *pk)
+void counts_pack(const struct counts *c, const struct instance *own, bool histogram, msgpack_packer *pk)
 {
-	bool histogram = in->rq->verb == VERB_STAT || request_recorded(in->rq);
 	struct named_count named[NAMED_COUNTS];
-	uint32_t n = name_counts(c, own ? in : NULL, named);
+	uint32_t n = name_counts(c, own, named);
 
-	msgpack_pack_array(pk, 4);
-	msgpack_pack_uint32(pk, in->id);
-	msgpack_pack_int(pk, pid);
-	pack_text(pk, pid ? comm_of(in->rq, pid) : "");
 	msgpack_pack_map(pk, n + histogram);
 	for (uint32_t i = 0; i < n; i++)
 		pack_key_u64(pk, named[i].name, named[i].value);
 	if (histogram)
 		pack_histogram(c, pk);
+}
+
+/* Slot 0 and the instance's own counts belong to no process: they are a row with pid 0. */
+static void pack_row(struct instance *in, pid_t pid, const struct counts *c, bool own, msgpack_packer *pk)
+{
+	msgpack_pack_array(pk, 4);
+	msgpack_pack_uint32(pk, in->id);
+	msgpack_pack_int(pk, pid);
+	pack_text(pk, pid ? comm_of(in->rq, pid) : "");
+	counts_pack(c, own ? in : NULL, in->rq->verb == VERB_STAT || request_recorded(in->rq), pk);
 }
 
 /* By slot. */
@@ -288,6 +308,12 @@ static void pack_merged(struct instance *in, struct rows *r)
 	add_row(r, in, 0, &sum, true);
 }
 
+/* There are counters, and of a pattern they have been read. */
+static bool is_readable(const struct instance *in)
+{
+	return in->loaded && !(is_pattern(&in->resolved) && loader_read(in->loaded));
+}
+
 void rows_pack(const struct request *rq, bool detail, msgpack_packer *pk)
 {
 	struct rows r = { 0 };
@@ -296,7 +322,7 @@ void rows_pack(const struct request *rq, bool detail, msgpack_packer *pk)
 	/* Packed aside: their number is known afterwards only. */
 	pack_into(&r.pk, &r.out);
 	LIST_FOREACH(in, &rq->instances, link)
-		if (in->loaded)
+		if (is_readable(in))
 			detail ? pack_by_process(in, &r) : pack_merged(in, &r);
 	msgpack_pack_array(pk, r.n);
 	buf_add(pk->data, r.out.data, r.out.len);
@@ -310,7 +336,7 @@ void rows_each(const struct request *rq, size_t bytes, void (*emit)(uint32_t n, 
 
 	pack_into(&r.pk, &r.out);
 	LIST_FOREACH(in, &rq->instances, link)
-		if (in->loaded)
+		if (is_readable(in))
 			pack_by_process(in, &r);
 	if (r.n)
 		emit(r.n, &r.out, arg);
@@ -324,6 +350,8 @@ void rows_totals(struct request *rq, uint64_t *calls, uint64_t *shipped)
 
 	*calls = *shipped = 0;
 	LIST_FOREACH(in, &rq->instances, link) {
+		if (in->loaded && is_pattern(&in->resolved))
+			loader_read(in->loaded);
 		for (uint32_t slot = 0; in->loaded && slot < loader_slots(in->loaded); slot++) {
 			if (loader_counts(in->loaded, slot, &c))
 				continue;

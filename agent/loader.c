@@ -164,6 +164,9 @@ static void fill_plan(struct loaded *l, const struct resolved *r, const struct r
 	set_pid_namespace(plan);
 	plan_lower(plan);
 	l->skel->bss->shared.next_slot = 1;
+	plan->functions = l->pattern ? l->pattern->n_functions : 0;
+	plan->rows = l->pattern ? l->pattern->n_rows : 0;
+	l->skel->bss->shared.next_row = l->slots;
 }
 
 static int size_maps(struct loaded *l, const struct rings *rings)
@@ -188,7 +191,7 @@ static int size_maps(struct loaded *l, const struct rings *rings)
 		err = bpf_map__set_max_entries(l->skel->maps.slots, l->slots * 2);
 	if (!err)
 		err = bpf_map__set_max_entries(l->skel->maps.counters, l->slots);
-	return err;
+	return err ? err : pattern_size_maps(l);
 }
 
 static void use_program(struct bpf_program *p, bool wanted, const struct plan *plan, int attach_type)
@@ -213,7 +216,7 @@ static void choose_programs(struct loaded *l)
 	use_program(l->skel->progs.plumb_return, !session && l->call, plan, type);
 }
 
-static int own_fd(int fd)
+int own_fd(int fd)
 {
 	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
 }
@@ -228,13 +231,15 @@ static int keep_loaded(struct loaded *l)
 	if (l->call && !session)
 		l->prog_fd[1] = own_fd(bpf_program__fd(l->skel->progs.plumb_return));
 	l->slots_fd = own_fd(bpf_map__fd(l->skel->maps.slots));
-	l->counters_fd = own_fd(bpf_map__fd(l->skel->maps.counters));
+	l->counters_fd = own_fd(bpf_map__fd(l->pattern ? l->skel->maps.rows : l->skel->maps.counters));
 	if (l->prog_fd[0] < 0 || (l->call && !session && l->prog_fd[1] < 0) || l->slots_fd < 0 || l->counters_fd < 0)
 		return -EMFILE;
 	bss = mmap(NULL, sizeof(*l->shared), PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(l->skel->maps.bss), 0);
 	if (bss == MAP_FAILED)
 		return -errno;
 	l->shared = bss;
+	if (pattern_keep(l))
+		return -ENOMEM;
 	if (l->method == ATTACH_PERF) {
 		l->perf[0] = l->skel->progs.plumb_entry;
 		l->perf[1] = l->skel->progs.plumb_return;
@@ -259,6 +264,13 @@ static int load_refused(struct error *err, int rc)
 	return rc;
 }
 
+static int too_many_for_perf(struct loaded *l, struct error *err)
+{
+	loader_free(l);
+	error_set(err, E2BIG, "a pattern may mean at most %d functions on this kernel, which has no uprobe_multi", PATTERN_PERF_MAX);
+	return error_hint(err, "see plumb doctor; or a pattern that means fewer, see plumb funcs"), -E2BIG;
+}
+
 int loader_load(const struct resolved *r, const struct rings *rings, const struct load_options *opts,
 		struct loaded **out, struct error *err)
 {
@@ -277,7 +289,11 @@ int loader_load(const struct resolved *r, const struct rings *rings, const struc
 	pthread_mutex_init(&l->lock, NULL);
 	l->cpus = (uint32_t)libbpf_num_possible_cpus();
 	l->per_cpu = calloc(l->cpus, sizeof(*l->per_cpu));
-	l->skel = l->per_cpu ? probe_bpf__open() : NULL;
+	rc = is_pattern(r) ? pattern_new(l, r) : 0;
+	if (rc == -E2BIG)
+		return too_many_for_perf(l, err);
+	l->skel = !rc && l->per_cpu ? probe_bpf__open() : NULL;
+	rc = -ENOMEM;
 	if (l->skel) {
 		fill_plan(l, r, rings, opts);
 		rc = size_maps(l, rings);
@@ -311,6 +327,7 @@ void loader_free(struct loaded *l)
 		if (fds[i] >= 0)
 			close(fds[i]);
 	pthread_mutex_destroy(&l->lock);
+	pattern_free(l->pattern);
 	free(l->per_cpu);
 	free(l->link);
 	free(l);
@@ -382,14 +399,16 @@ void counts_add(struct counts *to, const struct counts *from)
 	to->max_ns = max;
 }
 
-/* What the program leaves to be worked out (event.h). Slot 0 holds hits without a thread's storage only. */
-static void counts_complete(const struct loaded *l, struct counts *c)
+/* Slot 0 holds hits without a thread's storage only. */
+void counts_complete(const struct loaded *l, struct counts *c)
 {
 	bool call = l->flags & PLAN_CALL;
 	uint64_t durations = 0, considered;
 
-	for (int i = 0; call && i < HIST_BUCKETS; i++)
+	for (int i = 0; call && !l->pattern && i < HIST_BUCKETS; i++)
 		durations += c->hist[i];
+	if (l->pattern) /* is not always told by its histogram */
+		durations = c->returns;
 	if (!(l->flags & PLAN_CONDITION)) {
 		c->matched = call ? durations : c->calls - c->dropped[DROP_NOMEM];
 		c->returns = durations;
@@ -402,6 +421,8 @@ static void counts_complete(const struct loaded *l, struct counts *c)
 int loader_counts(const struct loaded *l, uint32_t slot, struct counts *out)
 {
 	memset(out, 0, sizeof(*out));
+	if (l->pattern)
+		return pattern_slot_counts(l, slot, out);
 	if (bpf_map_lookup_elem(l->counters_fd, &slot, l->per_cpu))
 		return -errno;
 	for (uint32_t i = 0; i < l->cpus; i++)

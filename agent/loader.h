@@ -15,6 +15,8 @@
 #include "resolved.h"
 #include "ring.h"
 
+enum { PATTERN_PERF_MAX = 64 }; /* functions, where each of them needs a perf event */
+
 enum attach_method { ATTACH_AUTO, ATTACH_SESSION, ATTACH_MULTI, ATTACH_PERF };
 
 /* "auto", "session", "multi", "perf" <-> method; -EINVAL for another name. */
@@ -38,13 +40,19 @@ struct loaded;             /* owns programs, maps and links */
 /* Loads the plan. Nothing is attached yet. */
 int loader_load(const struct resolved *r, const struct rings *rings, const struct load_options *opts,
 		struct loaded **out, struct error *err);
-/* Puts the breakpoint into process `pid` (0: every process that maps the file). file_fd: the mapped file itself. */
+/* Puts the breakpoint, or a pattern's breakpoints, into process `pid` (0: every process that maps the file). file_fd: the mapped
+ * file itself; offset: of one function. */
 int loader_attach(struct loaded *l, int file_fd, uint64_t offset, pid_t pid, struct error *err);
 /* Gives a process a slot; events of other processes are ignored unless the plan is open. -> slot or -errno */
 int loader_add_process(struct loaded *l, pid_t pid);
 /* The process has ended: the next loader_detach removes its breakpoints. False: it has none of its own. */
 bool loader_leave(struct loaded *l, pid_t pid);
-/* Removes the breakpoints of the processes that left, or all. Thread-safe; may take 100 ms: not for the event loop. */
+/*
+ * Takes functions out of a pattern, in all processes, without missing a call of the others; the next loader_detach removes
+ * what is left of the old breakpoints. -ENOTSUP: it can only go as a whole.
+ */
+int loader_drop(struct loaded *l, int file_fd, const uint32_t *functions, uint32_t n, struct error *err);
+/* Removes the breakpoints of the processes that left and of what was dropped, or all. Thread-safe; may take 100 ms: not for the event loop. */
 void loader_detach(struct loaded *l, bool all);
 void loader_free(struct loaded *l);
 
@@ -55,9 +63,18 @@ uint32_t loader_code_bytes(const struct loaded *l);    /* of the machine code ma
 int loader_counts(const struct loaded *l, uint32_t slot, struct counts *out);
 /* Adds up counters; the maximum is the larger one. */
 void counts_add(struct counts *to, const struct counts *from);
+/*
+ * A pattern's functions that a process called. First loader_read, which takes what the kernel has counted up to now; then
+ * loader_each_function for each slot, in the order of the functions, and at last function UINT32_MAX: what belongs to no function, and
+ * all functions beyond those that are told apart. The counts are valid during the call only.
+ */
+int loader_read(struct loaded *l);
+typedef void loader_function_visit(uint32_t function, uint32_t row, const struct counts *c, void *arg);
+void loader_each_function(struct loaded *l, uint32_t slot, bool histograms, loader_function_visit *visit, void *arg);
 /* Calls visit for each process with a slot. */
 void loader_each_process(const struct loaded *l, void (*visit)(pid_t pid, uint32_t slot, void *arg), void *arg);
 uint32_t loader_slots(const struct loaded *l);
+uint32_t loader_rows(const struct loaded *l);  /* of counters: slots, or what a pattern's functions have, a number that identifies each */
 /* There were more processes than slots: the last slot is of several. */
 bool loader_shares_last(const struct loaded *l);
 /* What the kernel measured while BPF statistics were on. */

@@ -14,28 +14,28 @@
 
 enum { LINKS_MAX = 4096 };
 
-static int attach_multi(struct loaded *l, const char *path, uint64_t offset, pid_t pid, struct attached *a)
+int attach_multi(struct loaded *l, const char *path, const uint64_t *offsets, const uint64_t *cookies, uint32_t n, struct attached *a)
 {
 	bool session = l->method == ATTACH_SESSION;
 	int fd;
 
 	/* The return first: an entry that is seen must have its return probed. */
 	if (l->call && !session) {
-		fd = multi_link_create(l->prog_fd[1], false, true, path, &offset, NULL, 1, pid);
+		fd = multi_link_create(l->prog_fd[1], false, true, path, offsets, cookies, n, a->pid);
 		if (fd < 0)
 			return fd;
 		a->fd[1] = fd;
 	}
-	fd = multi_link_create(l->prog_fd[0], session, false, path, &offset, NULL, 1, pid);
+	fd = multi_link_create(l->prog_fd[0], session, false, path, offsets, cookies, n, a->pid);
 	if (fd < 0)
 		return fd;
 	a->fd[0] = fd;
 	return 0;
 }
 
-static int attach_perf(struct loaded *l, const char *path, uint64_t offset, pid_t pid, struct attached *a)
+static int attach_perf(struct loaded *l, const char *path, uint64_t offset, uint64_t cookie, pid_t pid, struct attached *a)
 {
-	LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = true);
+	LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = true, .bpf_cookie = cookie);
 
 	if (l->call) {
 		a->perf[1] = bpf_program__attach_uprobe_opts(l->perf[1], pid ? pid : -1, path, offset, &opts);
@@ -47,7 +47,7 @@ static int attach_perf(struct loaded *l, const char *path, uint64_t offset, pid_
 	return a->perf[0] ? 0 : -errno;
 }
 
-static void attached_close(struct attached *a)
+void attached_close(struct attached *a)
 {
 	for (int i = 0; i < 2; i++) {
 		if (a->fd[i] >= 0)
@@ -56,7 +56,7 @@ static void attached_close(struct attached *a)
 	}
 }
 
-static int attach_failed(struct error *err, int rc)
+int attach_failed(struct error *err, int rc)
 {
 	switch (-rc) {
 	case ESRCH:
@@ -86,37 +86,59 @@ static int make_room(struct loaded *l, struct error *err)
 	return 0;
 }
 
-static int attach(struct loaded *l, int file_fd, uint64_t offset, struct attached *a)
+/* One link, or one pair; of a pattern on perf events, that of its i-th place. */
+static int attach(struct loaded *l, int file_fd, uint64_t offset, uint32_t i, struct attached *a)
 {
+	const struct pattern *p = l->pattern;
 	char path[32];
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", file_fd);
-	return l->method == ATTACH_PERF ? attach_perf(l, path, offset, a->pid, a) : attach_multi(l, path, offset, a->pid, a);
+	if (l->method != ATTACH_PERF)
+		return p ? attach_multi(l, path, p->offsets, p->cookies, p->n_attached, a) : attach_multi(l, path, &offset, NULL, 1, a);
+	a->function = p ? (uint32_t)p->cookies[i] : 0;
+	return attach_perf(l, path, p ? p->offsets[i] : offset, a->function, a->pid, a);
+}
+
+int attached_keep(struct loaded *l, const struct attached *a, struct error *err)
+{
+	int rc;
+
+	pthread_mutex_lock(&l->lock);
+	rc = make_room(l, err);
+	if (!rc)
+		l->link[l->n_links++] = *a;
+	pthread_mutex_unlock(&l->lock);
+	return rc;
+}
+
+static int attach_one(struct loaded *l, int file_fd, uint64_t offset, uint32_t i, pid_t pid, struct error *err)
+{
+	struct attached a = { .pid = pid, .fd = { -1, -1 } };
+	int rc = attach(l, file_fd, offset, i, &a);
+
+	if (rc)
+		attach_failed(err, rc);
+	else
+		rc = attached_keep(l, &a, err);
+	if (rc)
+		attached_close(&a);
+	return rc;
 }
 
 int loader_attach(struct loaded *l, int file_fd, uint64_t offset, pid_t pid, struct error *err)
 {
-	struct attached a = { .pid = pid, .fd = { -1, -1 } };
-	int rc;
+	uint32_t n = l->pattern && l->method == ATTACH_PERF ? l->pattern->n_attached : 1;
+	bool all = !pid;
+	int rc = 0;
 
 	/* Before 6.10 the filter missed threads: one link is for all processes, the program itself tells them apart. */
 	if (l->method != ATTACH_PERF && !feature_has(FEATURE_MULTI_PID))
-		a.pid = 0;
-	if (pid && !a.pid && l->n_links)
+		pid = 0;
+	if (!all && !pid && l->n_links)
 		return 0;
-	rc = attach(l, file_fd, offset, &a);
-	if (rc) {
-		attached_close(&a);
-		return attach_failed(err, rc);
-	}
-	pthread_mutex_lock(&l->lock);
-	rc = make_room(l, err);
+	for (uint32_t i = 0; !rc && i < n; i++)
+		rc = attach_one(l, file_fd, offset, i, pid, err);
 	if (!rc)
-		l->link[l->n_links++] = a;
-	pthread_mutex_unlock(&l->lock);
-	if (rc)
-		attached_close(&a);
-	else
 		__atomic_store_n(&l->shared->live, 1, __ATOMIC_RELAXED);
 	return rc;
 }

@@ -89,7 +89,7 @@ static int emit_default_error(struct builder *b)
 	struct plan_op set = { .code = OP_ERROR, .bit = LAYOUT_BIT_NONE };
 	int err;
 
-	if (!t || !b->rq->fn || b->rq->fn->ret_where.kind != LOCATION_REGISTERS)
+	if (!t || b->rq->no_default_error || !b->rq->fn || b->rq->fn->ret_where.kind != LOCATION_REGISTERS)
 		return 0;
 	if (t->kind == TYPE_POINTER)
 		test.sub = BIN_EQ;
@@ -210,6 +210,20 @@ static int capture_list(struct builder *b, const struct capture *list, size_t n,
 	return err;
 }
 
+/* The first field of each record of a pattern. */
+static int capture_function(struct builder *b)
+{
+	struct operand o = { .kind = OPERAND_REG, .type = &plan_type_uint, .bit = LAYOUT_BIT_NONE };
+	int err;
+
+	b->next_reg = 0;
+	err = plan_take_reg(b, &o.reg);
+	if (!err)
+		err = plan_emit(b, (struct plan_op){ .code = OP_SPECIAL, .dst = o.reg, .size = 8, .b = SPECIAL_FUNCTION,
+						     .bit = LAYOUT_BIT_NONE });
+	return err ? err : plan_capture(b, PLAN_FUNCTION_FIELD, ROLE_ENTRY, &o);
+}
+
 static int capture_entry(struct builder *b)
 {
 	const struct spec *s = b->rq->spec;
@@ -217,6 +231,11 @@ static int capture_entry(struct builder *b)
 	b->at_return = false;
 	if (!b->rq->ship)
 		return 0;
+	if (b->rq->pattern) {
+		int err = capture_function(b);
+
+		return err ? err : capture_list(b, s->entry, s->n_entry, ROLE_ENTRY);
+	}
 	if (s->has_entry)
 		return capture_list(b, s->entry, s->n_entry, ROLE_ENTRY);
 	return b->rq->fn ? capture_params(b) : capture_registers(b);
@@ -233,14 +252,18 @@ static int capture_return(struct builder *b)
 	if (s->has_return)
 		return capture_list(b, s->ret, s->n_return, ROLE_RETURN);
 	b->next_reg = 0;
+	/* By default the functions of a pattern show what can be shown of all of them. */
+	if (b->rq->pattern && b->rq->fn && b->rq->fn->ret_where.kind != LOCATION_REGISTERS)
+		return 0;
 	return o.type ? plan_capture(b, "$ret", ROLE_RETURN, &o) : 0;
 }
 
-/* Entry and return belong together unless only the entry was asked about. */
-static bool wants_call(const struct plan_request *rq)
+bool plan_wants_call(const struct plan_request *rq)
 {
 	const struct spec *s = rq->spec;
 
+	if (rq->entry_only)
+		return false;
 	return rq->force_call || !s->has_entry || s->has_return || rq->errors_only || rq->error ||
 	       (s->condition && expr_uses_return(s->condition));
 }
@@ -258,7 +281,9 @@ int plan_build(const struct plan_request *rq, struct resolved *out, uint32_t *ke
 	b.limits = (struct capture_limits){ .depth = limit(rq->limits.depth, 1, 4), .bytes = limit(rq->limits.bytes, 256, 4096),
 					    .string = limit(rq->limits.string, 64, 4096) };
 	out->plan.flags = (rq->ship ? PLAN_SHIP : 0) | (rq->errors_only ? PLAN_ERRORS_ONLY : 0);
-	if (wants_call(rq))
+	if (rq->pattern)
+		out->plan.flags |= PLAN_PATTERN;
+	if (plan_wants_call(rq))
 		out->plan.flags |= PLAN_CALL;
 	out->has_duration = !!(out->plan.flags & PLAN_CALL);
 	out->returns_void = rq->fn && !rq->fn->ret;

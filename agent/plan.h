@@ -26,11 +26,21 @@ struct plan_request {
 	bool *blame_error;             /* NULL, or set when it is `error` that an error's position is in */
 	bool errors_only;
 	bool ship;                     /* events; false: counters only */
+	bool entry_only;               /* nothing about the return, whatever is asked for by default */
+	bool pattern;                  /* the plan is for many functions: no parameters, but which function it was */
+	bool no_default_error;         /* `fn` stands for functions whose results have no default for what an error is */
 	bool force_call;               /* duration wanted although only entry captures are asked for (stat) */
 	struct capture_limits limits;
 	struct debuginfo *di;          /* NULL: no debug info */
 	const struct function *fn;     /* NULL: no debug info */
 };
+
+/* Of a pattern: which of its functions was called, a number. */
+#define PLAN_FUNCTION_FIELD "$function"
+
+/* Whether entry and return belong together: unless only the entry was asked about. */
+bool plan_wants_call(const struct plan_request *rq);
+bool expr_uses_return(const struct expr *e);
 
 /* Fills plan (operations, flags, sizes), layout, has_*. keep_regs: registers that the site must not have changed. */
 int plan_build(const struct plan_request *rq, struct resolved *out, uint32_t *keep_regs, struct error *err);

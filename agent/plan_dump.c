@@ -17,7 +17,7 @@ static const char *const binary_names[] = {
 static const char *const unary_names[] = { [UN_NEG] = "-", [UN_NOT] = "~", [UN_LNOT] = "!" };
 static const char *const special_names[] = {
 	[SPECIAL_RET] = "ret", [SPECIAL_DURATION] = "duration", [SPECIAL_PID] = "pid", [SPECIAL_TID] = "tid",
-	[SPECIAL_CPU] = "cpu", [SPECIAL_TS] = "ts",
+	[SPECIAL_CPU] = "cpu", [SPECIAL_TS] = "ts", [SPECIAL_FUNCTION] = "function",
 };
 
 static void dump_integer(const struct plan_op *op, struct buf *out)

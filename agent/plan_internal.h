@@ -93,7 +93,6 @@ const struct param *plan_find_param(const struct builder *b, const char *name);
 int plan_refuse(struct builder *b, const struct expr *e, int code, const char *what, const char *which);
 /* Gives an error that has no position yet the one of e. Returns rc. */
 int plan_error_at(struct builder *b, const struct expr *e, int rc);
-bool expr_uses_return(const struct expr *e);
 bool type_is_scalar(const struct type *t);
 bool type_is_unsigned(const struct type *t);
 bool type_is_text(const struct type *t);

@@ -129,6 +129,8 @@ static void send_end(struct request *rq)
 
 	if (!rq->client)
 		return;
+	if (!request_recorded(rq))
+		pattern_send_stats(rq);
 	while (detail < END_DETAILS && pack_end(rq, detail, &rq->client->out))
 		detail = request_recorded(rq) && detail < END_BARE ? END_BARE : detail + 1;
 	client_flush(rq->client);
@@ -272,6 +274,7 @@ static void send_stats(struct request *rq, uint64_t now)
 	}
 	if (!c || rq->verb != VERB_STAT || client_backlog(c) > CLIENT_BACKLOG_MAX)
 		return;
+	pattern_send_stats(rq);
 	for (int detail = 1; detail >= 0; detail--) {
 		frame_begin(&f, &c->out, WIRE_STATS, 4);
 		msgpack_pack_uint64(&f.pk, rq->wire_id);
@@ -359,6 +362,7 @@ void request_send_probe(struct request *rq, const struct instance *in)
 	if (frame_end(&f))
 		log_error("request", "probe-too-large", "id=%lu", (unsigned long)rq->id);
 	client_flush(rq->client);
+	pattern_send_names(rq, in);
 }
 
 static void send_started(struct request *rq)
@@ -378,6 +382,8 @@ static void send_started(struct request *rq)
 
 void request_advance(struct request *rq)
 {
+	const struct instance *in;
+
 	if (rq->state == REQUEST_ENDING) {
 		if (!rq->detaching)
 			finish(rq);
@@ -405,6 +411,8 @@ void request_advance(struct request *rq)
 	schedule(rq, rq->started_ns);
 	send_started(rq);
 	rq->state = REQUEST_RUNNING;
+	LIST_FOREACH(in, &rq->instances, link)
+		pattern_send_note(rq, in);
 	log_info("request", "start", "id=%lu verb=%s uid=%u probe=\"%s\"", (unsigned long)rq->id, verb_names[rq->verb],
 		 rq->uid, rq->args.probes[0]);
 	guard_ends(rq); /* it may have been at work already while the last processes were being attached */

@@ -7,25 +7,9 @@
 #include <string.h>
 
 #include "buf.h"
+#include "resolve_internal.h"
 
 enum { CODE_WINDOW = 4096 };   /* bytes looked at when a symbol has no size */
-
-/* One request at work; owns what it opened. */
-struct resolving {
-	const struct resolve_request *rq;
-	struct image *img, *exe;
-	struct debuginfo *di;
-	struct error no_debug;       /* why di is NULL */
-	struct site_costs costs;
-	struct expr *error_expr;
-	struct spec *spec;           /* of the current probe */
-	uint32_t index;              /* its number */
-	struct resolved *found;      /* of all probes so far */
-	uint32_t *keep_regs;
-	size_t n_found, cap_found;
-	size_t first;                /* of the current probe */
-	bool blame_error;            /* an error's position is in error_expr */
-};
 
 /* ---- what must be refused for the target's sake ---- */
 
@@ -69,7 +53,7 @@ static int unwinding_is_safe(const struct resolving *r, struct error *err)
 	return error_hint(err, "ask about the entry only, e.g. 'name(argument)'; or, if none passes through this function, --allow-unwind");
 }
 
-static int returns_are_safe(const struct resolving *r, struct error *err)
+int returns_are_safe(const struct resolving *r, struct error *err)
 {
 	const char *why;
 
@@ -92,7 +76,7 @@ static int returns_are_safe(const struct resolving *r, struct error *err)
 static int place_refused(const struct resolving *r, struct error *err)
 {
 	static const char *const what[] = {
-		[PLACE_GLOB] = "a glob", [PLACE_LINE] = "a source line", [PLACE_USDT] = "a USDT mark",
+		[PLACE_LINE] = "a source line", [PLACE_USDT] = "a USDT mark",
 	};
 
 	error_set(err, ENOTSUP, "%s cannot be probed by this version, only a function by its name", what[r->spec->place]);
@@ -159,6 +143,8 @@ static int resolve_functions(struct resolving *r, struct error *err)
 	const struct function *inlined = NULL;
 	int n, rc = 0, added = 0;
 
+	if (r->spec->place == PLACE_GLOB)
+		return resolve_pattern(r, err);
 	if (r->spec->place != PLACE_FUNCTION)
 		return place_refused(r, err);
 	if (!r->di)
@@ -180,23 +166,22 @@ static int resolve_functions(struct resolving *r, struct error *err)
 
 /* ---- function -> plan, layout, site ---- */
 
-static int choose_site(const struct resolving *r, uint64_t addr, uint64_t size, uint32_t keep, bool call,
-		       struct resolved *out, struct error *err)
+int choose_site(const struct resolving *r, const struct wanted_site *w, struct site *site, uint64_t *offset, struct error *err)
 {
-	size_t len = size ? size < SITE_CODE_MAX ? size : SITE_CODE_MAX : CODE_WINDOW;
+	size_t len = w->size ? w->size < SITE_CODE_MAX ? w->size : SITE_CODE_MAX : CODE_WINDOW;
 	uint8_t *code = malloc(len);
-	ssize_t n = code ? image_code(r->img, addr, code, len) : -ENOMEM;
+	ssize_t n = code ? image_code(r->img, w->addr, code, len) : -ENOMEM;
 	int rc = (int)n;
 
 	if (n > 0)
-		rc = site_choose(code, (size_t)n, addr, keep, call, &out->site, err);
+		rc = site_choose(code, (size_t)n, w->addr, w->keep_regs, w->call, site, err);
 	else
-		error_set(err, n < 0 ? (int)-n : ENODATA, "cannot read the code of '%s'", out->function);
+		error_set(err, n < 0 ? (int)-n : ENODATA, "cannot read the code of '%s'", w->name);
 	free(code);
 	if (n <= 0)
 		return -err->code;
-	if (!rc && image_offset(r->img, out->site.addr, &out->offset))
-		rc = error_set(err, ERANGE, "'%s' does not lie in an executable segment", out->function);
+	if (!rc && image_offset(r->img, site->addr, offset))
+		rc = error_set(err, ERANGE, "'%s' does not lie in an executable segment", w->name);
 	return rc;
 }
 
@@ -207,7 +192,7 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-static void fill_names(const struct resolving *r, const char *name, const struct function *fn, struct resolved *out)
+void fill_names(const struct resolving *r, const char *name, const struct function *fn, struct resolved *out)
 {
 	struct buf sig = { 0 };
 
@@ -226,12 +211,12 @@ static void fill_names(const struct resolving *r, const char *name, const struct
 static bool known_place(const struct resolving *r, uint64_t offset)
 {
 	for (size_t i = 0; i < r->n_found; i++)
-		if (r->found[i].offset == offset && r->found[i].probe_index == r->index)
+		if (r->found[i].offset == offset && r->found[i].probe_index == r->index && !is_pattern(&r->found[i]))
 			return true;
 	return false;
 }
 
-static int room_for_one(struct resolving *r, struct error *err)
+int room_for_one(struct resolving *r, struct error *err)
 {
 	size_t cap = r->cap_found + RESOLVED_MAX;
 	struct resolved *found;
@@ -277,7 +262,8 @@ static int add_place(struct resolving *r, uint64_t addr, uint64_t size, const ch
 	if (!rc && call)
 		rc = returns_are_safe(r, err);
 	if (!rc)
-		rc = choose_site(r, addr, size, r->keep_regs[r->n_found], call, out, err);
+		rc = choose_site(r, &(struct wanted_site){ addr, size, out->function, r->keep_regs[r->n_found], call }, &out->site,
+				 &out->offset, err);
 	if (rc || known_place(r, out->offset))
 		resolved_free(out);
 	else
@@ -402,6 +388,15 @@ void resolve_work(struct buf *out, void *arg)
 	close_files(&r);
 }
 
+void explain_plan(const struct resolved *f, struct buf *out)
+{
+	buf_printf(out, "plan     %s%s%s\n", f->plan.flags & PLAN_CALL ? "entry and return are one call" : "entry only",
+		   f->has_error ? ", failing calls are told apart" : "", f->has_condition ? ", with a condition" : "");
+	plan_dump(&f->plan, out);
+	buf_str(out, "captures\n");
+	layout_dump(&f->layout, out);
+}
+
 static void explain_place(const struct resolving *r, const struct resolved *f, struct buf *out)
 {
 	bool call = f->plan.flags & PLAN_CALL;
@@ -417,11 +412,7 @@ static void explain_place(const struct resolving *r, const struct resolved *f, s
 	buf_printf(out, "\ncost     about %u ns per %s, and the program's own time (%s)\n", r->costs.ns[f->site.kind][call],
 		   call ? "call" : "hit", r->costs.measured ? "measured on this machine" : "a default, not measured here");
 	buf_printf(out, "attach   %s, file offset 0x%lx\n", r->rq->method[call], (unsigned long)f->offset);
-	buf_printf(out, "plan     %s%s%s\n", call ? "entry and return are one call" : "entry only",
-		   f->has_error ? ", failing calls are told apart" : "", f->has_condition ? ", with a condition" : "");
-	plan_dump(&f->plan, out);
-	buf_str(out, "captures\n");
-	layout_dump(&f->layout, out);
+	explain_plan(f, out);
 }
 
 static void explain_unreadable(const struct resolving *r, struct buf *out)
@@ -459,7 +450,7 @@ void explain_work(struct buf *out, void *arg)
 		buf_str(&text, "spec\n");
 		spec_dump(r.spec, &text);
 		for (size_t i = 0; i < r.n_found; i++)
-			explain_place(&r, &r.found[i], &text);
+			is_pattern(&r.found[i]) ? explain_pattern(&r, i, &text) : explain_place(&r, &r.found[i], &text);
 		explain_unreadable(&r, &text);
 		head.text_len = (uint32_t)text.len;
 		buf_add(out, &head, sizeof(head));

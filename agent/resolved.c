@@ -19,6 +19,13 @@ void resolved_write(const struct resolved *r, struct buf *out)
 	buf_add(out, l->node, l->n_nodes * sizeof(*l->node));
 	buf_add(out, l->enums, l->n_enums * sizeof(*l->enums));
 	buf_add(out, l->strings, l->n_strings);
+	buf_add(out, r->functions, r->n_functions * sizeof(*r->functions));
+	buf_add(out, r->names, r->names_len);
+}
+
+const char *resolved_function_name(const struct resolved *r, uint32_t i)
+{
+	return i < r->n_functions ? r->names + r->functions[i].name : r->function;
 }
 
 static int take(const uint8_t **data, size_t *len, void *to_pointer, uint32_t count, size_t size)
@@ -63,7 +70,7 @@ static uint64_t op_bytes(const struct plan_op *op)
 static bool check_op(const struct plan_op *op, const struct plan *p)
 {
 	static const uint8_t b_limits[OP_ERROR + 1] = {
-		[OP_REG] = GPR_COUNT, [OP_SPECIAL] = SPECIAL_TS + 1, [OP_BITS] = 64, [OP_BINARY] = PLAN_REGS,
+		[OP_REG] = GPR_COUNT, [OP_SPECIAL] = SPECIALS, [OP_BITS] = 64, [OP_BINARY] = PLAN_REGS,
 		[OP_STREQ] = PLAN_LITERALS,
 	};
 	bool value = op->code == OP_REG || op->code == OP_LOAD || op->code == OP_DATA || op->code == OP_SPECIAL;
@@ -94,7 +101,7 @@ static bool check_plan(const struct plan *p)
 {
 	return p->n_entry <= PLAN_ENTRY_OPS && p->n_return <= PLAN_RETURN_OPS && p->data_bytes <= PLAN_DATA_MAX &&
 	       p->data_bytes % 8 == 0 && p->event_bytes == sizeof(struct event) + p->data_bytes &&
-	       !(p->flags & ~(uint32_t)(PLAN_CALL | PLAN_SHIP | PLAN_ERRORS_ONLY)) &&
+	       !(p->flags & ~(uint32_t)(PLAN_CALL | PLAN_SHIP | PLAN_ERRORS_ONLY | PLAN_PATTERN)) &&
 	       check_ops(p->entry, p->n_entry, p) && check_ops(p->ret, p->n_return, p);
 }
 
@@ -104,7 +111,7 @@ static bool check_names(const struct resolved *r)
 		{ r->function, sizeof(r->function) }, { r->signature, sizeof(r->signature) },
 		{ r->file, sizeof(r->file) }, { r->module, sizeof(r->module) },
 		{ r->build_id, sizeof(r->build_id) }, { r->site.text, sizeof(r->site.text) },
-		{ r->site.reason, sizeof(r->site.reason) },
+		{ r->site.reason, sizeof(r->site.reason) }, { r->note, sizeof(r->note) },
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -116,6 +123,36 @@ static bool check_names(const struct resolved *r)
 static bool check_site(const struct site *s)
 {
 	return (unsigned)s->kind < SITE_KINDS && s->length <= sizeof(s->bytes);
+}
+
+static bool check_functions(const struct resolved *r)
+{
+	if (!(r->plan.flags & PLAN_PATTERN) != !r->n_functions || r->n_functions > PATTERN_FUNCTIONS_MAX ||
+	    r->names_len > PATTERN_NAMES_MAX)
+		return false;
+	if (r->n_functions && (!r->names_len || r->names[r->names_len - 1]))
+		return false;
+	for (uint32_t i = 0; i < r->n_functions; i++)
+		if (r->functions[i].name >= r->names_len || r->functions[i].kind >= SITE_KINDS)
+			return false;
+	return true;
+}
+
+/* The arrays behind the struct, whose pointers are the other process's. */
+static int take_arrays(struct resolved *out, const uint8_t **at, size_t *left)
+{
+	struct layout *l = &out->layout;
+	int rc = take(at, left, &l->node, l->n_nodes, sizeof(*l->node));
+
+	if (!rc)
+		rc = take(at, left, &l->enums, l->n_enums, sizeof(*l->enums));
+	if (!rc)
+		rc = take(at, left, &l->strings, l->n_strings, 1);
+	if (!rc)
+		rc = take(at, left, &out->functions, out->n_functions, sizeof(*out->functions));
+	if (!rc)
+		rc = take(at, left, &out->names, out->names_len, 1);
+	return rc;
 }
 
 int resolved_read(const void *data, size_t len, struct resolved *out, struct error *err)
@@ -134,6 +171,8 @@ int resolved_read(const void *data, size_t len, struct resolved *out, struct err
 	l->node = NULL;
 	l->enums = NULL;
 	l->strings = NULL;
+	out->functions = NULL;
+	out->names = NULL;
 	l->cap_nodes = l->n_nodes;
 	l->cap_enums = l->n_enums;
 	l->cap_strings = l->n_strings;
@@ -141,17 +180,13 @@ int resolved_read(const void *data, size_t len, struct resolved *out, struct err
 		memset(out, 0, sizeof(*out));
 		return error_set(err, EPROTO, "the resolver's answer is malformed");
 	}
-	rc = take(&at, &left, &l->node, l->n_nodes, sizeof(*l->node));
-	if (!rc)
-		rc = take(&at, &left, &l->enums, l->n_enums, sizeof(*l->enums));
-	if (!rc)
-		rc = take(&at, &left, &l->strings, l->n_strings, 1);
-	if (!rc && (!check_plan(&out->plan) || !check_names(out) || !check_site(&out->site)))
+	rc = take_arrays(out, &at, &left);
+	if (!rc && (!check_plan(&out->plan) || !check_names(out) || !check_site(&out->site) || !check_functions(out)))
 		rc = -EPROTO;
 	if (!rc)
 		rc = layout_check(l, out->plan.data_bytes, err);
 	if (rc) {
-		layout_free(l);
+		resolved_free(out);
 		if (rc == -EMSGSIZE)
 			return rc;
 		return error_set(err, -rc, "the resolver's answer is malformed");
@@ -162,6 +197,17 @@ int resolved_read(const void *data, size_t len, struct resolved *out, struct err
 void resolved_free(struct resolved *r)
 {
 	layout_free(&r->layout);
+	free(r->functions);
+	free(r->names);
+	resolved_moved(r);
+}
+
+void resolved_moved(struct resolved *r)
+{
+	memset(&r->layout, 0, sizeof(r->layout));
+	r->functions = NULL;
+	r->names = NULL;
+	r->n_functions = r->names_len = 0;
 }
 
 /* ---- shapes for the receiver (shape.h) ---- */

@@ -96,7 +96,7 @@ static __always_inline int call_open(struct task_state *ts, __u64 sp, struct cou
 
 	if (depth && ts->sp[(depth - 1) & (FRAMES_MAX - 1)] <= sp) {
 		live = drop_dead(ts, depth, is_tail_call(sp) ? sp : sp + 1);
-		count(&c->unwound, depth - live);
+		count_unwound(ts, c, depth - live);
 	}
 	if (live >= FRAMES_MAX) {
 		ts->depth = live;
@@ -139,7 +139,7 @@ static __always_inline int call_close(struct task_state *ts, __u64 sp, struct co
 			count(&c->stray, shared.live);
 		return -1;
 	}
-	count(&c->unwound, depth - found - 1);
+	count_unwound(ts, c, depth - found - 1);
 	ts->depth = found;
 	return found;
 }

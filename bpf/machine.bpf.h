@@ -186,6 +186,7 @@ static __always_inline void op_special(struct machine *m, const struct plan_op *
 	case SPECIAL_TID: v = m->ev->tid; break;
 	case SPECIAL_CPU: v = bpf_get_smp_processor_id(); break;
 	case SPECIAL_TS: v = m->ev->ts_ns; break;
+	case SPECIAL_FUNCTION: v = (__u32)bpf_get_attach_cookie(m->ctx); break;
 	}
 	set(m, op, v, 0);
 }

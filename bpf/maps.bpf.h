@@ -55,4 +55,29 @@ struct {
 	__type(value, struct counts);
 } counters SEC(".maps");
 
+/* The next three are for PLAN_PATTERN, see pattern.bpf.h; the loader makes either these or `counters`. */
+
+/* slot * plan.functions + function -> its row; 0: it has not been called. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} row_of SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct function_counts);
+} rows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct function_hist);
+} row_hists SEC(".maps");
+
 #endif

@@ -78,7 +78,7 @@ static __always_inline bool is_live(void)
 static __always_inline void count_nomem(void)
 {
 	__u32 none = 0;
-	struct counts *c = bpf_map_lookup_elem(&counters, &none);
+	struct counts *c = plan.flags & PLAN_PATTERN ? pattern_rest(none) : bpf_map_lookup_elem(&counters, &none);
 
 	if (c) {
 		count(&c->calls, 1);
@@ -112,7 +112,7 @@ static __always_inline void on_small_entry(struct machine *m)
 	__u32 slot = slot_of(ids >> 32);
 	struct counts *c;
 
-	c = slot ? bpf_map_lookup_elem(&counters, &slot) : NULL;
+	c = slot ? counts_at(m->ctx, slot) : NULL;
 	if (c)
 		take_entry(m, (void *)m->room, ids, c);
 }
@@ -153,7 +153,7 @@ static __always_inline int on_entry(struct machine *m)
 	struct task_state *ts;
 	struct counts *c;
 
-	if (!is_live())
+	if (!is_live() || pattern_is_stale(m->ctx))
 		return 1;
 	if (plan.flags & PLAN_ON_STACK) {
 		on_small_entry(m);
@@ -164,7 +164,7 @@ static __always_inline int on_entry(struct machine *m)
 		count_nomem();
 		return 1;
 	}
-	c = counts_of(ts);
+	c = counts_of(m->ctx, ts);
 	if (!c)
 		return 1;
 	if (plan.flags & PLAN_CALL)
@@ -174,7 +174,7 @@ static __always_inline int on_entry(struct machine *m)
 }
 
 /* A paired return: what the plan asks of it. */
-static __always_inline void finish(struct machine *m, struct event *ev, struct counts *c, __u64 now)
+static __always_inline void finish(struct machine *m, struct task_state *ts, struct event *ev, struct counts *c, __u64 now)
 {
 	bool matched;
 
@@ -183,7 +183,7 @@ static __always_inline void finish(struct machine *m, struct event *ev, struct c
 	ev->duration_ns = now - ev->ts_ns;
 	ev->ret[0] = m->ctx->rax;
 	ev->ret[1] = m->ctx->rdx;
-	if (plan.flags & PLAN_CONDITION)
+	if (plan.flags & (PLAN_CONDITION | PLAN_PATTERN))
 		count(&c->returns, 1);
 	matched = matches(m, run_return(m));
 	if (m->undecided)
@@ -192,7 +192,10 @@ static __always_inline void finish(struct machine *m, struct event *ev, struct c
 		return;
 	if (plan.flags & PLAN_CONDITION)
 		count(&c->matched, 1);
-	count_duration(c, ev->duration_ns);
+	if (plan.flags & PLAN_PATTERN)
+		pattern_duration(m->ctx, ts->slot, c, ev->duration_ns);
+	else
+		count_duration(c, ev->duration_ns);
 	ev->unread = m->unread;
 	ev->flags = EVENT_RETURN | (m->error ? EVENT_ERROR : 0);
 	if (m->error)
@@ -211,7 +214,7 @@ static __always_inline int on_return(struct machine *m)
 	/* No entry was seen in this thread: the call began before the probe, in a process without counters yet. */
 	if (!ts)
 		return 0;
-	c = counts_of(ts);
+	c = counts_of(m->ctx, ts);
 	if (!c)
 		return 0;
 	depth = call_close(ts, m->ctx->rsp - 8, c);
@@ -223,7 +226,7 @@ static __always_inline int on_return(struct machine *m)
 		return 0;
 	}
 	if (!(ev->flags & EVENT_IGNORED))
-		finish(m, ev, c, now);
+		finish(m, ts, ev, c, now);
 	frame_end(depth);
 	return 0;
 }

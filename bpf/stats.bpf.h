@@ -33,6 +33,19 @@ static __always_inline __u64 pid_tgid(void)
 	return (__u64)ns.tgid << 32 | ns.pid;
 }
 
+#include "pattern.bpf.h"
+
+/* Calls that never returned may be another function's of a pattern than the one that finds them. */
+static __always_inline void count_unwound(struct task_state *ts, struct counts *c, __u64 by)
+{
+	if (plan.flags & PLAN_PATTERN) {
+		c = by ? pattern_rest(ts->slot) : NULL;
+		if (!c)
+			return;
+	}
+	count(&c->unwound, by);
+}
+
 /* The process's slot; 0: this process is not a target. Slots beyond the last are shared by the last. */
 static __always_inline __u32 slot_find(__u32 tgid)
 {
@@ -68,7 +81,14 @@ static __always_inline __u32 slot_of(__u32 tgid)
 	return slot;
 }
 
-static __always_inline struct counts *counts_of(struct task_state *ts)
+static __always_inline struct counts *counts_at(struct pt_regs *ctx, __u32 slot)
+{
+	if (plan.flags & PLAN_PATTERN)
+		return pattern_counts(ctx, slot);
+	return bpf_map_lookup_elem(&counters, &slot);
+}
+
+static __always_inline struct counts *counts_of(struct pt_regs *ctx, struct task_state *ts)
 {
 	__u32 slot = ts->slot;
 
@@ -78,6 +98,8 @@ static __always_inline struct counts *counts_of(struct task_state *ts)
 			return NULL;
 		ts->slot = slot;
 	}
+	if (plan.flags & PLAN_PATTERN)
+		return pattern_counts(ctx, slot);
 	return bpf_map_lookup_elem(&counters, &slot);
 }
 

@@ -79,10 +79,10 @@ static void put_call(struct render *r, const struct record *rec)
 	bool first = true;
 
 	paint(r->out, PAINT_BOLD);
-	buf_str(out, rec->probe->function);
+	buf_str(out, probe_function(rec->probe, rec->function));
 	paint(r->out, PAINT_NONE);
 	buf_char(out, '(');
-	for (uint32_t i = 0; i < rec->probe->n_fields; i++) {
+	for (uint32_t i = record_first_field(rec); i < rec->probe->n_fields; i++) {
 		if (rec->probe->field[i].at_return)
 			continue;
 		if (!first)

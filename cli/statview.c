@@ -4,15 +4,16 @@
 #include <string.h>
 
 #include "hist.h"
+#include "statview_internal.h"
 #include "table.h"
 #include "text.h"
 #include "units.h"
 
-enum { NAME_WIDTH = 22, NAME_WIDTH_MAX = 48, BUILD_DIGITS = 8, COUNT_WIDTH = 11, TIME_WIDTH = 9, BAR_MAX = 60, LABELS_WIDTH = 34 };
+enum { NAME_WIDTH_MAX = 48, BUILD_DIGITS = 8, PATTERN_LINES = 30 /* of functions, where there is no terminal to fill */ };
 
 /* ---- the table ---- */
 
-static void put_right(struct buf *out, const struct buf *cell, unsigned width)
+void put_right(struct buf *out, const struct buf *cell, unsigned width)
 {
 	unsigned used = text_columns(cell->data ? cell->data : "", cell->len);
 
@@ -20,7 +21,7 @@ static void put_right(struct buf *out, const struct buf *cell, unsigned width)
 	buf_add(out, buf_text(cell), cell->len);
 }
 
-static void put_times(struct buf *out, const struct counts *c)
+void put_times(struct buf *out, const struct counts *c)
 {
 	static const double shares[] = { 0.5, 0.9, 0.99 };
 	struct buf cell = { 0 };
@@ -36,7 +37,7 @@ static void put_times(struct buf *out, const struct counts *c)
 	buf_free(&cell);
 }
 
-static void put_count(struct buf *out, uint64_t n, uint64_t per_ns)
+void put_count(struct buf *out, uint64_t n, uint64_t per_ns)
 {
 	struct buf cell = { 0 };
 
@@ -196,7 +197,7 @@ static void put_histogram(const struct counts *c, struct output *o, unsigned col
 static void put_histograms(const struct statview *v, struct output *o, unsigned columns, struct buf *text)
 {
 	for (uint32_t i = 0; i < v->n; i++) {
-		if (hist_total(v->row[i].all.c.hist) == 0)
+		if (v->row[i].probe->n_functions || hist_total(v->row[i].all.c.hist) == 0)
 			continue;
 		buf_char(text, '\n');
 		text_paint(text, o, PAINT_BOLD);
@@ -208,20 +209,37 @@ static void put_histograms(const struct statview *v, struct output *o, unsigned 
 	}
 }
 
+/* What the terminal has room for besides the lines that are there already. */
+static unsigned lines_left(const struct output *o, const struct buf *text)
+{
+	unsigned used = 0, rows = output_rows(o);
+
+	for (size_t i = 0; i < text->len; i++)
+		used += text->data[i] == '\n';
+	return !o->terminal ? PATTERN_LINES : rows > used + 8 ? rows - used - 4 : 4;
+}
+
 void statview_text(const struct statview *v, const struct model *m, struct output *o, unsigned columns, struct buf *text)
 {
 	unsigned width = label_width(v);
+	bool heads = false;
 
 	put_hosts(m, text);
-	put_heads(width, o, text);
-	for (uint32_t i = 0; i < v->n; i++)
+	for (uint32_t i = 0; i < v->n; i++) {
+		if (v->row[i].probe->n_functions)
+			continue;
+		if (!heads)
+			put_heads(width, o, text);
+		heads = true;
 		put_row(v, &v->row[i], width, o, text);
+	}
+	pattern_text(v, m, o, lines_left(o, text), text);
 	put_histograms(v, o, columns ? columns : 80, text);
 }
 
 /* ---- JSON ---- */
 
-static void json_counts(struct buf *out, const struct counts *c, uint64_t ns)
+void json_counts(struct buf *out, const struct counts *c, uint64_t ns)
 {
 	buf_printf(out, "\"calls\":%llu,\"errors\":%llu,\"calls_per_s\":%.3f,\"errors_per_s\":%.3f", (unsigned long long)c->calls,
 		   (unsigned long long)c->errors, (double)c->calls * 1e9 / (double)ns, (double)c->errors * 1e9 / (double)ns);
@@ -268,6 +286,8 @@ void statview_json(const struct statview *v, const struct model *m, const char *
 			buf_char(out, ',');
 		}
 		buf_add(out, p->json.data, p->json.len);
+		if (p->n_functions)
+			pattern_json(v, m, &v->row[i], out);
 		buf_str(out, ",\"total\":{");
 		json_counts(out, &v->row[i].all.c, v->last_ns > v->started_ns ? v->last_ns - v->started_ns : 1);
 		buf_str(out, "},\"tick\":{");

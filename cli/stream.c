@@ -127,6 +127,12 @@ static int on_frame(struct stream *s, const struct frame_in *in, const char *raw
 	case WIRE_PROBE:
 		rc = model_probe(&s->model, in, err);
 		break;
+	case WIRE_FUNCTIONS:
+		rc = model_functions(&s->model, in, err);
+		break;
+	case WIRE_FUNCTION_STATS:
+		rc = model_function_stats(&s->model, in, err);
+		break;
 	case WIRE_STATS:
 		rc = model_stats(&s->model, in, err);
 		break;

@@ -108,6 +108,8 @@ void decoder_learn(struct decoder *d, const struct frame_in *in)
 {
 	if (in->type == WIRE_NOTICE)
 		model_notice(&d->model, in);
+	else if (in->type == WIRE_FUNCTIONS)
+		model_functions(&d->model, in, NULL);
 	else if (in->type == WIRE_PROBE && !grow(d, 0, NULL))
 		model_probe(&d->model, in, NULL);
 }

@@ -275,10 +275,16 @@ int stream_process(struct stream *st, uint32_t pid, const msgpack_object *comm, 
 
 /* ---- entries ---- */
 
+/* A pattern's functions: its counters are stored as sums (STATS), its records with the functions' numbers. */
+static int ingest_functions(const struct taken *t, struct error *err)
+{
+	return 0;
+}
+
 static int (*const takers[WIRE_TYPES])(const struct taken *t, struct error *err) = {
 	[WIRE_REPLY] = ingest_reply, [WIRE_PROBE] = ingest_probe, [WIRE_CHUNK] = ingest_chunk, [WIRE_STATS] = ingest_stats,
 	[WIRE_NOTICE] = ingest_notice, [WIRE_END] = ingest_end, [WIRE_RUN] = ingest_run, [WIRE_OPENED] = ingest_opened,
-	[WIRE_LOSS] = ingest_loss,
+	[WIRE_LOSS] = ingest_loss, [WIRE_FUNCTIONS] = ingest_functions, [WIRE_FUNCTION_STATS] = ingest_functions,
 };
 
 static int take(struct taken *t, struct error *err)

@@ -153,7 +153,7 @@ static void on_item(const struct live_item *item, void *arg)
 		put_chunk(s, item);
 	else if (item->type == WIRE_END && !item->agent) /* of the whole request */
 		end_later(s, item);
-	else if ((d = item->type == WIRE_PROBE || item->type == WIRE_NOTICE ? decoder_of(s, item) : NULL))
+	else if ((d = item->type == WIRE_PROBE || item->type == WIRE_NOTICE || item->type == WIRE_FUNCTIONS ? decoder_of(s, item) : NULL))
 		decoder_learn(d, item->in);
 }
 

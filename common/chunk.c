@@ -73,6 +73,13 @@ static int read_head(const msgpack_object_array *a, const struct chunk *k, struc
 	r->error = head[AT_FLAGS] & EVENT_ERROR;
 	r->duration_ns = head[AT_DURATION];
 	r->value = a->ptr + AT_VALUES;
+	if (r->probe->n_functions) { /* its first field */
+		uint64_t function;
+
+		if (!r->probe->n_fields || !object_u64(&r->value[0], &function) || function >= r->probe->n_functions)
+			return -EPROTO;
+		r->function = (uint32_t)function;
+	}
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "inflate.h"
+#include "model_internal.h"
 #include "text.h"
 
 enum { TEXT_MAX = 8192, ZONE_BYTES = 64 * 1024 };
@@ -32,6 +33,8 @@ static void probe_free(struct probe *p)
 	free(p->build_id);
 	free(p->file);
 	buf_free(&p->json);
+	buf_free(&p->json_rest);
+	model_free_functions(p);
 	free(p);
 }
 
@@ -76,7 +79,7 @@ static int no_memory(struct error *err)
 }
 
 /* Text that is safe to print; "" if there is none. NULL: no memory. */
-static char *safe_text(const msgpack_object *o)
+char *safe_text(const msgpack_object *o)
 {
 	char *raw = object_text(o, TEXT_MAX);
 	struct buf safe = { 0 };
@@ -179,17 +182,21 @@ static int unpack_fields(struct probe *p, const msgpack_object *list, struct err
 
 static void prepare_json(struct probe *p)
 {
+	struct buf *rest = p->n_functions ? &p->json_rest : &p->json;
+
 	buf_str(&p->json, "\"probe\":");
 	text_json_str(&p->json, p->spec);
 	buf_str(&p->json, ",\"function\":");
-	text_json_str(&p->json, p->function);
-	buf_str(&p->json, ",\"build_id\":");
-	text_json_str(&p->json, p->build_id);
+	if (!p->n_functions)
+		text_json_str(&p->json, p->function);
+	buf_str(rest, ",\"build_id\":");
+	text_json_str(rest, p->build_id);
 }
 
 static int unpack_probe(struct probe *p, const msgpack_object *map, struct error *err)
 {
 	uint64_t id = 0;
+	int rc;
 
 	if (!object_u64(map_get(map, "probe"), &id) || id > UINT32_MAX)
 		return malformed(err, "probe");
@@ -205,6 +212,9 @@ static int unpack_probe(struct probe *p, const msgpack_object *map, struct error
 	object_bool(map_get(map, "call"), &p->call);
 	object_bool(map_get(map, "condition"), &p->condition);
 	object_bool(map_get(map, "has_error"), &p->has_error);
+	rc = model_make_functions(p, map_get(map, "functions"));
+	if (rc)
+		return rc == -ENOMEM ? no_memory(err) : malformed(err, "number of functions");
 	prepare_json(p);
 	return unpack_fields(p, map_get(map, "fields"), err);
 }

@@ -27,7 +27,15 @@ struct field {
 	struct shape *shape;
 };
 
-/* One probed function. Owns its parts; texts are safe to print. */
+/* What was counted in one function of a pattern, over all processes. */
+struct pattern_row {
+	uint32_t function;
+	uint32_t snapshot;   /* of its source: the one that it was last part of */
+	struct function_counts now, before; /* before: in the snapshot before */
+	uint64_t hist[PATTERN_BUCKETS];
+};
+
+/* One probed function, or a pattern's functions. Owns its parts; texts are safe to print. */
 struct probe {
 	uint32_t id;
 	const struct source *source;
@@ -38,7 +46,12 @@ struct probe {
 	bool has_error;      /* there is a rule that tells failed calls */
 	struct field *field;
 	uint32_t n_fields;
-	struct buf json;     /* "probe":..,"function":..,"build_id":.. as every record repeats it */
+	struct buf json;     /* "probe":..,"function":..,"build_id":.. as every record repeats it; of a pattern up to "function": */
+	struct buf json_rest;/* of a pattern: ,"build_id":.. */
+	/* a pattern */
+	uint32_t n_functions;/* 0: one function */
+	char **name;         /* of each function; NULL: not known */
+	struct pattern_row **row; /* of each function that was called */
 };
 
 struct process {
@@ -95,6 +108,15 @@ void model_free(struct model *m);
 int model_probe(struct model *m, const struct frame_in *in, struct error *err);
 /* STATS or END. Rows are a snapshot of everything since the start; it replaces the one before of this source. */
 int model_stats(struct model *m, const struct frame_in *in, struct error *err);
+/* FUNCTIONS, FUNCTION_STATS. */
+int model_functions(struct model *m, const struct frame_in *in, struct error *err);
+int model_function_stats(struct model *m, const struct frame_in *in, struct error *err);
+/* The name of a pattern's function, the pattern's if it is not known. */
+const char *probe_function(const struct probe *p, uint32_t function);
+/* The function's counts in the last snapshot; NULL: it was not called. */
+const struct pattern_row *probe_row(const struct probe *p, uint32_t function);
+/* What a row counts, with its histogram in the steps of struct counts. */
+void pattern_row_counts(const struct pattern_row *r, struct counts *out);
 /* A NOTICE whose text is a map: "process" {pid, comm}, "source" {host}. Others are left alone. -EPROTO, -ENOMEM. */
 int model_notice(struct model *m, const struct frame_in *in);
 
@@ -111,6 +133,7 @@ void model_sum(const struct model *m, const struct probe *only, struct tally *ou
 struct record {
 	const struct probe *probe;
 	const struct source *source;
+	uint32_t function;             /* of a pattern */
 	uint64_t ts_ns, duration_ns;
 	uint32_t pid, tid;
 	bool returned, error;

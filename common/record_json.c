@@ -10,6 +10,11 @@ bool field_is_ret(const struct field *f)
 	return strcmp(f->name, "$ret") == 0;
 }
 
+uint32_t record_first_field(const struct record *rec)
+{
+	return rec->probe->n_functions ? 1 : 0;
+}
+
 static void json_number(struct buf *out, const char *key, uint64_t value)
 {
 	buf_str(out, key);
@@ -21,7 +26,7 @@ static void json_fields(struct buf *out, const struct record *rec, bool at_retur
 	bool first = true;
 
 	buf_char(out, '{');
-	for (uint32_t i = 0; i < rec->probe->n_fields; i++) {
+	for (uint32_t i = record_first_field(rec); i < rec->probe->n_fields; i++) {
 		const struct field *f = &rec->probe->field[i];
 
 		if (f->at_return != at_return || (at_return && field_is_ret(f)))
@@ -74,6 +79,10 @@ void record_json(const struct record *rec, const struct buf *host_json, const ch
 	text_json_str(out, comm);
 	buf_char(out, ',');
 	buf_add(out, rec->probe->json.data, rec->probe->json.len);
+	if (rec->probe->n_functions) {
+		text_json_str(out, probe_function(rec->probe, rec->function));
+		buf_add(out, rec->probe->json_rest.data, rec->probe->json_rest.len);
+	}
 	buf_str(out, ",\"args\":");
 	json_fields(out, rec, false);
 	json_return(out, rec);

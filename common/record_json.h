@@ -5,6 +5,8 @@
 
 #include "model.h"
 
+/* A pattern's first field says which function it was: values begin behind it. */
+uint32_t record_first_field(const struct record *rec);
 /* The return value; what else is captured at the return stands beside it. */
 bool field_is_ret(const struct field *f);
 

@@ -57,7 +57,11 @@ enum plan_reg { /* DWARF's x86-64 numbering for the general registers, 0..15 */
 	GPR_COUNT
 };
 
-enum plan_special { SPECIAL_RET, SPECIAL_DURATION, SPECIAL_PID, SPECIAL_TID, SPECIAL_CPU, SPECIAL_TS };
+enum plan_special {
+	SPECIAL_RET, SPECIAL_DURATION, SPECIAL_PID, SPECIAL_TID, SPECIAL_CPU, SPECIAL_TS,
+	SPECIAL_FUNCTION, /* PLAN_PATTERN: the number of the function that was called */
+	SPECIALS
+};
 
 enum plan_binary {
 	BIN_ADD, BIN_SUB, BIN_MUL, BIN_DIV_U, BIN_DIV_S, BIN_MOD_U, BIN_MOD_S,
@@ -92,6 +96,7 @@ enum plan_flags {
 	PLAN_CONDITION = 128, /* there is an OP_REQUIRE: not every call matches */
 	PLAN_ZERO_REGS = 256, /* a register may be read that nothing wrote */
 	PLAN_ON_STACK = 512,  /* entries only, and their events are built on the stack */
+	PLAN_PATTERN = 1024,  /* one plan for many functions; a breakpoint's attach cookie is its function's number */
 };
 
 struct plan {
@@ -106,7 +111,9 @@ struct plan {
 	__u32 sample;        /* ship one in `sample` matching calls; 0 and 1 = all */
 	__u32 rate;          /* events per rate_window_ns over all CPUs; 0 = no limit */
 	__u32 n_entry, n_return;
-	__u32 uid, pad;      /* PLAN_OWNER */
+	__u32 uid;           /* PLAN_OWNER */
+	__u32 functions;     /* PLAN_PATTERN: how many */
+	__u32 rows, pad;     /* PLAN_PATTERN: of counters, the first `slots` of them the slots' own */
 	__u64 rate_window_ns;
 	__u64 pidns_dev, pidns_ino; /* the agent's pid namespace; 0: the initial one */
 	__u64 literal[PLAN_LITERALS][PLAN_LITERAL_WORDS];
@@ -170,6 +177,19 @@ struct counts {
 	__u64 max_ns;        /* per CPU, merged by max */
 	__u64 hist[HIST_BUCKETS];
 };
+
+/*
+ * A pattern's functions are thousands, most of them never called: each gets a row of counters when it is called first,
+ * all of struct counts up to the histogram, and a histogram with a quarter of the steps (a bucket is <= 1/4 wide).
+ */
+enum {
+	PATTERN_FUNCTIONS_MAX = 1 << 16,
+	PATTERN_HIST_SHIFT = 2,                  /* bucket n holds the HIST_BUCKETS from n << 2 on */
+	PATTERN_BUCKETS = HIST_BUCKETS >> PATTERN_HIST_SHIFT,
+};
+
+struct function_counts { __u64 head[15]; };                  /* struct counts without hist */
+struct function_hist { __u64 bucket[PATTERN_BUCKETS]; };
 
 /*
  * The bucket of a duration: values below HIST_SUB have one each, above that HIST_SUB per power of two
@@ -236,6 +256,8 @@ enum { KNOWN_PROCESSES = 8 };
 struct probe_shared {
 	__u32 next_slot;     /* PLAN_OPEN: next free process slot */
 	__u32 live;          /* 1: entries count. 0 while one of two breakpoints (entry, return) is set without the other */
+	__u32 next_row;      /* PLAN_PATTERN: next free row of counters */
+	__u32 generation;    /* PLAN_PATTERN: of the links that count: the upper half of their cookies, the lower is the function */
 	__u64 known[KNOWN_PROCESSES]; /* tgid << 32 | slot at tgid % KNOWN_PROCESSES: who was here lately, 0: nobody */
 	__u64 pad[6];        /* what is written at each event has a cache line of its own */
 	__u64 rate_window;   /* the window that rate_used belongs to */
@@ -245,6 +267,7 @@ struct probe_shared {
 _Static_assert(sizeof(struct plan_op) == 24, "plan_op crosses user space / BPF");
 _Static_assert(sizeof(struct event) == 56, "event crosses user space / BPF");
 _Static_assert(sizeof(struct event_string) == 8, "event_string crosses user space / BPF");
+_Static_assert(sizeof(struct function_counts) == __builtin_offsetof(struct counts, hist), "they are the head of struct counts");
 _Static_assert(PLAN_ENTRY_OPS + PLAN_RETURN_OPS <= 128, "the unrolled program must stay loadable");
 
 #endif

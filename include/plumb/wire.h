@@ -14,6 +14,13 @@
  *   NOTICE   [7, request id, code, text]             code: "guard", "exit", "exec", "loss", "ttl", "new", ...
  *   END      [8, request id, reason, text, [stats rows as in STATS]]
  *
+ *   A probe on a pattern is for many functions; if they return values of several kinds, it is as many PROBEs. In each of them "functions"
+ *   is how many they are, the first field, "$function", is the number of the one that was called; "function" is the pattern, "site" and
+ *   "cost_ns" are those of its dearest site. Its rows in STATS and END are sums.
+ *   FUNCTIONS [15, request id, probe, number of the first, [name, ...]]            after the PROBE
+ *   FUNCTION_STATS [16, request id, [[probe, pid, function's number, {counts}], ...]]  ahead of the STATS or END that it belongs to:
+ *              the functions that were called; histograms have one bucket in four
+ *
  *   A CHUNK's bytes (codec 0: as they are) are records, msgpack arrays without gaps:
  *     [probe, ns since base of the entry, pid, tid, flags (enum event_flags), duration ns, value of each field of PROBE...]
  *     A field with role return in a record without EVENT_RETURN is nil.
@@ -63,7 +70,7 @@
  *   While a collector records a request, STATS come every second, of a trace too, with histograms; CHUNKs are deflated.
  *
  * A plumb and a collector.  As with an agent; results of several agents come merged:
- *   PROBE, CHUNK, STATS and NOTICE have one more element at the end, the number of their source; ids of probes are the source's.
+ *   PROBE, CHUNK, STATS, NOTICE, FUNCTIONS and FUNCTION_STATS have one more element at the end, the number of their source; ids of probes are the source's.
  *   NOTICE   [7, id, "source", {"host": text, "agent": text}, source]      first of each source
  *   NOTICE   [7, id, code, {"code","text","hint"} or text, source]         what one agent has to say; code "refused", "end", ...
  *   END      once, when every source has ended, or the request has been stopped; its rows are empty: each source's final
@@ -76,7 +83,7 @@ enum { WIRE_VERSION = 1, WIRE_FRAME_MAX = 1 << 20 };
 
 enum wire_type {
 	WIRE_HELLO, WIRE_WELCOME, WIRE_REQUEST, WIRE_REPLY, WIRE_PROBE, WIRE_CHUNK, WIRE_STATS, WIRE_NOTICE, WIRE_END,
-	WIRE_ACK, WIRE_ENTRY, WIRE_CLOCK, WIRE_RUN, WIRE_OPENED, WIRE_LOSS,
+	WIRE_ACK, WIRE_ENTRY, WIRE_CLOCK, WIRE_RUN, WIRE_OPENED, WIRE_LOSS, WIRE_FUNCTIONS, WIRE_FUNCTION_STATS,
 	WIRE_TYPES
 };
 

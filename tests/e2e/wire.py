@@ -10,7 +10,8 @@ import threading
 import time
 import zlib
 
-(HELLO, WELCOME, REQUEST, REPLY, PROBE, CHUNK, STATS, NOTICE, END, ACK, ENTRY, CLOCK, RUN, OPENED, LOSS) = range(15)
+(HELLO, WELCOME, REQUEST, REPLY, PROBE, CHUNK, STATS, NOTICE, END, ACK, ENTRY, CLOCK, RUN, OPENED, LOSS, FUNCTIONS,
+ FUNCTION_STATS) = range(17)
 LOCAL_REQUEST = 1 << 62
 VERSION = 1
 
@@ -333,3 +334,17 @@ class Collector:
         """The frames of all entries, in order."""
         out = [Reader(self.entries[k]).next() for k in sorted(self.entries)]
         return [f for f in out if (kind is None or f[0] == kind) and (wire_id is None or f[1] == wire_id)]
+
+
+def function_names(frames):
+    """Of patterns: {probe: {number: name}}"""
+    names = {}
+    for f in frames:
+        if f[0] == FUNCTIONS:
+            names.setdefault(f[2], {}).update(enumerate(f[4], f[3]))
+    return names
+
+
+def function_rows(frames):
+    """Of patterns, in the last snapshot of a request without ticks: [[probe, pid, function, counts]]"""
+    return [row for f in frames if f[0] == FUNCTION_STATS for row in f[2]]

@@ -52,6 +52,13 @@ static void make_sound(void)
 	add(l, SHAPE_FLOAT, 16, 16, 0);
 	add(l, SHAPE_UINT, 8, 8, 0);
 	l->node[9].base = BASE_RET;
+	r.plan.flags |= PLAN_PATTERN;
+	r.n_functions = 2;
+	r.functions = calloc(2, sizeof(*r.functions));
+	r.functions[1].name = 2;
+	r.names_len = 4;
+	r.names = malloc(4);
+	memcpy(r.names, "f\0g", 4);
 	resolved_write(&r, &sound);
 	resolved_free(&r);
 }
@@ -68,6 +75,8 @@ static void use(const struct resolved *r)
 	buf_clear(&out);
 	layout_pack_fields(&r->layout, &out);
 	layout_dump(&r->layout, &out);
+	for (uint32_t i = 0; i <= r->n_functions; i++)
+		buf_str(&out, resolved_function_name(r, i));
 	buf_free(&out);
 	free(ev);
 }

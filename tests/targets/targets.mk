@@ -48,7 +48,7 @@ $(TARGET_DIR)/obj/%.o: tests/targets/%.c
 ORDERD_SRC := $(wildcard tests/targets/orderd/*.c)
 $(TARGET_DIR)/orderd: $(ORDERD_SRC:tests/targets/%.c=$(TARGET_DIR)/obj/%.o)
 	$(TARGET_CC) -pthread -o $@ $^
-$(TARGET_DIR)/orderload $(TARGET_DIR)/busy $(TARGET_DIR)/execer: $(TARGET_DIR)/%: $(TARGET_DIR)/obj/%.o
+$(TARGET_DIR)/orderload $(TARGET_DIR)/busy $(TARGET_DIR)/execer $(TARGET_DIR)/many: $(TARGET_DIR)/%: $(TARGET_DIR)/obj/%.o
 	$(TARGET_CC) -pthread -o $@ $^
 $(TARGET_DIR)/libshared.so: $(TARGET_DIR)/obj/libshared.o
 	$(TARGET_CC) -shared -Wl,-soname,libshared.so -o $@ $^
@@ -60,6 +60,6 @@ $(TARGET_DIR)/obj/uselib-late.o: tests/targets/uselib.c
 	$(TARGET_CC) $(TARGET_CFLAGS) -O2 -fPIC -DUSELIB_LATE -MMD -MP -c -o $@ $<
 $(TARGET_DIR)/uselib-late: $(TARGET_DIR)/obj/uselib-late.o $(TARGET_DIR)/libshared.so
 	$(TARGET_CC) -o $@ $< -Wl,-rpath,'$$ORIGIN' -ldl
-TARGET_BIN += $(TARGET_DIR)/orderd $(TARGET_DIR)/orderload $(TARGET_DIR)/busy $(TARGET_DIR)/execer $(TARGET_DIR)/libshared.so $(TARGET_DIR)/uselib $(TARGET_DIR)/uselib-late
+TARGET_BIN += $(TARGET_DIR)/orderd $(TARGET_DIR)/orderload $(TARGET_DIR)/busy $(TARGET_DIR)/execer $(TARGET_DIR)/many $(TARGET_DIR)/libshared.so $(TARGET_DIR)/uselib $(TARGET_DIR)/uselib-late
 
 test-targets: $(TARGET_BIN)

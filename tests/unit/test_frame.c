@@ -134,7 +134,7 @@ static void test_bad_bodies(void **state)
 		{ "\x05", 1 },                      /* not an array */
 		{ "\x90", 1 },                      /* no type */
 		{ "\x91\xff", 2 },                  /* negative type */
-		{ "\x91\x0f", 2 },                  /* unknown type */
+		{ "\x91\x11", 2 },                  /* unknown type */
 		{ "\x91\xa1x", 3 },                 /* a text as type */
 		{ "\x91\xc1", 2 },                  /* the byte that msgpack never uses */
 		{ "\x92\x01", 2 },                  /* ends early */

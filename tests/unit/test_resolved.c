@@ -62,12 +62,76 @@ static void test_round_trip(void **state)
 	buf_free(&two);
 }
 
+static void sample_pattern(struct resolved *r)
+{
+	static const char names[] = "db_open\0db_close";
+
+	sample(r);
+	r->plan.flags |= PLAN_PATTERN;
+	r->n_functions = 2;
+	r->functions = calloc(2, sizeof(*r->functions));
+	r->functions[0] = (struct pattern_function){ .offset = 0x1000, .name = 0, .kind = SITE_EMULATED };
+	r->functions[1] = (struct pattern_function){ .offset = 0x2000, .name = 8, .kind = SITE_STEPPED };
+	r->names_len = sizeof(names);
+	r->names = malloc(sizeof(names));
+	memcpy(r->names, names, sizeof(names));
+}
+
+static void test_pattern(void **state)
+{
+	struct resolved a, b;
+	struct buf wire = { 0 };
+
+	sample_pattern(&a);
+	assert_true(is_pattern(&a));
+	resolved_write(&a, &wire);
+	resolved_write(&a, &wire);
+	assert_int_equal(resolved_read(wire.data, wire.len, &b, NULL), wire.len / 2);
+	assert_int_equal(b.n_functions, 2);
+	assert_int_equal(b.functions[1].offset, 0x2000);
+	assert_string_equal(resolved_function_name(&b, 0), "db_open");
+	assert_string_equal(resolved_function_name(&b, 1), "db_close");
+	assert_string_equal(resolved_function_name(&b, 2), "parse_order");
+	resolved_free(&a);
+	resolved_free(&b);
+	buf_free(&wire);
+}
+
+/* What makes a pattern's answer unsound, one thing at a time. */
+static void spoil(struct resolved *r, int how)
+{
+	switch (how) {
+	case 0: r->plan.flags &= ~(uint32_t)PLAN_PATTERN; break;
+	case 1: r->n_functions = 0; break;
+	case 2: r->names[r->names_len - 1] = 'x'; break;
+	case 3: r->functions[1].name = r->names_len; break;
+	case 4: r->functions[0].kind = SITE_KINDS; break;
+	default: memset(r->note, 'x', sizeof(r->note)); break;
+	}
+}
+
+static void test_refuses_patterns(void **state)
+{
+	for (int how = 0; how < 6; how++) {
+		struct buf wire = { 0 };
+		struct resolved a, b;
+
+		sample_pattern(&a);
+		spoil(&a, how);
+		resolved_write(&a, &wire);
+		if (resolved_read(wire.data, wire.len, &b, NULL) != -EPROTO)
+			fail_msg("accepted: number %d", how);
+		resolved_free(&a);
+		buf_free(&wire);
+	}
+}
+
 static void test_truncated(void **state)
 {
 	struct resolved a, b;
 	struct buf wire = { 0 };
 
-	sample(&a);
+	sample_pattern(&a);
 	resolved_write(&a, &wire);
 	for (size_t len = 0; len < wire.len; len++) {
 		char *copy = malloc(len ? len : 1);
@@ -96,6 +160,8 @@ static void use(const struct resolved *r, int fill)
 	decode_event(&r->layout, ev, 0, &out);
 	assert_true(out.len <= 5 + 6 * 9 + r->layout.record_max);
 	decode_unreadable(&r->layout);
+	for (uint32_t i = 0; i <= r->n_functions; i++)
+		buf_str(&out, resolved_function_name(r, i));
 	buf_clear(&out);
 	layout_pack_fields(&r->layout, &out);
 	buf_clear(&out);
@@ -129,7 +195,7 @@ static void test_every_byte(void **state)
 	struct buf wire = { 0 };
 	size_t accepted = 0, tried = 0;
 
-	sample(&a);
+	sample_pattern(&a);
 	resolved_write(&a, &wire);
 	for (size_t at = 0; at < wire.len; at++)
 		for (size_t c = 0; c < sizeof(changes); c++, tried++)
@@ -159,7 +225,7 @@ static void test_refuses(void **state)
 		{ AT(plan.entry[2].size), 57, "a read beyond the event" },
 		{ AT(plan.entry[2].size), 0, "an empty read" },
 		{ AT(plan.entry[3].size), 17, "a text beyond the event" },
-		{ AT(plan.ret[0].b), SPECIAL_TS + 1, "an unknown special" },
+		{ AT(plan.ret[0].b), SPECIALS, "an unknown special" },
 		{ AT(site.kind), SITE_KINDS, "an unknown kind of site" },
 		{ AT(site.length), 16, "a long instruction" },
 	};
@@ -187,7 +253,8 @@ static void test_refuses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_truncated), cmocka_unit_test(test_every_byte),
+		cmocka_unit_test(test_round_trip), cmocka_unit_test(test_pattern), cmocka_unit_test(test_refuses_patterns),
+		cmocka_unit_test(test_truncated), cmocka_unit_test(test_every_byte),
 		cmocka_unit_test(test_refuses),
 	};
 
