@@ -20,13 +20,14 @@
 struct match {
 	uint64_t addr, size;
 	uint32_t name;               /* offset in names */
-	uint32_t order;              /* of several names for one address, the first is shown: people know malloc, not __libc_malloc */
+	uint32_t rank;               /* of several names for one address, the lowest is shown */
 	struct result_kind result;
 	bool typed;                  /* `result` is known */
 	bool done;                   /* dealt with or left out */
 };
 
-enum { ORDER_RESERVED = 1 << 30, ORDER_LOCAL = 1 << 29 };
+/* People know malloc and not __libc_malloc. */
+enum { RANK_LOCAL = 1, RANK_RESERVED = 2 };
 
 enum left_out { LEFT_INDIRECT, LEFT_COLD, LEFT_RETURN, LEFT_SITE, LEFT_PLAN, LEFT_REASONS };
 
@@ -92,7 +93,7 @@ static void add_match(struct matching *m, const struct symbol *sym, const char *
 		m->cap = cap;
 	}
 	m->match[m->n] = (struct match){ .addr = sym->addr, .size = sym->size, .name = (uint32_t)m->names.len,
-					 .order = (uint32_t)m->n | (name[0] == '_' ? ORDER_RESERVED : 0) | (sym->local ? ORDER_LOCAL : 0) };
+					 .rank = (name[0] == '_' ? RANK_RESERVED : 0) | (sym->local ? RANK_LOCAL : 0) };
 	m->n++;
 	buf_add(&m->names, name, len);
 	buf_char(&m->names, '\0');
@@ -122,13 +123,16 @@ static int visit_symbol(const struct symbol *sym, void *arg)
 	return m->no_memory || m->too_many;
 }
 
-static int match_compare(const void *a, const void *b)
+static int match_compare(const void *a, const void *b, void *arg)
 {
 	const struct match *x = a, *y = b;
+	const char *names = arg;
 
 	if (x->addr != y->addr)
 		return x->addr < y->addr ? -1 : 1;
-	return (x->order > y->order) - (x->order < y->order);
+	if (x->rank != y->rank)
+		return x->rank < y->rank ? -1 : 1;
+	return strcmp(names + x->name, names + y->name);
 }
 
 /* One function may have several names, and several may have been folded into one. */
@@ -137,7 +141,7 @@ static void drop_aliases(struct matching *m)
 	size_t kept = 0;
 
 	if (m->n > 1)
-		qsort(m->match, m->n, sizeof(*m->match), match_compare);
+		qsort_r(m->match, m->n, sizeof(*m->match), match_compare, m->names.data);
 	for (size_t i = 0; i < m->n; i++) {
 		if (kept && m->match[kept - 1].addr == m->match[i].addr) {
 			if (!m->match[kept - 1].size)
