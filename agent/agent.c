@@ -178,7 +178,10 @@ static int start(struct agent *a, struct error *err)
 	int rc;
 
 	raise_limits();
-	gethostname(a->host, sizeof(a->host) - 1);
+	if (a->opt.host)
+		snprintf(a->host, sizeof(a->host), "%s", a->opt.host);
+	else
+		gethostname(a->host, sizeof(a->host) - 1);
 	site_costs_default(&a->costs);
 	check_cache(a);
 	features(&n); /* tries all of them now: later the loop would wait for it */

@@ -15,6 +15,7 @@
 struct agent_options {
 	const char *socket_path;     /* NULL: none */
 	const char *socket_group;    /* its group; "" or unknown: the agent's own */
+	const char *host;            /* what it calls this machine; NULL: its host name */
 	int private_fd;              /* one client on this socket, and the agent ends with it; -1: none */
 	enum attach_method method;
 	uint32_t budget_ppm;         /* default CPU budget per process, parts per million of one core */

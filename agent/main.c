@@ -17,9 +17,10 @@ enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 #define SPOOL_MAX (1ULL << 50)
 
 enum { OPT_PRIVATE = 256, OPT_ATTACH, OPT_BUDGET, OPT_MAX_BUDGET, OPT_RING, OPT_TTL, OPT_MAX_TTL, OPT_GROUP, OPT_CACHE, OPT_CACHE_MIB,
-       OPT_COLLECTOR, OPT_SPOOL, OPT_SPOOL_BYTES, OPT_TLS_CERT, OPT_TLS_KEY, OPT_TLS_CA, OPT_INSECURE };
+       OPT_HOST, OPT_COLLECTOR, OPT_SPOOL, OPT_SPOOL_BYTES, OPT_TLS_CERT, OPT_TLS_KEY, OPT_TLS_CA, OPT_INSECURE };
 
 static const struct option long_options[] = {
+	{ "host", required_argument, NULL, OPT_HOST },
 	{ "socket", required_argument, NULL, 's' },
 	{ "group", required_argument, NULL, OPT_GROUP },
 	{ "attach", required_argument, NULL, OPT_ATTACH },
@@ -50,6 +51,7 @@ static void usage(FILE *to)
 	      "The agent: attaches probes to running processes on behalf of plumb. Runs in the foreground.\n\n"
 	      "  -s, --socket PATH       where to listen (default " PLUMB_SOCKET_PATH ")\n"
 	      "      --group NAME        whose members may connect (default plumb)\n"
+	      "      --host NAME         what this machine is called in what it records (default: its host name)\n"
 	      "      --budget PERCENT    CPU that probes may cost a process, of one core (default 10)\n"
 	      "      --max-budget PERCENT  what a request may ask for (default 100)\n"
 	      "      --ttl SECONDS       default life of a request (default 600)\n"
@@ -141,7 +143,7 @@ static int set_number(int opt, const char *text, struct agent_options *o)
 static bool set_text(int opt, const char *text, struct agent_options *o)
 {
 	const struct { int opt; const char **to; } texts[] = {
-		{ OPT_GROUP, &o->socket_group }, { OPT_COLLECTOR, &o->collector }, { OPT_SPOOL, &o->spool_dir },
+		{ OPT_GROUP, &o->socket_group }, { OPT_HOST, &o->host }, { OPT_COLLECTOR, &o->collector }, { OPT_SPOOL, &o->spool_dir },
 		{ OPT_TLS_CERT, &o->tls_cert }, { OPT_TLS_KEY, &o->tls_key }, { OPT_TLS_CA, &o->tls_ca },
 	};
 

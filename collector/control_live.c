@@ -259,7 +259,7 @@ static void on_end(struct request *r, struct part *p, const struct frame_in *in)
 
 static void take_sums(struct part *p, const msgpack_object *rows)
 {
-	if (rows->type != MSGPACK_OBJECT_ARRAY)
+	if (rows->type != MSGPACK_OBJECT_ARRAY || !rows->via.array.size)
 		return;
 	p->calls = p->shipped = 0;
 	for (uint32_t i = 0; i < rows->via.array.size; i++) {
@@ -278,8 +278,11 @@ static void take_sums(struct part *p, const msgpack_object *rows)
 /* END's rows go on as counters: END itself comes once, of all. */
 static void forward_last_counters(struct request *r, const struct part *p, const msgpack_object *rows)
 {
-	struct frame f = begin(r, WIRE_STATS, 5);
+	struct frame f;
 
+	if (rows->type != MSGPACK_OBJECT_ARRAY || !rows->via.array.size)
+		return;   /* too many for the frame: what STATS told last stays */
+	f = begin(r, WIRE_STATS, 5);
 	msgpack_pack_uint64(&f.pk, wall_ns());
 	msgpack_pack_object(&f.pk, *rows);
 	msgpack_pack_uint32(&f.pk, p->source);
