@@ -5,9 +5,12 @@
 
 #include "control_internal.h"
 
+enum { BUCKETS = 4096 };
+
 /* One row, or one text, and whose it is. */
 struct merge_row {
 	uint32_t number;         /* the order it came in */
+	uint32_t next;           /* in its bucket: number + 1; 0: none */
 	uint32_t hash, cells;    /* cells: how many follow in `bytes`; of a text: 1 */
 	struct buf bytes;        /* msgpack, without the array's head */
 	struct buf hosts;        /* msgpack texts one after the other */
@@ -18,6 +21,7 @@ struct merge {
 	enum merge_kind kind;
 	struct merge_row *row;
 	uint32_t n;
+	uint32_t bucket[BUCKETS];   /* number + 1 of the last row with such a hash */
 	size_t bytes;            /* of all rows and hosts */
 	bool cut;
 };
@@ -64,8 +68,8 @@ static uint32_t hash_of(const struct buf *b)
 /* The row that says the same. */
 static struct merge_row *find_equal(struct merge *m, const struct merge_row *r)
 {
-	for (uint32_t i = 0; m->kind != MERGE_ROWS && i < m->n; i++) {
-		struct merge_row *other = &m->row[i];
+	for (uint32_t i = m->bucket[r->hash % BUCKETS]; m->kind != MERGE_ROWS && i; i = m->row[i - 1].next) {
+		struct merge_row *other = &m->row[i - 1];
 
 		if (other->hash == r->hash && other->bytes.len == r->bytes.len && memcmp(other->bytes.data, r->bytes.data, r->bytes.len) == 0)
 			return other;
@@ -117,6 +121,8 @@ static int add_row(struct merge *m, struct merge_row *r, const char *host)
 		rc = -ENOMEM;
 	} else {
 		r->number = m->n;
+		r->next = m->bucket[r->hash % BUCKETS];
+		m->bucket[r->hash % BUCKETS] = m->n + 1;
 		m->row[m->n++] = *r;
 		m->bytes += r->bytes.len + 8;
 		return add_host(m, &m->row[m->n - 1], host);

@@ -72,7 +72,15 @@
  * A plumb and a collector.  As with an agent; results of several agents come merged:
  *   PROBE, CHUNK, STATS, NOTICE, FUNCTIONS and FUNCTION_STATS have one more element at the end, the number of their source; ids of probes are the source's.
  *   NOTICE   [7, id, "source", {"host": text, "agent": text}, source]      first of each source
- *   NOTICE   [7, id, code, {"code","text","hint"} or text, source]         what one agent has to say; code "refused", "end", ...
+ *   NOTICE   [7, id, code, map or text, source]         what one agent has to say. "refused": {"code","text","hint",...}; "end":
+ *            {"reason","text"}; "away", "back": text; else as the agent said it
+ *   A source is one run of one agent. Times are the collector's. A token that is not known: REPLY [3, 0, false, {...}].
+ *   "hosts": {}              -> REPLY {hosts: [[host, agent, program, connected, last_seen_ns, offset_ns, delay_ns, lost records, address], ...]}
+ *   "audit": since_ns        -> REPLY {entries: [[at_ns, who, role, peer, action, detail, request or nil, outcome, ended_ns or nil], ...], more bool}
+ *   "list"                   -> REPLY {requests: [[id, verb, target, [probe texts], who, age_ns, ttl_left_ns, state, calls, shipped,
+ *                                                  [[host, state, text], ...]], ...]}
+ *   "ps", "funcs", "doctor": each row has its host (ps) or its hosts (an array) before it; "explain": text with hosts as headings; all
+ *            with failed: [[host, text], ...] and cut bool: not all rows fit
  *   END      once, when every source has ended, or the request has been stopped; its rows are empty: each source's final
  *            counters came as a last STATS.
  */
