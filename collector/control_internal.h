@@ -88,7 +88,7 @@ void control_args_free(struct request_args *a);
 /* The arguments for an agent: as they came, with what is left of their times (0: leave out). */
 void control_args_pack(const void *args, size_t len, uint64_t ttl_left_ns, uint64_t for_left_ns, struct buf *out);
 
-/* ---- control_request.c ---- */
+/* ---- control_open.c, control_request.c ---- */
 enum part_state {
 	PART_NEW,        /* to be asked when the agent is there */
 	PART_ASKED,
@@ -144,6 +144,8 @@ struct request {
 
 /* trace and stat of a client. */
 void request_start(struct client *c, uint64_t wire_id, const char *verb, const msgpack_object *args);
+/* All agents that are connected. */
+void request_ask_all(struct request *r);
 /* Stops it everywhere; END follows when the agents have ended it. */
 void request_stop(struct request *r, const char *reason, const char *text);
 struct request *request_find(struct control *k, uint64_t id);
