@@ -16,7 +16,9 @@
 #include "log.h"
 #include "uplink.h"
 
-enum { TICKS_PER_SCAN = 5, STOP_SECONDS = 5 };
+enum { STOP_SECONDS = 5 };
+
+#define SCAN_NS 900000000ULL /* between looks at all processes: less than a second, so that a whole number of ticks reaches it */
 
 uint64_t now_ns(void)
 {
@@ -66,22 +68,36 @@ static void on_calibrated(const char *data, size_t len, const struct error *fail
 
 /* ---- ticks ---- */
 
+static void tick_in(struct agent *a, unsigned ms)
+{
+	struct timeval tv = { .tv_usec = ms * 1000 };
+
+	event_add(a->tick, &tv);
+}
+
+/* Without requests and collector there is nothing to do. */
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct agent *a = arg;
-	struct request *rq, *next;
+	uint64_t now = now_ns();
+	bool closely = guard_tick(a, now);
 
-	guard_tick(a, now_ns());
 	clients_check(a);
 	if (a->uplink)
 		uplink_tick(a->uplink);
-	a->ticks++;
-	if (a->ticks % TICKS_PER_SCAN)
-		return;
-	for (rq = LIST_FIRST(&a->requests); rq; rq = next) {
-		next = LIST_NEXT(rq, link);
-		watch_tick(rq);
+	if (now >= a->next_scan_ns) {
+		a->next_scan_ns = now + SCAN_NS;
+		watch_scan(a);
 	}
+	if (a->uplink || !LIST_EMPTY(&a->requests))
+		tick_in(a, closely || a->uplink ? TICK_MS : TICK_CALM_MS);
+}
+
+void agent_tick_soon(struct agent *a)
+{
+	if (!event_pending(a->tick, EV_TIMEOUT, NULL))
+		guard_begin(a, now_ns());
+	tick_in(a, TICK_MS);
 }
 
 /* ---- stopping ---- */
@@ -103,14 +119,12 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 
 static int add_events(struct agent *a)
 {
-	struct timeval tick = { .tv_usec = TICK_MS * 1000 };
-
-	a->tick = event_new(a->base, -1, EV_PERSIST, on_tick, a);
+	a->tick = evtimer_new(a->base, on_tick, a);
 	a->sigterm = evsignal_new(a->base, SIGTERM, on_signal, a);
 	a->sigint = evsignal_new(a->base, SIGINT, on_signal, a);
 	if (!a->tick || !a->sigterm || !a->sigint)
 		return -ENOMEM;
-	return event_add(a->tick, &tick) || event_add(a->sigterm, NULL) || event_add(a->sigint, NULL) ? -ENOMEM : 0;
+	return event_add(a->sigterm, NULL) || event_add(a->sigint, NULL) ? -ENOMEM : 0;
 }
 
 /* BPF maps count against RLIMIT_MEMLOCK before 5.11; perf-event uprobes and links need a file each. */
@@ -205,6 +219,8 @@ static int start(struct agent *a, struct error *err)
 		rc = error_set(err, ENOMEM, "out of memory");
 	if (!rc && a->opt.collector)
 		rc = uplink_new(a, &a->uplink, err);
+	if (!rc && a->uplink)
+		agent_tick_soon(a);
 	if (!rc && a->opt.private_fd >= 0)
 		rc = client_add(a, a->opt.private_fd, err);
 	if (!rc && a->opt.socket_path && a->opt.private_fd < 0)
@@ -223,7 +239,6 @@ int agent_new(const struct agent_options *opt, struct agent **out, struct error 
 		return error_set(err, ENOMEM, "out of memory");
 	a->opt = *opt;
 	a->stats_fd = -1;
-	a->guard_ns = now_ns();
 	rc = start(a, err);
 	if (rc) {
 		agent_free(a);

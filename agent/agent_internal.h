@@ -27,7 +27,8 @@ enum {
 	CLIENT_INPUT_MAX = 2 << 20,
 	CLIENT_BACKLOG_MAX = 16 << 20,  /* unsent bytes at which records for a slow client are dropped */
 	CHUNK_BYTES = 48 << 10,
-	TICK_MS = 200,
+	TICK_MS = 200,                  /* of guard and watch, while a process may soon be over its budget ... */
+	TICK_CALM_MS = 500,             /* ... and while none is near it: a load that comes then is still judged within a second */
 };
 
 struct client;
@@ -58,7 +59,7 @@ struct agent {
 	int stats_fd;                         /* BPF run-time statistics are on while it is open; -1 */
 	uint64_t stats_until_ns, stats_again_ns;
 	uint64_t guard_ns;                    /* of the last guard tick */
-	uint64_t ticks;
+	uint64_t next_scan_ns;
 	bool stopping;
 	struct error unusable;                /* code != 0: no BPF here, why; such an agent answers, but probes nothing */
 	char host[256];
@@ -244,14 +245,18 @@ struct watched {
 	struct event *exit;
 };
 
-/* The process's entry in rq->known, or NULL without memory; *added tells if it is new. `p` may be NULL: looked up. */
-struct known_process *watch_know(struct request *rq, pid_t pid, const struct process *p, bool *added);
+/* The process's entry in rq->known, or NULL without memory. `p` may be NULL: looked up. */
+struct known_process *watch_know(struct request *rq, pid_t pid, const struct process *p);
 int watch_add(struct request *rq, const struct process *p);
-void watch_tick(struct request *rq);
+/* Looks at all processes once, for all requests. */
+void watch_scan(struct agent *a);
 void watch_free_all(struct request *rq);
 
 /* ---- guard.c ---- */
-void guard_tick(struct agent *a, uint64_t now);
+/* What is looked at next began now. */
+void guard_begin(struct agent *a, uint64_t now);
+/* True: look again after TICK_MS. */
+bool guard_tick(struct agent *a, uint64_t now);
 void guard_stop(struct agent *a);
 /* guard_pattern.c: what a pattern's functions cost a process since the last tick. run_ns: of the program, for each call. */
 void guard_pattern_cost(struct instance *in, uint32_t slot, uint64_t run_ns, uint64_t *calls, uint64_t *ns);
@@ -269,6 +274,9 @@ bool guard_ends(struct request *rq);
 int policy_may_probe(uid_t uid, const struct process *p, struct error *err);
 bool policy_may_manage(uid_t uid, const struct request *rq);
 
+/* ---- agent.c ---- */
+/* There is a new request: its first tick. */
+void agent_tick_soon(struct agent *a);
 uint64_t now_ns(void);          /* CLOCK_MONOTONIC */
 uint64_t wall_offset_ns(void);  /* CLOCK_REALTIME - CLOCK_MONOTONIC */
 

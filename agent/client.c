@@ -54,16 +54,22 @@ int client_flush(struct client *c)
 }
 
 /* Records for a client that does not read are dropped; one that goes on asking without reading the answers is let go. */
+static bool let_go(struct client *c)
+{
+	if (client_backlog(c) <= 2 * CLIENT_BACKLOG_MAX)
+		return false;
+	log_warn("client", "closing", "pid=%d uid=%u reason=\"it does not read its answers\"", c->pid, c->uid);
+	client_close(c);
+	return true;
+}
+
 void clients_check(struct agent *a)
 {
 	struct client *c, *next;
 
 	for (c = LIST_FIRST(&a->clients); c; c = next) {
 		next = LIST_NEXT(c, link);
-		if (client_backlog(c) <= 2 * CLIENT_BACKLOG_MAX)
-			continue;
-		log_warn("client", "closing", "pid=%d uid=%u reason=\"it does not read its answers\"", c->pid, c->uid);
-		client_close(c);
+		let_go(c);
 	}
 }
 
@@ -165,6 +171,8 @@ static void on_read(struct bufferevent *bev, void *arg)
 			client_close(c);
 			return;
 		}
+		if (let_go(c)) /* at once: between two ticks its answers could fill the memory */
+			return;
 	}
 }
 

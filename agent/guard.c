@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What all probes together may cost a process.  Every TICK_MS, for each process: hits x (what a breakpoint of that kind
+ * What all probes together may cost a process.  At each tick, for each process: hits x (what a breakpoint of that kind
  * costs here, calibrate.c, + the BPF program's own time as the kernel measured it).  Above the budget over two ticks, or
  * twice above it in one, the costliest probe goes.
  */
@@ -15,6 +15,7 @@
 enum {
 	DEFAULT_RUN_NS = 400,      /* of the BPF program, per hit, until it was measured */
 	PROCESSES_MAX = 1024,      /* looked at in one tick */
+	NEAR = 4,                  /* above the budget / NEAR the next tick comes soon */
 	WINDOW_MIN_MS = TICK_MS / 2, /* after a late tick the next one comes early: too short to tell a burst from a load */
 };
 
@@ -36,6 +37,7 @@ struct bill {
 	size_t n;
 	pid_t over[PROCESSES_MAX];
 	size_t n_over;
+	bool near;                 /* a process may be over its budget at the next tick */
 	struct instance *in;       /* whose processes are being added */
 	uint64_t ns_per_hit;
 };
@@ -233,6 +235,7 @@ static void judge(struct agent *a, struct bill *bill, uint64_t now, uint64_t win
 		const struct process_cost *p = &bill->process[i];
 		uint64_t ppm = p->ns * 1000000 / window_ns;
 
+		bill->near |= ppm > p->budget_ppm / NEAR;
 		if (ppm <= p->budget_ppm || !p->worst || price_is_unknown(p->worst, now))
 			continue;
 		bill->over[bill->n_over++] = p->pid;
@@ -241,7 +244,12 @@ static void judge(struct agent *a, struct bill *bill, uint64_t now, uint64_t win
 	}
 }
 
-void guard_tick(struct agent *a, uint64_t now)
+void guard_begin(struct agent *a, uint64_t now)
+{
+	a->guard_ns = now;
+}
+
+bool guard_tick(struct agent *a, uint64_t now)
 {
 	static struct bill bill;
 	uint64_t window_ns = now - a->guard_ns;
@@ -250,14 +258,16 @@ void guard_tick(struct agent *a, uint64_t now)
 	bool fresh = false;
 
 	if (window_ns < WINDOW_MIN_MS * 1000000ULL)
-		return;
+		return true;
 	bill.n = 0;
+	bill.near = false;
 	LIST_FOREACH(rq, &a->requests, link) {
 		LIST_FOREACH(in, &rq->instances, link) {
 			if (in->detached || !in->loaded)
 				continue;
 			fresh |= now - in->attached_ns < MEASURE_NS;
-			measure_run_time(in);
+			if (a->stats_fd >= 0)
+				measure_run_time(in);
 			bill.in = in;
 			bill.ns_per_hit = ns_per_hit(in);
 			if (is_pattern(&in->resolved) && loader_read(in->loaded))
@@ -271,4 +281,5 @@ void guard_tick(struct agent *a, uint64_t now)
 		switch_statistics(a, now, fresh);
 	else
 		guard_stop(a);
+	return fresh || bill.near || a->stats_fd >= 0;
 }

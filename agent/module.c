@@ -208,27 +208,25 @@ static int files_read(int dir, struct files *f)
 	return rc;
 }
 
-bool module_mapped(pid_t pid, uint64_t dev, uint64_t ino)
+void module_each(pid_t pid, bool (*visit)(const struct file_id *id, void *arg), void *arg)
 {
 	int dir = proc_open(pid);
 	char path[PATH_MAX];
 	struct file_id id;
-	bool found = false;
+	bool more = true;
 	struct files f;
-	size_t i;
 
 	if (dir < 0)
-		return false;
+		return;
 	if (files_read(dir, &f) == 0) {
-		for (i = 0; i < f.count && !found; i++) {
+		for (size_t i = 0; i < f.count && more; i++) {
 			maps_path(&f.lines[i], path, sizeof(path));
 			line_identity(dir, &f.lines[i], path, &id);
-			found = id.dev == dev && id.ino == ino;
+			more = visit(&id, arg);
 		}
 		files_free(&f);
 	}
 	close(dir);
-	return found;
 }
 
 static void fill_module(int dir, const struct maps_line *line, struct module *m)

@@ -55,6 +55,8 @@ int process_read(pid_t pid, struct process *out, struct error *err);
 int process_list(struct process **out, size_t *count);
 /* True if the process belongs to the target. TARGET_PATH: maps the file executable. Never the calling process. */
 bool process_matches(const struct process *p, const struct target *t);
+/* process_matches for several targets: match[i] is set for each. Reads the process's maps once at most. */
+void process_matches_each(const struct process *p, const struct target *const *t, size_t n, bool *match);
 /* Matching processes, by pid; the caller frees *out. -ESRCH with the nearest names as hint if there is none
  * and the target is not a TARGET_PATH (there none is fine: it may come later). */
 int target_processes(const struct target *t, struct process **out, size_t *count, struct error *err);

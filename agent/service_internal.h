@@ -21,8 +21,8 @@ int file_identity(int dir, const char *path, struct file_id *out);
 int process_read_at(int dir, pid_t pid, struct process *out, struct error *err);
 /* `path` as the kernel printed it: cuts " (deleted)" unless a file of that very name and identity is there. */
 bool path_deleted(int dir, char *path, const struct file_id *id);
-/* True if the process maps this file executable. */
-bool module_mapped(pid_t pid, uint64_t dev, uint64_t ino);
+/* Calls visit for each file that the process maps executable, until that returns false. */
+void module_each(pid_t pid, bool (*visit)(const struct file_id *id, void *arg), void *arg);
 /* module_list of a process by its directory. The caller frees *out. */
 int module_list_at(int dir, struct module **out, size_t *count);
 /* Opens a regular file and nothing else: opening a FIFO would block, opening a device may do anything. fd or -errno. */

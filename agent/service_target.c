@@ -92,19 +92,59 @@ static bool name_matches(const struct process *p, const char *name)
 	       container_matches(p->container, name);
 }
 
-bool process_matches(const struct process *p, const struct target *t)
+/* What is known without the process's maps. */
+static bool matches_by_itself(const struct process *p, const struct target *t)
 {
-	if (p->pid == getpid())
-		return false;
 	switch (t->kind) {
 	case TARGET_PID:
 		return p->pid == t->pid;
 	case TARGET_NAME:
 		return name_matches(p, t->text);
 	case TARGET_PATH:
-		return (p->exe_dev == t->dev && p->exe_ino == t->ino) || module_mapped(p->pid, t->dev, t->ino);
+		return p->exe_dev == t->dev && p->exe_ino == t->ino;
 	}
 	return false;
+}
+
+struct file_search {
+	const struct target *const *target;
+	size_t n, missing;         /* missing: targets by path that do not match yet */
+	bool *match;
+};
+
+static bool match_file(const struct file_id *id, void *arg)
+{
+	struct file_search *s = arg;
+
+	for (size_t i = 0; i < s->n; i++) {
+		const struct target *t = s->target[i];
+
+		if (t->kind == TARGET_PATH && !s->match[i] && t->dev == id->dev && t->ino == id->ino) {
+			s->match[i] = true;
+			s->missing--;
+		}
+	}
+	return s->missing > 0;
+}
+
+void process_matches_each(const struct process *p, const struct target *const *t, size_t n, bool *match)
+{
+	struct file_search s = { .target = t, .n = n, .match = match };
+
+	for (size_t i = 0; i < n; i++) {
+		match[i] = p->pid != getpid() && matches_by_itself(p, t[i]);
+		s.missing += t[i]->kind == TARGET_PATH && !match[i];
+	}
+	if (s.missing && p->pid != getpid())
+		module_each(p->pid, match_file, &s);
+}
+
+bool process_matches(const struct process *p, const struct target *t)
+{
+	bool match;
+
+	process_matches_each(p, &t, 1, &match);
+	return match;
 }
 
 /* ---- all matches ---- */

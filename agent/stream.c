@@ -44,11 +44,10 @@ static void send_process(struct request *rq, const struct known_process *k)
 static void know_process(struct request *rq, pid_t pid)
 {
 	struct known_process *k;
-	bool added = false;
 
 	if (rq->n_known && rq->known[rq->last_known].pid == pid && rq->known[rq->last_known].sent)
 		return;
-	k = watch_know(rq, pid, NULL, &added);
+	k = watch_know(rq, pid, NULL);
 	if (!k)
 		return;
 	rq->last_known = (size_t)(k - rq->known);
@@ -202,10 +201,9 @@ static void poll_again(struct agent *a, unsigned ms)
 	event_add(a->ring_timer, &tv);
 }
 
-/* Taking events withdraws the wish to be woken: the polling must start anew. */
 /*
  * Takes what is in the rings now, not what others add meanwhile.  A record that its task, preempted, has not finished hides
- * those behind it: worth a moment.
+ * those behind it: worth a moment.  Taking events withdraws the wish to be woken, so the polling starts anew.
  */
 void stream_drain(struct agent *a)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Target processes come, go, and turn into other programs.  An end is seen at once (pidfd); an exec and newcomers when
- * the request ticks.  A request by pid ends with its process; one by name or path waits for the next.
+ * /proc is looked through, once a second for all requests together.  A request by pid ends with its process; one by name or path waits for the next.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "agent_internal.h"
+#include "log.h"
 
 static void watched_free(struct watched *w)
 {
@@ -27,7 +28,7 @@ void watch_free_all(struct request *rq)
 		watched_free(LIST_FIRST(&rq->watched));
 }
 
-struct known_process *watch_know(struct request *rq, pid_t pid, const struct process *p, bool *added)
+struct known_process *watch_know(struct request *rq, pid_t pid, const struct process *p)
 {
 	struct known_process *k;
 	struct process now;
@@ -46,7 +47,6 @@ struct known_process *watch_know(struct request *rq, pid_t pid, const struct pro
 	}
 	k = &rq->known[rq->n_known++];
 	*k = (struct known_process){ .pid = pid };
-	*added = true;
 	if (!p && !process_read(pid, &now, NULL))
 		p = &now;
 	if (p)
@@ -59,10 +59,9 @@ static void left(struct watched *w, const char *what)
 	struct request *rq = w->rq;
 	pid_t pid = w->process.pid;
 	char comm[sizeof(w->process.comm)];
-	bool added;
 
 	memcpy(comm, w->process.comm, sizeof(comm));
-	watch_know(rq, pid, &w->process, &added); /* END's rows name it, after it has gone */
+	watch_know(rq, pid, &w->process); /* END's rows name it, after it has gone */
 	watched_free(w);
 	if (rq->args.target.kind == TARGET_PID) {
 		request_end(rq, "gone", "process %d (%s) %s", pid, comm, what);
@@ -127,31 +126,89 @@ static void look_for_exec(struct request *rq)
 	}
 }
 
-static void look_for_newcomers(struct request *rq)
+/* One look at all processes, and which of the targets each belongs to: match[process * n_targets + target]. */
+struct scan {
+	struct process *process;
+	size_t n;
+	const struct target **target;
+	struct request **request;      /* whose target that is */
+	size_t n_targets;
+	bool *match;
+};
+
+static void scan_free(struct scan *s)
 {
-	struct process *all = NULL;
+	free(s->process);
+	free(s->target);
+	free(s->request);
+	free(s->match);
+}
+
+static int scan_targets(struct scan *s, const struct agent *a)
+{
+	struct request *rq;
+
+	s->target = calloc(a->n_requests + 1, sizeof(*s->target));
+	s->request = calloc(a->n_requests + 1, sizeof(struct request *));
+	if (!s->target || !s->request)
+		return -ENOMEM;
+	LIST_FOREACH(rq, &a->requests, link) {
+		if (rq->state != REQUEST_RUNNING || rq->args.target.kind == TARGET_PID)
+			continue;
+		s->request[s->n_targets] = rq;
+		s->target[s->n_targets++] = &rq->args.target;
+	}
+	return 0;
+}
+
+/* Without a target that newcomers can belong to nothing is read. */
+static int scan_read(struct scan *s, const struct agent *a)
+{
+	int rc = scan_targets(s, a);
+
+	if (rc || !s->n_targets)
+		return rc;
+	rc = process_list(&s->process, &s->n);
+	if (rc)
+		return rc;
+	s->match = calloc(s->n * s->n_targets + 1, sizeof(*s->match));
+	if (!s->match)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->n; i++)
+		process_matches_each(&s->process[i], s->target, s->n_targets, s->match + i * s->n_targets);
+	return 0;
+}
+
+static void look_for_newcomers(const struct scan *s, size_t target)
+{
+	struct request *rq = s->request[target];
 	struct error err = { 0 };
 	int64_t probe;
-	size_t n = 0;
 
-	if (rq->args.target.kind == TARGET_PID || target_processes(&rq->args.target, &all, &n, NULL))
-		return;
-	for (size_t i = 0; i < n && rq->state == REQUEST_RUNNING; i++) {
-		if (find(rq, &all[i]) || policy_may_probe(rq->uid, &all[i], NULL) || watch_add(rq, &all[i]))
+	for (size_t i = 0; i < s->n && rq->state == REQUEST_RUNNING; i++) {
+		const struct process *p = &s->process[i];
+
+		if (!s->match[i * s->n_targets + target] || find(rq, p) || policy_may_probe(rq->uid, p, NULL) || watch_add(rq, p))
 			continue;
-		request_notice(rq, "new", "process %d (%s) is traced from now on", all[i].pid, all[i].comm);
-		if (cover_process(rq, &all[i], &err, &probe))
-			request_notice(rq, "failed", "process %d: %s", all[i].pid, err.text);
+		request_notice(rq, "new", "process %d (%s) is traced from now on", p->pid, p->comm);
+		if (cover_process(rq, p, &err, &probe))
+			request_notice(rq, "failed", "process %d: %s", p->pid, err.text);
 	}
-	free(all);
-	if (cover_start(rq, &err))
+	if (rq->state == REQUEST_RUNNING && cover_start(rq, &err))
 		request_notice(rq, "failed", "%s", err.text);
 }
 
-void watch_tick(struct request *rq)
+void watch_scan(struct agent *a)
 {
-	if (rq->state != REQUEST_RUNNING)
-		return;
-	look_for_exec(rq);
-	look_for_newcomers(rq);
+	struct scan s = { 0 };
+	struct request *rq;
+
+	LIST_FOREACH(rq, &a->requests, link)
+		look_for_exec(rq);
+	if (scan_read(&s, a))
+		log_warn("watch", "no-scan", "reason=\"the processes cannot be listed\"");
+	else
+		for (size_t i = 0; i < s.n_targets; i++)
+			look_for_newcomers(&s, i);
+	scan_free(&s);
 }

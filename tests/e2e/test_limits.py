@@ -108,6 +108,27 @@ class Clients(KernelCase):
         agent.run('doctor')
 
 
+class Scans(KernelCase):
+    def reads(self, agent):
+        with open('/proc/%d/io' % agent.pid) as f:
+            return int(re.search(r'syscr: (\d+)', f.read()).group(1))
+
+    def test_all_requests_share_one_look_at_the_processes(self):
+        """Newcomers are looked for once a second, however many requests wait for some."""
+        agent = self.agent()
+        with wire.Connection(agent.socket) as c:
+            counted = []
+            for more in (1, 15):
+                for _ in range(more):
+                    c.trace({'target': {'path': target('exact-gcc-O2')}, 'probes': ['take_ints']})
+                time.sleep(1.5)           # the resolvers' answers are read as well
+                before = self.reads(agent)
+                time.sleep(4)
+                counted.append(self.reads(agent) - before)
+            self.assertGreater(counted[0], 10)
+            self.assertLess(counted[1], 3 * counted[0])
+
+
 class Kept(KernelCase):
     def test_a_limit_ends_a_request_that_nobody_looks_at(self):
         agent, t = self.agent(), Target(self, 'execer')

@@ -257,6 +257,37 @@ static void finds_by_mapped_file(void **state)
 	free(list);
 }
 
+/* Several targets at a time get what each alone would. */
+static void matches_each(void **state)
+{
+	static const char *const names[] = { "user", "nobody", "libplumbtest.so.2", "libplumbtest.so.3" };
+	struct world *w = *state;
+	char program[PATH_MAX], lib[PATH_MAX], arg[PATH_MAX + 8];
+	struct target t[4] = { { .kind = TARGET_NAME }, { .kind = TARGET_NAME }, { .kind = TARGET_PATH }, { .kind = TARGET_PATH } };
+	const struct target *all[] = { &t[3], &t[2], &t[1], &t[0] };
+	bool match[4];
+	struct process p;
+	struct error err;
+
+	make_file(xpath(w, "user", program));
+	for (int i = 0; i < 4; i++) {
+		snprintf(t[i].text, sizeof(t[i].text), "%s", names[i]);
+		if (t[i].kind == TARGET_PATH)
+			make_file(xpath(w, names[i], t[i].text));
+		assert_int_equal(target_check(&t[i], &err), 0);
+	}
+	xpath(w, names[2], lib);
+	snprintf(arg, sizeof(arg), "map=%s", lib);
+	assert_int_equal(process_read(start_child(w, program, &(struct child_options){ .args = { arg } }), &p, &err), 0);
+	process_matches_each(&p, all, 4, match);
+	assert_false(match[0]);
+	assert_true(match[1]);
+	assert_false(match[2]);
+	assert_true(match[3]);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(process_matches(&p, all[i]), match[i]);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -270,6 +301,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(never_matches_itself),
 		cmocka_unit_test_setup_teardown(finds_by_name, setup, teardown),
 		cmocka_unit_test_setup_teardown(finds_by_mapped_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(matches_each, setup, teardown),
 	};
 
 	if (argc > 1 && strcmp(argv[1], "child") == 0)
