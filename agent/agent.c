@@ -72,6 +72,7 @@ static void tick_in(struct agent *a, unsigned ms)
 {
 	struct timeval tv = { .tv_usec = ms * 1000 };
 
+	a->tick_due_ns = now_ns() + ms * 1000000ULL;
 	event_add(a->tick, &tv);
 }
 
@@ -95,9 +96,13 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
 void agent_tick_soon(struct agent *a)
 {
-	if (!event_pending(a->tick, EV_TIMEOUT, NULL))
-		guard_begin(a, now_ns());
-	tick_in(a, TICK_MS);
+	uint64_t now = now_ns();
+	bool pending = event_pending(a->tick, EV_TIMEOUT, NULL);
+
+	if (!pending)
+		guard_begin(a, now);
+	if (!pending || a->tick_due_ns > now + TICK_MS * 1000000ULL) /* sooner, never later: requests may come all the time */
+		tick_in(a, TICK_MS);
 }
 
 /* ---- stopping ---- */

@@ -59,7 +59,7 @@ struct agent {
 	int stats_fd;                         /* BPF run-time statistics are on while it is open; -1 */
 	uint64_t stats_until_ns, stats_again_ns;
 	uint64_t guard_ns;                    /* of the last guard tick */
-	uint64_t next_scan_ns;
+	uint64_t tick_due_ns, next_scan_ns;
 	bool stopping;
 	struct error unusable;                /* code != 0: no BPF here, why; such an agent answers, but probes nothing */
 	char host[256];
