@@ -48,7 +48,7 @@ LDFLAGS  += -fsanitize=address,undefined
 endif
 LDFLAGS  += -Wl,--as-needed -Wl,-z,relro,-z,now
 AGENT_LIBS = -lbpf -lelf -ldw -lz -liberty -lZydis -levent -levent_openssl -lssl -lcrypto -lmsgpackc
-CLI_LIBS   = -lmsgpackc -lssl -lcrypto -lz -ljansson -lm
+CLI_LIBS   = -lmsgpackc -lssl -lcrypto -lz -ljansson -lcyaml -lm
 COLLECTOR_LIBS = -levent -levent_openssl -lssl -lcrypto -lsqlite3 -lmsgpackc -lz -ljansson -lm
 
 src = $(wildcard $(1)/*.c)
@@ -80,7 +80,7 @@ deps: ;
 $(BUILD)/plumbd: $(BUILD)/agent/main.o $(AGENT_LIB) $(COMMON_LIB)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(AGENT_LIBS)
-$(BUILD)/plumb: $(BUILD)/cli/main.o $(CLI_LIB) $(COMMON_LIB)
+$(BUILD)/plumb: $(BUILD)/cli/main.o $(CLI_LIB) $(VERIFY_LIB) $(VERDICT_LIB) $(COMMON_LIB)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CLI_LIBS)
 

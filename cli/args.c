@@ -109,6 +109,52 @@ SET_PARSED(sample, parse_sample)
 SET_PARSED(rate, parse_rate)
 SET_PARSED(budget_ppm, parse_percent)
 
+#define SET_VERIFY(field) \
+	static int set_verify_##field(struct args *a, const char *value, struct error *err) { a->verify.field = value; return 0; }
+SET_VERIFY(patch)
+SET_VERIFY(strip)
+SET_VERIFY(baseline)
+SET_VERIFY(candidate)
+SET_VERIFY(arm_by)
+SET_VERIFY(function)
+SET_VERIFY(trigger)
+SET_VERIFY(expect)
+SET_VERIFY(lines)
+SET_VERIFY(min_triggers)
+SET_VERIFY(alpha)
+SET_VERIFY(together)
+SET_VERIFY(report)
+SET_VERIFY(record)
+SET_VERIFY(replay)
+SET_VERIFY(sign_key)
+SET_VERIFY(verify_key)
+
+static int set_verify_guard(struct args *a, const char *value, struct error *err)
+{
+	if (a->verify.n_guards == ARGS_GUARDS)
+		return error_set(err, EINVAL, "at most %d guards", ARGS_GUARDS);
+	a->verify.guard[a->verify.n_guards++] = value;
+	return 0;
+}
+
+static int set_verify_by_time(struct args *a, const char *value, struct error *err)
+{
+	a->verify.by_time = true;
+	return 0;
+}
+
+static int set_verify_before(struct args *a, const char *value, struct error *err)
+{
+	a->verify.by_time = true;
+	return parse_duration(value, &a->verify.before_ns, err);
+}
+
+static int set_verify_aa(struct args *a, const char *value, struct error *err)
+{
+	a->verify.aa = true;
+	return 0;
+}
+
 static const struct option_def {
 	const char *name;
 	char letter;
@@ -130,12 +176,13 @@ static const struct option_def {
 	{ "service", 's', required_argument, ARGS_TARGET, set_name },
 	{ "exe", 'x', required_argument, ARGS_TARGET, set_path },
 	{ "json", 0, no_argument, ARGS_JSON, set_json },
-	{ "error", 0, required_argument, ARGS_REQUEST | ARGS_EXPLAIN, set_error },
-	{ "for", 0, required_argument, ARGS_REQUEST, set_for_ns },
+	{ "error", 0, required_argument, ARGS_REQUEST | ARGS_EXPLAIN | ARGS_VERIFY, set_error },
+	{ "for", 0, required_argument, ARGS_REQUEST | ARGS_VERIFY, set_for_ns },
+	{ "deadline", 0, required_argument, ARGS_VERIFY, set_for_ns },
 	{ "keep", 0, no_argument, ARGS_REQUEST, set_keep },
-	{ "allow-unwind", 0, no_argument, ARGS_REQUEST | ARGS_EXPLAIN, set_allow_unwind },
+	{ "allow-unwind", 0, no_argument, ARGS_REQUEST | ARGS_EXPLAIN | ARGS_VERIFY, set_allow_unwind },
 	{ "ttl", 0, required_argument, ARGS_REQUEST, set_ttl_ns },
-	{ "budget", 0, required_argument, ARGS_REQUEST, set_budget_ppm },
+	{ "budget", 0, required_argument, ARGS_REQUEST | ARGS_VERIFY, set_budget_ppm },
 	{ "errors", 0, no_argument, ARGS_TRACE | ARGS_EXPLAIN, set_errors },
 	{ "depth", 0, required_argument, ARGS_TRACE | ARGS_EXPLAIN, set_depth },
 	{ "bytes", 0, required_argument, ARGS_TRACE | ARGS_EXPLAIN, set_bytes },
@@ -147,6 +194,27 @@ static const struct option_def {
 	{ "tick", 0, required_argument, ARGS_STAT, set_tick_ns },
 	{ "by", 0, required_argument, ARGS_STAT, set_by },
 	{ "since", 0, required_argument, ARGS_SINCE, set_since_ns },
+	{ "patch", 0, required_argument, ARGS_VERIFY, set_verify_patch },
+	{ "strip", 0, required_argument, ARGS_VERIFY, set_verify_strip },
+	{ "baseline", 0, required_argument, ARGS_VERIFY, set_verify_baseline },
+	{ "candidate", 0, required_argument, ARGS_VERIFY, set_verify_candidate },
+	{ "arm-by", 0, required_argument, ARGS_VERIFY, set_verify_arm_by },
+	{ "before", 0, required_argument, ARGS_VERIFY, set_verify_before },
+	{ "function", 0, required_argument, ARGS_VERIFY, set_verify_function },
+	{ "trigger", 0, required_argument, ARGS_VERIFY, set_verify_trigger },
+	{ "expect", 0, required_argument, ARGS_VERIFY, set_verify_expect },
+	{ "guard", 0, required_argument, ARGS_VERIFY, set_verify_guard },
+	{ "lines", 0, required_argument, ARGS_VERIFY, set_verify_lines },
+	{ "min-triggers", 0, required_argument, ARGS_VERIFY, set_verify_min_triggers },
+	{ "alpha", 0, required_argument, ARGS_VERIFY, set_verify_alpha },
+	{ "together", 0, required_argument, ARGS_VERIFY, set_verify_together },
+	{ "report", 0, required_argument, ARGS_VERIFY, set_verify_report },
+	{ "record", 0, required_argument, ARGS_VERIFY, set_verify_record },
+	{ "replay", 0, required_argument, ARGS_VERIFY, set_verify_replay },
+	{ "sign-key", 0, required_argument, ARGS_VERIFY, set_verify_sign_key },
+	{ "verify-key", 0, required_argument, ARGS_VERIFY, set_verify_verify_key },
+	{ "by-time", 0, no_argument, ARGS_VERIFY, set_verify_by_time },
+	{ "aa", 0, no_argument, ARGS_VERIFY, set_verify_aa },
 	{ "module", 'm', required_argument, ARGS_FUNCS, set_module },
 };
 

@@ -21,10 +21,23 @@ enum arg_groups {
 	ARGS_EXPLAIN = 128,  /* --error --errors --depth --bytes --string */
 	ARGS_VERSION = 256,  /* --version; main's */
 	ARGS_SINCE = 512,    /* --since */
+	ARGS_VERIFY = 1024,  /* what only verify takes */
 };
 
 enum color_mode { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
 enum target_kind { TARGET_NONE, TARGET_PID, TARGET_NAME, TARGET_PATH };
+
+enum { ARGS_GUARDS = 16 };
+
+/* Options of verify, as they were given; NULL: not. */
+struct verify_args {
+	const char *patch, *strip, *baseline, *candidate, *arm_by, *function, *trigger, *expect, *lines, *min_triggers, *alpha, *together,
+		*report, *record, *replay, *sign_key, *verify_key;
+	const char *guard[ARGS_GUARDS];
+	int n_guards;
+	bool by_time, aa;
+	uint64_t before_ns;
+};
 
 /* Borrows all its texts from argv and the environment. A quantity of 0 was not given. */
 struct args {
@@ -41,6 +54,7 @@ struct args {
 	const char *error, *module;
 	bool errors, json, msgpack, keep, allow_unwind, by_host;
 	uint64_t limit, for_ns, sample, rate, ttl_ns, budget_ppm, tick_ns, depth, bytes, string, since_ns;
+	struct verify_args verify;
 	char **rest;         /* what is left: probes, a glob, an id */
 	int n_rest;
 };

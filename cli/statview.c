@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "hist.h"
+#include "screen.h"
 #include "statview_internal.h"
 #include "table.h"
 #include "text.h"
@@ -299,30 +300,10 @@ void statview_json(const struct statview *v, const struct model *m, const char *
 
 /* ---- the screen ---- */
 
-static void draw_lines(struct statview *v, struct output *o, const struct buf *text, unsigned columns, unsigned rows)
-{
-	const char *at = buf_text(text);
-	unsigned n = 0;
-
-	if (v->drawn)
-		buf_printf(&o->text, "\033[%uA", v->drawn);
-	while (*at && n + 1 < rows) {
-		size_t len = strcspn(at, "\n");
-
-		buf_char(&o->text, '\r');
-		text_cut(&o->text, at, len, columns);
-		buf_str(&o->text, o->color ? "\033[0m\033[K\n" : "\033[K\n");
-		at += len + (at[len] == '\n');
-		n++;
-	}
-	buf_str(&o->text, "\033[J");
-	v->drawn = n;
-}
-
 void statview_draw(struct statview *v, struct output *o, const struct buf *text)
 {
 	if (o->terminal) {
-		draw_lines(v, o, text, output_columns(o), output_rows(o));
+		v->drawn = screen_redraw(o, text, v->drawn);
 	} else {
 		if (v->drawn)
 			buf_char(&o->text, '\n');

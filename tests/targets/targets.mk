@@ -48,6 +48,19 @@ $(TARGET_DIR)/obj/%.o: tests/targets/%.c
 ORDERD_SRC := $(wildcard tests/targets/orderd/*.c)
 $(TARGET_DIR)/orderd: $(ORDERD_SRC:tests/targets/%.c=$(TARGET_DIR)/obj/%.o)
 	$(TARGET_CC) -pthread -o $@ $^
+# The service with one of its fixes (orderd/fixes says what they are): $(TARGET_DIR)/orderd-v2/orderd, ... Its sources are patched
+# copies whose paths end as those of the originals, so that the diff is what plumb verify gets.
+ORDERD_FIXES := 2 3 4 5
+define orderd_fix
+$(TARGET_DIR)/orderd-v$(1)/orderd: $(ORDERD_SRC) $(wildcard tests/targets/orderd/*.h) tests/targets/orderd/fixes/v$(1).diff
+	rm -rf $$(@D) && mkdir -p $$(@D)/tests/targets/orderd
+	cp $$(filter %.c %.h,$$^) $$(@D)/tests/targets/orderd
+	patch --quiet -d $$(@D) -p1 <tests/targets/orderd/fixes/v$(1).diff
+	cd $$(@D) && $(TARGET_CC) $(TARGET_CFLAGS) -O2 -fPIC -o orderd tests/targets/orderd/*.c
+TARGET_BIN += $(TARGET_DIR)/orderd-v$(1)/orderd
+endef
+$(foreach v,$(ORDERD_FIXES),$(eval $(call orderd_fix,$(v))))
+
 $(TARGET_DIR)/orderload $(TARGET_DIR)/busy $(TARGET_DIR)/execer $(TARGET_DIR)/many: $(TARGET_DIR)/%: $(TARGET_DIR)/obj/%.o
 	$(TARGET_CC) -pthread -o $@ $^
 $(TARGET_DIR)/libshared.so: $(TARGET_DIR)/obj/libshared.o

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plumb verify: a verification (verify/verify.h) between an agent or a collector and a terminal. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "request.h"
+#include "screen.h"
+#include "signals.h"
+#include "table.h"
+#include "verify.h"
+#include "verify_args.h"
+#include "verify_text.h"
+
+/* FAIL is 1, so everything that is no verdict is 2. */
+enum { EXIT_PASS = 0, EXIT_FAIL = 1, EXIT_NO_VERDICT = 2, EXIT_INCONCLUSIVE = 3 };
+enum { POLL_MS = 100, DRAW_NS = 500000000, LIVE_CONTEXT = 1, LIVE_DIFF_LINES = 24, REPORT_CONTEXT = 3 };
+
+struct run {
+	const struct args *args;
+	struct client *client;
+	struct verify *verify;
+	struct output out;
+	unsigned drawn;
+	uint64_t drawn_ns;
+	enum verify_stage told;      /* not on a terminal: stages are told once */
+	uint64_t told_ns;
+	bool stopping;
+};
+
+static uint64_t clock_ns(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+/* ---- the screen ---- */
+
+static void paint_tone(struct buf *out, enum verify_tone tone, void *arg)
+{
+	static const enum paint paints[] = { [TONE_PLAIN] = PAINT_NONE, [TONE_DIM] = PAINT_DIM, [TONE_BOLD] = PAINT_BOLD,
+					     [TONE_GOOD] = PAINT_GREEN, [TONE_BAD] = PAINT_RED, [TONE_WARN] = PAINT_YELLOW };
+
+	text_paint(out, arg, paints[tone]);
+}
+
+static void draw(struct run *r)
+{
+	const struct verify_view *v = verify_view(r->verify);
+	struct verify_style style = { paint_tone, &r->out, LIVE_CONTEXT, LIVE_DIFF_LINES };
+	struct buf text = { 0 };
+
+	verify_text(v, &style, &text);
+	verify_progress(v, &text);
+	buf_char(&text, '\n');
+	r->drawn = screen_redraw(&r->out, &text, r->drawn);
+	output_flush(&r->out);
+	buf_free(&text);
+}
+
+/* Not on a terminal: a line when something begins, and then every ten seconds. */
+static void tell(struct run *r, uint64_t now_ns)
+{
+	const struct verify_view *v = verify_view(r->verify);
+	struct buf line = { 0 };
+
+	if (v->stage == r->told && (v->stage != VERIFY_RUNNING || now_ns - r->told_ns < 10000000000ULL))
+		return;
+	r->told = v->stage;
+	r->told_ns = now_ns;
+	verify_progress(v, &line);
+	message("%s", buf_text(&line));
+	buf_free(&line);
+}
+
+static void show(struct run *r, uint64_t now_ns)
+{
+	if (!r->out.terminal) {
+		tell(r, now_ns);
+	} else if (now_ns - r->drawn_ns >= DRAW_NS) {
+		draw(r);
+		r->drawn_ns = now_ns;
+	}
+}
+
+static void show_result(struct run *r)
+{
+	const struct verify_view *v = verify_view(r->verify);
+	struct verify_style style = { paint_tone, &r->out, REPORT_CONTEXT, 0 };
+	struct buf text = { 0 };
+
+	if (r->out.terminal && r->drawn) {
+		screen_redraw(&r->out, &text, r->drawn);
+		output_flush(&r->out);
+	}
+	verify_text(v, &style, &r->out.text);
+	output_flush(&r->out);
+}
+
+/* ---- frames ---- */
+
+static int flush(struct run *r, struct error *err)
+{
+	struct buf *out = verify_out(r->verify);
+
+	return out->len || out->failed ? client_send(r->client, out, err) : 0;
+}
+
+static int take_frames(struct run *r, struct error *err)
+{
+	struct frame_in in;
+	int rc;
+
+	while ((rc = client_next(r->client, &in, NULL, NULL, err)) > 0) {
+		rc = verify_frame(r->verify, &in, clock_ns(CLOCK_MONOTONIC), err);
+		frame_in_free(&in);
+		if (rc)
+			return rc;
+	}
+	return rc;
+}
+
+static int wait_for_more(struct run *r, int signal_fd, struct error *err)
+{
+	struct pollfd p[] = { { .fd = client_fd(r->client), .events = POLLIN }, { .fd = signal_fd, .events = POLLIN } };
+	int rc;
+
+	if (!client_pending(r->client) && poll(p, r->stopping ? 1 : 2, POLL_MS) < 0 && errno != EINTR)
+		return error_set(err, errno, "cannot wait for the agent");
+	rc = client_fill(r->client, 0, err);
+	return rc < 0 ? rc : 0;
+}
+
+static int run_loop(struct run *r, int signal_fd, struct error *err)
+{
+	int rc = verify_start(r->verify, clock_ns(CLOCK_MONOTONIC), err);
+
+	while (!rc && verify_view(r->verify)->stage != VERIFY_DONE) {
+		rc = flush(r, err);
+		if (!rc)
+			rc = wait_for_more(r, signal_fd, err);
+		if (!rc)
+			rc = take_frames(r, err);
+		if (!rc)
+			rc = verify_timer(r->verify, clock_ns(CLOCK_MONOTONIC), err);
+		if (!rc && signals_came() && !r->stopping) {
+			r->stopping = true;
+			verify_stop(r->verify, "it was stopped before it was decided", clock_ns(CLOCK_MONOTONIC));
+		}
+		if (!rc)
+			show(r, clock_ns(CLOCK_MONOTONIC));
+	}
+	return rc;
+}
+
+static int exit_code(enum verdict_state s)
+{
+	return s == VERDICT_PASS ? EXIT_PASS : s == VERDICT_FAIL ? EXIT_FAIL : EXIT_INCONCLUSIVE;
+}
+
+static int serve(struct run *r)
+{
+	struct error err = { 0 };
+	int signal_fd = signals_catch(), rc;
+
+	rc = signal_fd < 0 ? error_set(&err, -signal_fd, "cannot catch signals") : run_loop(r, signal_fd, &err);
+	if (signal_fd >= 0)
+		signals_release();
+	if (rc) {
+		show_error(&err, NULL);
+		return EXIT_NO_VERDICT;
+	}
+	show_result(r);
+	return exit_code(verify_view(r->verify)->state);
+}
+
+static int run(const struct args *a)
+{
+	struct run r = { .args = a, .told = VERIFY_DONE };
+	struct verify_spec spec;
+	struct error err = { 0 };
+	int code = EXIT_NO_VERDICT;
+
+	if (verify_args_read(a, &spec, &err) < 0) {
+		verify_spec_free(&spec);
+		show_error(&err, NULL);
+		return EXIT_NO_VERDICT;
+	}
+	r.verify = verify_new(&spec, &err);
+	output_init(&r.out, STDOUT_FILENO, a->color);
+	if (!r.verify || request_connect(a, PRIVATE_ROOT, &r.client, &err) < 0)
+		show_error(&err, NULL);
+	else
+		code = serve(&r);
+	client_close(r.client);
+	verify_free(r.verify);
+	output_free(&r.out);
+	return code;
+}
+
+const struct command command_verify = {
+	.name = "verify",
+	.synopsis = "[CLAIM.yaml] [TARGET] [OPTION...]",
+	.summary = "prove that a fix works, and that nothing else got worse, under real traffic",
+	.details =
+		"What is verified:\n"
+		"      --patch FILE          a unified diff: its changed lines and functions are probed (-: standard input)\n"
+		"      --strip N             leading components of its paths to drop, as patch -p\n"
+		"      --function F          the function that the claim is about\n"
+		"      --trigger 'COND'      the calls that the bug can bite, e.g. 'o->qty == 0'\n"
+		"      --error 'EXPR'        what a failing call is, e.g. '$ret > 4000' (default: by the return type)\n"
+		"      --expect WHAT         gone, or 'error_rate < 0.5 x baseline'\n"
+		"      --guard WHAT          'error_rate < +25 %', 'latency p99 < +10 %', 'no new error values',\n"
+		"                            'calls of F per G > -20 %'; may be given several times\n"
+		"      --lines all|any|none  changed lines that must run on the candidate (all)\n"
+		"      --min-triggers N      trigger calls that the candidate must have seen (20)\n"
+		"      --alpha A             error probability of the verdict (0.05)\n"
+		"      --together K          calls that may fail or succeed together, as those of one request (1)\n"
+		"Arms (two builds that run: the older processes are the baseline):\n"
+		"      --baseline ARM, --candidate ARM   build:ID, pid:N,N or host:NAME,NAME\n"
+		"      --arm-by 'COND'       one build, the candidate is where the condition holds (a feature flag)\n"
+		"Target, one of:\n"
+		"  -p, --pid PID   -s, --service NAME   -x, --exe PATH\n"
+		"Options:\n"
+		"      --for, --deadline D   INCONCLUSIVE after this time (10m)\n"
+		"      --budget P%           of one core that the probes may add to a process\n"
+		"      --allow-unwind        probe returns in C++ and Rust too\n"
+		"Exit codes: 0 PASS, 1 FAIL, 3 INCONCLUSIVE, 2 it cannot be verified; the sentence says why.\n"
+		"Examples:\n"
+		"  plumb verify -s orderd --patch fix.diff --baseline build:8f3a21 --candidate build:c01d77\n"
+		"  plumb verify -s orderd --function apply_coupon --trigger 'o->qty == 0' --expect gone --for 5m\n",
+	.groups = ARGS_TARGET | ARGS_JSON | ARGS_VERIFY,
+	.max_rest = 1,
+	.rest_name = "CLAIM",
+	.run = run,
+};

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "verify_args.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "patch.h"
+#include "units.h"
+
+/* ---- files ---- */
+
+int read_file(const char *path, size_t max, char **out, size_t *len, struct error *err)
+{
+	int fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC), rc = 0;
+	struct buf all = { 0 };
+	ssize_t n = 1;
+
+	if (fd < 0)
+		return error_set(err, errno, "cannot read %s: %s", path, strerror(errno));
+	while (!rc && n > 0) {
+		char *to = buf_reserve(&all, 65536);
+
+		n = to ? read(fd, to, 65536) : 0;
+		if (!to)
+			rc = error_set(err, ENOMEM, "no memory for %s", path);
+		else if (n < 0)
+			rc = error_set(err, errno, "cannot read %s: %s", path, strerror(errno));
+		else if ((all.len += (size_t)n) > max)
+			rc = error_set(err, E2BIG, "%s is larger than %zu MiB", path, max >> 20);
+	}
+	if (fd != STDIN_FILENO)
+		close(fd);
+	if (!rc)
+		buf_char(&all, '\0');
+	if (rc || all.failed) {
+		buf_free(&all);
+		return rc ? rc : error_set(err, ENOMEM, "no memory for %s", path);
+	}
+	*out = all.data;
+	*len = all.len - 1;
+	return 0;
+}
+
+int report_targets(const char *text, struct report_target out[REPORT_TARGETS], struct error *err)
+{
+	static const char *const kinds[] = { "junit", "md", "json" };
+	int n = 0;
+
+	while (*text) {
+		size_t len = strcspn(text, ","), kind = strcspn(text, "=");
+		bool known = false;
+
+		for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+			known |= kind == strlen(kinds[i]) && strncmp(text, kinds[i], kind) == 0;
+		if (!known || kind + 1 >= len || n == REPORT_TARGETS) {
+			while (n)
+				free(out[--n].path);
+			return error_set(err, EINVAL, "--report is junit=FILE, md=FILE, json=FILE, with commas between them");
+		}
+		out[n] = (struct report_target){ text, kind, strndup(text + kind + 1, len - kind - 1) };
+		if (!out[n].path)
+			return error_set(err, ENOMEM, "no memory");
+		n++;
+		text += len + (text[len] == ',');
+	}
+	return n;
+}
+
+/* ---- options ---- */
+
+static int read_target(const struct args *a, struct verify_spec *s, struct error *err)
+{
+	if (a->target == TARGET_NONE)
+		return 0;
+	s->pid = a->pid;
+	s->target = a->target == TARGET_PID ? VERIFY_TARGET_PID : a->target == TARGET_NAME ? VERIFY_TARGET_NAME : VERIFY_TARGET_PATH;
+	return a->target == TARGET_PID ? 0 : verify_spec_text(&s->target_text, a->target_text, "the target", err);
+}
+
+static int read_number(const char *text, double *out, const char *what, struct error *err)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtod(text, &end);
+	return end == text || *end || errno ? error_set(err, EINVAL, "%s is a number, not '%.40s'", what, text) : 0;
+}
+
+static int read_numbers(const struct args *a, struct verify_spec *s, struct error *err)
+{
+	const struct verify_args *o = &a->verify;
+	uint64_t n;
+	double strip;
+	int rc = 0;
+
+	if (o->alpha)
+		rc = read_number(o->alpha, &s->claim.alpha, "--alpha", err);
+	if (!rc && o->min_triggers)
+		rc = parse_count(o->min_triggers, &s->claim.min_triggers, err);
+	if (!rc && o->together) {
+		rc = parse_count(o->together, &n, err);
+		s->claim.together = rc ? 1 : (uint32_t)(n < UINT32_MAX ? n : UINT32_MAX);
+	}
+	if (!rc && o->strip) {
+		rc = read_number(o->strip, &strip, "--strip", err);
+		if (!rc && !(strip >= 0 && strip < 100))
+			rc = error_set(err, EINVAL, "--strip is a number of path components");
+		s->strip = rc ? s->strip : (int)strip;
+	}
+	return rc;
+}
+
+static int read_texts(const struct args *a, struct verify_spec *s, struct error *err)
+{
+	const struct verify_args *o = &a->verify;
+	const struct { const char *value; char **to; const char *what; } texts[] = {
+		{ o->arm_by, &s->arm_by, "--arm-by" }, { o->function, &s->function, "--function" },
+		{ o->trigger, &s->trigger, "--trigger" }, { a->error, &s->error, "--error" },
+	};
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (texts[i].value)
+			rc = verify_spec_text(texts[i].to, texts[i].value, texts[i].what, err);
+	if (!rc && o->baseline)
+		rc = verify_spec_arm(&s->baseline, o->baseline, err);
+	if (!rc && o->candidate)
+		rc = verify_spec_arm(&s->candidate, o->candidate, err);
+	if (!rc && o->expect)
+		rc = verify_spec_expect(s, o->expect, err);
+	if (!rc && o->lines)
+		rc = verify_spec_lines(s, o->lines, err);
+	for (int i = 0; !rc && i < o->n_guards; i++)
+		rc = verify_spec_guard(s, o->guard[i], err);
+	return rc;
+}
+
+int verify_args_read(const struct args *a, struct verify_spec *s, struct error *err)
+{
+	int rc = 0;
+
+	verify_spec_init(s);
+	rc = read_target(a, s, err);
+	if (!rc && a->verify.patch) {
+		free(s->patch);
+		s->patch = NULL;
+		rc = read_file(a->verify.patch, PATCH_BYTES_MAX, &s->patch, &s->patch_len, err);
+	}
+	if (!rc)
+		rc = read_texts(a, s, err);
+	if (!rc)
+		rc = read_numbers(a, s, err);
+	if (a->for_ns)
+		s->claim.deadline_ns = a->for_ns;
+	s->by_time |= a->verify.by_time;
+	s->before_ns = a->verify.before_ns ? a->verify.before_ns : s->before_ns;
+	s->aa |= a->verify.aa;
+	s->unwind_ok |= a->allow_unwind;
+	s->budget_ppm = a->budget_ppm ? a->budget_ppm : s->budget_ppm;
+	return rc ? rc : verify_spec_finish(s, err);
+}

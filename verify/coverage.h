@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a diff to what is probed: which changed lines have code in which build, which functions they lie in, which of these both
+ * builds have, and the cheapest set of functions that covers the changed lines.
+ */
+#ifndef PLUMB_COVERAGE_H
+#define PLUMB_COVERAGE_H
+
+#include "lines_answer.h"
+#include "patch.h"
+#include "verify_spec.h"
+
+enum verify_side { BASELINE, CANDIDATE, VERIFY_SIDES };
+
+enum line_state {
+	LINE_CONTEXT,        /* not changed */
+	LINE_PROBED,
+	LINE_NO_CODE,        /* comment, declaration, optimised away */
+	LINE_LEFT_OUT,       /* beyond the budget */
+	LINE_REFUSED,        /* the agent cannot set a breakpoint there; `why` */
+	LINE_STATES
+};
+
+enum { COVERAGE_WHY = 256 };
+
+/* One line of the diff. Borrows text and path from the patch. */
+struct covered_line {
+	const struct patch_file *file;
+	const struct patch_line *line;
+	enum verify_side side;          /* removed: baseline, added and context: candidate */
+	enum line_state state;
+	int32_t function;               /* index, -1: none that both builds have */
+	char why[COVERAGE_WHY];
+};
+
+/* A function that contains changed lines, or that the claim names. Owns name and signatures. */
+struct covered_function {
+	char *name, *signature[VERIFY_SIDES];
+	bool own_code[VERIFY_SIDES], inlined[VERIFY_SIDES], known[VERIFY_SIDES];
+	bool claimed;                   /* named by the claim: first in the list */
+	bool compared;                  /* call probes on both arms */
+	uint32_t changed;               /* lines with code in it, both sides */
+	char why[COVERAGE_WHY];         /* not compared: the sentence */
+};
+
+struct coverage {
+	struct covered_function *function;
+	struct covered_line *line;
+	uint32_t n_functions, n_lines;
+	uint32_t lines_with_code, lines_probed, functions_compared, functions_left_out;
+};
+
+/* answer: by side, NULL without a patch; patch may be NULL then. file_of[side]: number that a patch file had in the question, by
+ * the patch's file number; UINT32_MAX: not asked. -ENOENT with the sentence: the diff touches nothing in the binaries. */
+struct coverage *coverage_new(const struct verify_spec *s, const struct patch *p, const struct lines_answer *const answer[VERIFY_SIDES],
+			      const uint32_t *const file_of[VERIFY_SIDES], struct error *err);
+void coverage_free(struct coverage *c);
+/* A probe was refused. */
+void coverage_drop_function(struct coverage *c, uint32_t index, const char *why);
+void coverage_drop_line(struct coverage *c, uint32_t index, const char *why);
+
+#endif

@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "verify.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "verify_internal.h"
+
+#define TICK_NS 1000000000ULL
+#define TICK_LATE_NS (3 * TICK_NS)
+#define PS_EVERY_NS (5 * TICK_NS)
+#define STOP_NS (5 * TICK_NS)           /* how long the last counters may take */
+#define MISSING_NS (10 * TICK_NS)       /* an arm without a process may come back within this time */
+
+/* ---- life ---- */
+
+struct verify *verify_new(struct verify_spec *s, struct error *err)
+{
+	struct verify *v = calloc(1, sizeof(*v));
+
+	if (!v) {
+		verify_spec_free(s);
+		error_set(err, ENOMEM, "no memory");
+		return NULL;
+	}
+	v->spec = *s;
+	v->next_id = ID_FIRST;
+	if (s->patch && patch_parse(s->patch, s->patch_len, s->strip, &v->patch, err) < 0) {
+		verify_free(v);
+		return NULL;
+	}
+	return v;
+}
+
+static void items_free(struct verify *v)
+{
+	for (uint32_t i = 0; i < v->n_items; i++) {
+		free(v->item[i].text[BASELINE]);
+		free(v->item[i].text[CANDIDATE]);
+	}
+	free(v->item);
+}
+
+static void running_free(struct verify *v)
+{
+	for (uint32_t i = 0; i < v->n_running; i++) {
+		free(v->running[i].host);
+		free(v->running[i].comm);
+		free(v->running[i].exe);
+		free(v->running[i].unit);
+		free(v->running[i].container);
+		free(v->running[i].build_id);
+	}
+	free(v->running);
+}
+
+void verify_free(struct verify *v)
+{
+	if (!v)
+		return;
+	for (uint32_t i = 0; i < v->n_judged; i++) {
+		verdict_free(v->judged[i].verdict);
+		free(v->judged[i].line_item);
+	}
+	for (uint32_t i = 0; i < v->n_requests; i++)
+		verify_request_free(v->request[i]);
+	for (int side = 0; side < VERIFY_SIDES; side++) {
+		lines_answer_free(&v->lines[side]);
+		free(v->file_of[side]);
+	}
+	for (uint32_t i = 0; i < v->n_remarks; i++)
+		free(v->remark[i]);
+	free(v->judged);
+	free(v->request);
+	free(v->function_view);
+	free(v->hits);
+	items_free(v);
+	running_free(v);
+	coverage_free(v->coverage);
+	patch_free(v->patch);
+	verify_spec_free(&v->spec);
+	buf_free(&v->out);
+	free(v);
+}
+
+struct buf *verify_out(struct verify *v)
+{
+	return &v->out;
+}
+
+void verify_remark(struct verify *v, const char *fmt, ...)
+{
+	char *text = NULL;
+	va_list ap;
+	int n;
+
+	if (v->n_remarks == VERIFY_REMARKS_MAX)
+		return;
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	for (uint32_t i = 0; n >= 0 && i < v->n_remarks; i++)
+		if (strcmp(v->remark[i], text) == 0) {
+			free(text);
+			return;
+		}
+	if (n >= 0)
+		v->remark[v->n_remarks++] = text;
+}
+
+/* ---- stages ---- */
+
+int verify_start(struct verify *v, uint64_t now_ns, struct error *err)
+{
+	v->started_ns = now_ns;
+	return verify_ask_ps(v, now_ns, err);
+}
+
+static int set_probes(struct verify *v, struct error *err)
+{
+	const struct lines_answer *const answer[VERIFY_SIDES] = { &v->lines[BASELINE], &v->lines[CANDIDATE] };
+	const uint32_t *const file_of[VERIFY_SIDES] = { v->file_of[BASELINE], v->file_of[CANDIDATE] };
+	int rc;
+
+	v->coverage = coverage_new(&v->spec, v->patch, answer, file_of, err);
+	if (!v->coverage)
+		return -err->code;
+	v->stage = VERIFY_PROBING;
+	rc = verify_make_items(v, err);
+	for (int group = 0; !rc && group < ITEM_GROUPS; group++)
+		rc = verify_send_probes(v, (enum item_group)group, err);
+	return rc;
+}
+
+static int on_ps(struct verify *v, const msgpack_object *payload, uint64_t now_ns, struct error *err)
+{
+	int rc = verify_take_ps(v, payload, err);
+
+	if (rc)
+		return rc;
+	if (v->stage != VERIFY_ASKING) {
+		verify_count_arms(v, now_ns);
+		return 0;
+	}
+	rc = verify_choose_arms(v, err);
+	if (!rc)
+		rc = v->patch ? verify_ask_lines(v, err) : set_probes(v, err);
+	return rc;
+}
+
+static int on_lines(struct verify *v, enum verify_side side, const msgpack_object *payload, struct error *err)
+{
+	int rc = v->answered[side] || !v->patch ? error_set(err, EPROTO, "the agent answers what nobody asked") :
+						  lines_answer_read(payload, v->n_files[side], &v->lines[side], err);
+
+	v->answered[side] = true;
+	if (!rc && v->lines[side].more)
+		verify_remark(v, "the agent did not tell of all changed lines on the %s: the patch is too long", verify_side_name[side]);
+	return rc || !v->answered[!side] ? rc : set_probes(v, err);
+}
+
+/* All requests are accepted: from now on it counts. */
+static int maybe_run(struct verify *v, uint64_t now_ns, struct error *err)
+{
+	for (uint32_t i = 0; i < v->n_requests; i++)
+		if (v->request[i]->state == REQUEST_SENT)
+			return 0;
+	v->stage = VERIFY_RUNNING;
+	v->run_ns = v->tick_ns = now_ns;
+	verify_count_arms(v, now_ns);
+	return verify_begin_judging(v, err);
+}
+
+static int agent_refuses(const msgpack_object *payload, struct error *err)
+{
+	char *text = object_text(map_get(payload, "text"), 400), *hint = object_text(map_get(payload, "hint"), 400);
+
+	error_set(err, EINVAL, "%s", text ? text : "the agent refused a question");
+	if (hint && hint[0])
+		error_hint(err, "%s", hint);
+	free(text);
+	free(hint);
+	return -EINVAL;
+}
+
+static int on_reply(struct verify *v, const struct frame_in *in, uint64_t id, uint64_t now_ns, struct error *err)
+{
+	struct arm_request *r = verify_request(v, id);
+	bool ok = false;
+
+	if (in->count < 4 || !object_bool(&in->items[2], &ok))
+		return error_set(err, EPROTO, "the agent sent a malformed reply");
+	if (r && r->state == REQUEST_SENT && !ok)
+		return verify_refused(v, r, &in->items[3], err);
+	if (r && r->state == REQUEST_SENT) {
+		r->state = REQUEST_ACCEPTED;
+		return v->stage == VERIFY_PROBING ? maybe_run(v, now_ns, err) : 0;
+	}
+	if (id >= ID_FIRST)   /* a stop, or a request that was given up */
+		return 0;
+	if (!ok)
+		return agent_refuses(&in->items[3], err);
+	return id == ID_PS ? on_ps(v, &in->items[3], now_ns, err) :
+	       id <= ID_LINES + CANDIDATE ? on_lines(v, (enum verify_side)(id - ID_LINES), &in->items[3], err) : 0;
+}
+
+/* ---- the end ---- */
+
+static void end_all(struct verify *v, const char *reason)
+{
+	for (uint32_t i = 0; i < v->n_judged; i++)
+		verdict_end(v->judged[i].verdict, reason);
+}
+
+static void stop_requests(struct verify *v, uint64_t now_ns)
+{
+	struct error err;
+
+	v->stage = VERIFY_STOPPING;
+	v->stop_ns = now_ns;
+	for (uint32_t i = 0; i < v->n_requests; i++)
+		if (v->request[i]->state == REQUEST_ACCEPTED)
+			verify_send_stop(v, v->request[i], &err);
+}
+
+static void maybe_done(struct verify *v, uint64_t now_ns)
+{
+	bool open = false;
+
+	for (uint32_t i = 0; i < v->n_requests; i++)
+		open |= v->request[i]->state != REQUEST_OVER;
+	if (v->stage == VERIFY_STOPPING && (!open || now_ns - v->stop_ns >= STOP_NS))
+		v->stage = VERIFY_DONE;
+}
+
+void verify_stop(struct verify *v, const char *reason, uint64_t now_ns)
+{
+	if (v->stage >= VERIFY_STOPPING)
+		return;
+	end_all(v, reason);
+	stop_requests(v, now_ns);
+	maybe_done(v, now_ns);
+}
+
+static void take_text(char *to, size_t size, const msgpack_object *o)
+{
+	char *text = object_text(o, 1000);
+
+	snprintf(to, size, "%s", text ? text : "");
+	free(text);
+}
+
+static void arm_lost_pid(struct arm *a, uint64_t pid, uint64_t now_ns)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < a->n_pids; i++)
+		if (a->pid[i] != pid)
+			a->pid[kept++] = a->pid[i];
+	a->ended += a->n_pids - kept;
+	a->n_pids = kept;
+	if (!kept && !a->missing_since_ns)
+		a->missing_since_ns = now_ns;
+}
+
+/* A request that ends by itself: its process is gone, the guard has removed its probes, ... */
+static int on_end(struct verify *v, struct arm_request *r, const struct frame_in *in, uint64_t now_ns, struct error *err)
+{
+	char reason[32], text[512];
+	int rc = in->count < 5 ? error_set(err, EPROTO, "the agent sent a malformed end") : 0;
+
+	if (!rc && r->state == REQUEST_ACCEPTED)
+		rc = verify_take_stats(v, r, in, err);
+	if (rc)
+		return rc;
+	r->state = REQUEST_OVER;
+	take_text(reason, sizeof(reason), &in->items[2]);
+	take_text(text, sizeof(text), &in->items[3]);
+	if (v->stage != VERIFY_RUNNING || strcmp(reason, "stopped") == 0)
+		return 0;
+	verify_remark(v, "%s: %s", v->arm[r->side].label, text);
+	if (strcmp(reason, "gone") == 0) {
+		arm_lost_pid(&v->arm[r->side], r->pid, now_ns);
+		return 0;
+	}
+	snprintf(v->reason, sizeof(v->reason), "the probes of the %s were removed: %s", verify_side_name[r->side], text);
+	verify_stop(v, v->reason, now_ns);
+	return 0;
+}
+
+static int on_notice(struct verify *v, struct arm_request *r, const struct frame_in *in)
+{
+	char code[32], text[512];
+
+	if (in->count < 4)
+		return 0;
+	take_text(code, sizeof(code), &in->items[2]);
+	if (in->items[3].type == MSGPACK_OBJECT_MAP)
+		return model_notice(&r->model, in) == -ENOMEM ? -ENOMEM : 0;
+	take_text(text, sizeof(text), &in->items[3]);
+	verify_remark(v, "%s: %s", v->arm[r->side].label, text);
+	return 0;
+}
+
+int verify_frame(struct verify *v, const struct frame_in *in, uint64_t now_ns, struct error *err)
+{
+	struct arm_request *r;
+	uint64_t id;
+	int rc = 0;
+
+	if (v->stage == VERIFY_DONE || in->count < 2 || !object_u64(&in->items[1], &id))
+		return 0;
+	r = verify_request(v, id);
+	if (in->type == WIRE_REPLY)
+		rc = on_reply(v, in, id, now_ns, err);
+	else if (r && in->type == WIRE_PROBE)
+		rc = verify_take_probe(v, r, in, err);
+	else if (r && in->type == WIRE_STATS && r->state == REQUEST_ACCEPTED)
+		rc = verify_take_stats(v, r, in, err);
+	else if (r && in->type == WIRE_NOTICE)
+		rc = on_notice(v, r, in) ? error_set(err, ENOMEM, "no memory for what the agent sends") : 0;
+	else if (r && in->type == WIRE_END)
+		rc = on_end(v, r, in, now_ns, err);
+	maybe_done(v, now_ns);
+	return rc;
+}
+
+/* ---- the time ---- */
+
+/* An arm that has died: nothing more can be shown. */
+static void look_for_dead(struct verify *v, uint64_t now_ns)
+{
+	for (int side = 0; side < VERIFY_SIDES; side++) {
+		const struct arm *a = &v->arm[side];
+
+		if (v->stage != VERIFY_RUNNING || !a->missing_since_ns || now_ns - a->missing_since_ns < MISSING_NS)
+			continue;
+		snprintf(v->reason, sizeof(v->reason), "the %s (%s) has no process any more", verify_side_name[side], a->label);
+		verify_stop(v, v->reason, now_ns);
+	}
+}
+
+/* A tick compares what had the same weather: it waits until each request has reported since the last one, but not for ever. */
+static bool tick_is_due(const struct verify *v, uint64_t now_ns)
+{
+	uint64_t since = now_ns - v->tick_ns;
+
+	for (uint32_t i = 0; since < TICK_LATE_NS && i < v->n_requests; i++)
+		if (v->request[i]->state == REQUEST_ACCEPTED && !v->request[i]->reported)
+			return false;
+	return since >= TICK_NS;
+}
+
+static int run_timer(struct verify *v, uint64_t now_ns, struct error *err)
+{
+	int rc = verify_tick(v, now_ns - v->tick_ns, err);
+
+	v->tick_ns = now_ns;
+	for (uint32_t i = 0; i < v->n_requests; i++)
+		v->request[i]->reported = false;
+	if (rc)
+		return rc;
+	if (verify_state(v) != VERDICT_UNDECIDED) {
+		stop_requests(v, now_ns);
+		return 0;
+	}
+	if (v->spec.claim.deadline_ns && now_ns - v->run_ns >= v->spec.claim.deadline_ns + TICK_NS)
+		verify_stop(v, "the time is up", now_ns);
+	look_for_dead(v, now_ns);
+	if (v->stage == VERIFY_RUNNING && !v->ps_open && now_ns - v->ps_ns >= PS_EVERY_NS)
+		return verify_ask_ps(v, now_ns, err);
+	return 0;
+}
+
+int verify_timer(struct verify *v, uint64_t now_ns, struct error *err)
+{
+	int rc = 0;
+
+	if (v->stage == VERIFY_RUNNING && tick_is_due(v, now_ns))
+		rc = run_timer(v, now_ns, err);
+	maybe_done(v, now_ns);
+	v->view.elapsed_ns = v->run_ns && v->stage == VERIFY_RUNNING ? now_ns - v->run_ns : v->view.elapsed_ns;
+	return rc;
+}
+
+/* ---- the view ---- */
+
+static void view_arms(struct verify *v)
+{
+	for (int side = 0; side < VERIFY_SIDES; side++) {
+		const struct arm *a = &v->arm[side];
+
+		v->view.arm[side] = (struct verify_arm_view){
+			.label = a->label, .build_id = a->build_id, .processes = a->n_pids, .threads = a->threads,
+			.most_processes = a->most_processes, .ended = a->ended, .probed_ns = a->probed_ns,
+			.run_ns = v->tick_ns - v->run_ns,
+		};
+	}
+}
+
+/* The sentence that decides: of the function that failed, else of the first that is not passed. */
+static void view_functions(struct verify *v)
+{
+	const struct verdict_view *why = NULL;
+
+	v->view.eta_s = 0;
+	for (uint32_t i = 0; i < v->n_judged; i++) {
+		struct judged *j = &v->judged[i];
+		const struct verdict_view *view = verdict_view(j->verdict);
+
+		v->function_view[i] = (struct verify_function_view){ j->claim.function, j->verdict, view };
+		if (!why || (view->state == VERDICT_FAIL && why->state != VERDICT_FAIL) ||
+		    (view->state != VERDICT_PASS && why->state == VERDICT_PASS))
+			why = view;
+		v->view.eta_s = fmax(v->view.eta_s, view->state == VERDICT_UNDECIDED ? view->eta_s : 0);
+	}
+	v->view.function = v->function_view;
+	v->view.n_functions = v->n_judged;
+	if (why && v->n_judged > 1 && why->state != VERDICT_PASS)
+		snprintf(v->reason, sizeof(v->reason), "%s: %s", why->claim->function, why->reason);
+	else if (why)
+		snprintf(v->reason, sizeof(v->reason), "%s%s", why->reason, v->n_judged > 1 ? " of every function" : "");
+}
+
+static void view_hits(struct verify *v)
+{
+	memset(v->hits, 0, v->coverage->n_lines * sizeof(*v->hits));
+	for (uint32_t i = 0; i < v->n_items; i++)
+		if (v->item[i].kind == ITEM_LINE)
+			v->hits[v->item[i].index] = v->item[i].hits[v->coverage->line[v->item[i].index].side];
+	v->view.hits = v->hits;
+}
+
+const struct verify_view *verify_view(struct verify *v)
+{
+	struct verify_view *view = &v->view;
+
+	if (!v->function_view && v->n_judged)
+		v->function_view = calloc(v->n_judged, sizeof(*v->function_view));
+	if (!v->hits && v->coverage)
+		v->hits = calloc(v->coverage->n_lines + 1, sizeof(*v->hits));
+	view->stage = v->stage;
+	view->state = verify_state(v);
+	view->deadline_ns = v->spec.claim.deadline_ns;
+	view->spec = &v->spec;
+	view->coverage = v->coverage;
+	view->remark = (const char *const *)v->remark;
+	view->n_remarks = v->n_remarks;
+	view_arms(v);
+	if (v->function_view)
+		view_functions(v);
+	if (v->hits)
+		view_hits(v);
+	view->reason = v->reason;
+	return view;
+}

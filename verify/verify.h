@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * plumb verify, without a terminal: frames and the time go in, frames and a view come out.  It asks the agent (or the collector)
+ * which processes run which build and which code the changed lines have, sets the probes on both arms, turns STATS into ticks
+ * and gives them to the verdicts, one per compared function.
+ *
+ *   ps -> lines -> stat (one request per arm and group of probes) -> ticks -> stop
+ *
+ * No I/O, no clock: the same frames at the same times give the same answer, so what came in is all that a record needs
+ * (verify_record.h).
+ */
+#ifndef PLUMB_VERIFY_H
+#define PLUMB_VERIFY_H
+
+#include "coverage.h"
+#include "frame.h"
+#include "verdict.h"
+#include "verify_spec.h"
+
+enum verify_stage {
+	VERIFY_ASKING,       /* which processes, which lines */
+	VERIFY_PROBING,      /* requests are sent, not all are accepted */
+	VERIFY_RUNNING,
+	VERIFY_WAITING,      /* by time: the baseline has ended, the candidate is not there yet */
+	VERIFY_STOPPING,     /* decided; the last counters are under way */
+	VERIFY_DONE,
+};
+
+struct verify;
+
+/* Takes the spec over (verify_spec_finish was called on it): on failure too. NULL with err: its patch is no diff, no memory. */
+struct verify *verify_new(struct verify_spec *s, struct error *err);
+void verify_free(struct verify *v);
+
+/* Queues the first question. */
+int verify_start(struct verify *v, uint64_t now_ns, struct error *err);
+/* A frame of the connection. An error ends it: the claim cannot be verified, or the agent is malformed. */
+int verify_frame(struct verify *v, const struct frame_in *in, uint64_t now_ns, struct error *err);
+/* The time has gone on: to be called a few times a second. */
+int verify_timer(struct verify *v, uint64_t now_ns, struct error *err);
+/* Nobody wants to wait any longer: what is known by now, INCONCLUSIVE unless it was decided. */
+void verify_stop(struct verify *v, const char *reason, uint64_t now_ns);
+/* Frames to send; the caller clears it. */
+struct buf *verify_out(struct verify *v);
+
+struct verify_arm_view {
+	const char *label;            /* "build 8f3a21c0", "pid 812" */
+	const char *build_id;
+	uint32_t processes, threads;  /* now; threads 0: not known */
+	uint32_t most_processes, ended;
+	uint64_t probed_ns, run_ns;   /* of the run so far this much was probed */
+};
+
+struct verify_function_view {
+	const char *name;
+	struct verdict *verdict;      /* for verdict_caveats; verdict_view(verdict) is `view` */
+	const struct verdict_view *view;
+};
+
+struct verify_line_view {
+	const struct covered_line *line;
+	uint64_t hits;                /* on its own side */
+};
+
+struct verify_view {
+	enum verify_stage stage;
+	enum verdict_state state;     /* of all functions together */
+	const char *reason;
+	uint64_t elapsed_ns, deadline_ns;
+	double eta_s;
+	const struct verify_spec *spec;
+	const struct coverage *coverage;
+	struct verify_arm_view arm[VERIFY_SIDES];
+	const struct verify_function_view *function;
+	uint32_t n_functions;
+	const uint64_t *hits;         /* per line of the coverage */
+	const char *const *remark;    /* sentences for the user, in the order they came up */
+	uint32_t n_remarks;
+};
+
+/* Belongs to v; changes with the next call. */
+const struct verify_view *verify_view(struct verify *v);
+
+#endif

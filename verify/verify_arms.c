@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which processes are the baseline, which the candidate: from the rows of ps. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "verify_internal.h"
+
+const char *const verify_side_name[VERIFY_SIDES] = { "baseline", "candidate" };
+
+enum { BUILD_SHOWN = 12, CONTAINER_DIGITS = 8, TEXT_MAX = 4096 };
+
+/* ---- rows ---- */
+
+static void running_free(struct verify *v)
+{
+	for (uint32_t i = 0; i < v->n_running; i++) {
+		struct running *p = &v->running[i];
+
+		free(p->host);
+		free(p->comm);
+		free(p->exe);
+		free(p->unit);
+		free(p->container);
+		free(p->build_id);
+	}
+	free(v->running);
+	v->running = NULL;
+	v->n_running = 0;
+}
+
+int verify_ask_ps(struct verify *v, uint64_t now_ns, struct error *err)
+{
+	struct frame f;
+
+	v->ps_ns = now_ns;
+	v->ps_open = true;
+	frame_begin(&f, &v->out, WIRE_REQUEST, 4);
+	msgpack_pack_uint64(&f.pk, ID_PS);
+	pack_text(&f.pk, "ps");
+	msgpack_pack_map(&f.pk, 0);
+	return frame_end(&f) ? error_set(err, ENOMEM, "no memory for a question") : 0;
+}
+
+/* [pid, comm, exe, unit, container, build id, language, debug info, uid, age ns, threads]; a collector puts the host first. */
+static bool read_running(const msgpack_object *row, struct running *p)
+{
+	const msgpack_object *part = row->via.array.ptr;
+	uint32_t n, at = 0;
+
+	if (row->type != MSGPACK_OBJECT_ARRAY || row->via.array.size < 9)
+		return false;
+	n = row->via.array.size;
+	if (part[0].type == MSGPACK_OBJECT_STR)
+		p->host = object_text(&part[at++], 256);
+	if (n < at + 9 || !object_u64(&part[at], &p->pid))
+		return false;
+	p->comm = object_text(&part[at + 1], TEXT_MAX);
+	p->exe = object_text(&part[at + 2], TEXT_MAX);
+	p->unit = object_text(&part[at + 3], TEXT_MAX);
+	p->container = object_text(&part[at + 4], TEXT_MAX);
+	p->build_id = object_text(&part[at + 5], TEXT_MAX);
+	if (n > at + 10) {
+		object_u64(&part[at + 9], &p->age_ns);
+		object_u64(&part[at + 10], &p->threads);
+	}
+	return p->comm && p->exe && p->unit && p->container && p->build_id;
+}
+
+static bool is_named(const struct running *p, const char *name)
+{
+	const char *slash = strrchr(p->exe, '/');
+	size_t len = strlen(name);
+
+	if (strcmp(slash ? slash + 1 : p->exe, name) == 0 || strcmp(p->comm, name) == 0 || strcmp(p->unit, name) == 0)
+		return true;
+	if (strncmp(p->unit, name, len) == 0 && strcmp(p->unit + len, ".service") == 0)
+		return true;
+	return len >= CONTAINER_DIGITS && strncmp(p->container, name, len) == 0;
+}
+
+static bool is_target(const struct verify_spec *s, const struct running *p)
+{
+	if (s->target == VERIFY_TARGET_PID)
+		return p->pid == s->pid;
+	return s->target == VERIFY_TARGET_NAME ? is_named(p, s->target_text) : strcmp(p->exe, s->target_text) == 0;
+}
+
+int verify_take_ps(struct verify *v, const msgpack_object *payload, struct error *err)
+{
+	const msgpack_object *rows = map_get(payload, "processes");
+	uint32_t n;
+
+	v->ps_open = false;
+	if (!rows || rows->type != MSGPACK_OBJECT_ARRAY)
+		return error_set(err, EPROTO, "the agent sent a malformed list of processes");
+	running_free(v);
+	v->running = calloc(VERIFY_PROCESSES_MAX, sizeof(*v->running));
+	if (!v->running)
+		return error_set(err, ENOMEM, "no memory for the processes");
+	n = rows->via.array.size;
+	for (uint32_t i = 0; i < n && v->n_running < VERIFY_PROCESSES_MAX; i++) {
+		struct running *p = &v->running[v->n_running++];
+
+		if (read_running(&rows->via.array.ptr[i], p) && is_target(&v->spec, p))
+			continue;
+		free(p->host);
+		free(p->comm);
+		free(p->exe);
+		free(p->unit);
+		free(p->container);
+		free(p->build_id);
+		memset(p, 0, sizeof(*p));
+		v->n_running--;
+	}
+	return 0;
+}
+
+/* ---- which arm a process is of ---- */
+
+static bool list_has(const char *list, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *at = list; at; at = strchr(at, ',')) {
+		at += *at == ',';
+		if (strncmp(at, word, len) == 0 && (at[len] == ',' || at[len] == '\0'))
+			return true;
+	}
+	return false;
+}
+
+static bool is_of(const struct verify_arm_spec *arm, const struct running *p)
+{
+	char pid[24];
+
+	switch (arm->by) {
+	case VERIFY_ARM_BUILD:
+		return strncmp(p->build_id, arm->text, strlen(arm->text)) == 0;
+	case VERIFY_ARM_PID:
+		snprintf(pid, sizeof(pid), "%llu", (unsigned long long)p->pid);
+		return list_has(arm->text, pid);
+	case VERIFY_ARM_HOST:
+		return p->host && list_has(arm->text, p->host);
+	default:
+		return true;
+	}
+}
+
+static const struct verify_arm_spec *spec_of(const struct verify *v, enum verify_side side)
+{
+	return side == BASELINE ? &v->spec.baseline : &v->spec.candidate;
+}
+
+static void label_arm(struct verify *v, enum verify_side side)
+{
+	const struct verify_arm_spec *s = spec_of(v, side);
+	struct arm *a = &v->arm[side];
+	const char *kind = s->by == VERIFY_ARM_PID ? "pid" : s->by == VERIFY_ARM_HOST ? "host" : "build";
+
+	snprintf(a->label, sizeof(a->label), "%s %.*s", kind, s->by == VERIFY_ARM_BUILD || !s->by ? BUILD_SHOWN : 60,
+		 s->by == VERIFY_ARM_PID || s->by == VERIFY_ARM_HOST ? s->text : a->build_id);
+}
+
+/* "812 (build 8f3a21c0d1e2), ..." of what runs instead. */
+static void describe_running(const struct verify *v, char *out, size_t size)
+{
+	size_t len = 0;
+
+	out[0] = '\0';
+	for (uint32_t i = 0; i < v->n_running && i < 4 && len + 1 < size; i++) {
+		const struct running *p = &v->running[i];
+
+		len += (size_t)snprintf(out + len, size - len, "%s%s%s%llu (build %.*s)", i ? ", " : "", p->host ? p->host : "",
+					p->host ? ":" : "", (unsigned long long)p->pid, BUILD_SHOWN, p->build_id);
+	}
+	if (v->n_running > 4 && len + 1 < size)
+		snprintf(out + len, size - len, " and %u more", v->n_running - 4);
+}
+
+static int no_process(const struct verify *v, enum verify_side side, struct error *err)
+{
+	char others[300];
+
+	error_set(err, ESRCH, "the %s has no process: %s %s matches none", verify_side_name[side],
+		  spec_of(v, side)->by == VERIFY_ARM_PID ? "pid" : spec_of(v, side)->by == VERIFY_ARM_HOST ? "host" : "build",
+		  spec_of(v, side)->text);
+	describe_running(v, others, sizeof(others));
+	return error_hint(err, "of the target there run: %s", others);
+}
+
+static int fill_arm(struct verify *v, enum verify_side side, struct error *err)
+{
+	const struct verify_arm_spec *s = spec_of(v, side);
+	struct arm *a = &v->arm[side];
+
+	a->n_pids = 0;
+	for (uint32_t i = 0; i < v->n_running; i++) {
+		if (!is_of(s, &v->running[i]))
+			continue;
+		if (a->n_pids == VERIFY_ARM_PIDS)
+			return error_set(err, E2BIG, "the %s has more than %d processes", verify_side_name[side], VERIFY_ARM_PIDS);
+		if (a->n_pids && strcmp(a->build_id, v->running[i].build_id) != 0)
+			return error_set(err, EINVAL, "the processes of the %s do not run one build: %.*s and %.*s", verify_side_name[side],
+					 BUILD_SHOWN, a->build_id, BUILD_SHOWN, v->running[i].build_id);
+		snprintf(a->build_id, sizeof(a->build_id), "%s", v->running[i].build_id);
+		a->pid[a->n_pids++] = v->running[i].pid;
+	}
+	if (!a->n_pids)
+		return no_process(v, side, err);
+	label_arm(v, side);
+	return 0;
+}
+
+/* ---- without --baseline and --candidate ---- */
+
+/* The oldest process of a build. */
+static uint64_t age_of(const struct verify *v, const char *build_id)
+{
+	uint64_t most = 0;
+
+	for (uint32_t i = 0; i < v->n_running; i++)
+		if (strcmp(v->running[i].build_id, build_id) == 0 && v->running[i].age_ns > most)
+			most = v->running[i].age_ns;
+	return most;
+}
+
+static const char *other_build(const struct verify *v, const char *than, const char *and_than)
+{
+	for (uint32_t i = 0; i < v->n_running; i++)
+		if (strcmp(v->running[i].build_id, than) != 0 && strcmp(v->running[i].build_id, and_than) != 0)
+			return v->running[i].build_id;
+	return NULL;
+}
+
+static int set_build(struct verify_arm_spec *s, const char *build_id, struct error *err)
+{
+	s->by = VERIFY_ARM_BUILD;
+	return verify_spec_text(&s->text, build_id, "the build-id", err);
+}
+
+static int guess_arms(struct verify *v, struct error *err)
+{
+	const char *one = v->running[0].build_id, *two = other_build(v, one, one), *old = one, *new = two;
+	int rc;
+
+	if (!two) {
+		error_set(err, EINVAL, "only one build runs (%.*s): there is nothing to compare it with", BUILD_SHOWN, one);
+		return error_hint(err, "start the other build too, or see --by-time, --arm-by and --aa");
+	}
+	if (other_build(v, one, two))
+		return error_set(err, EINVAL, "more than two builds run: say which, with --baseline build:ID --candidate build:ID");
+	if (age_of(v, one) == age_of(v, two))
+		return error_set(err, EINVAL, "two builds run and which is older is not known: give --baseline and --candidate");
+	if (age_of(v, one) < age_of(v, two)) {
+		old = two;
+		new = one;
+	}
+	rc = set_build(&v->spec.baseline, old, err);
+	if (!rc)
+		rc = set_build(&v->spec.candidate, new, err);
+	if (!rc)
+		verify_remark(v, "two builds run: the one whose processes are older is taken as the baseline (%.*s), the other one as the "
+			      "candidate (%.*s)", BUILD_SHOWN, v->spec.baseline.text, BUILD_SHOWN, v->spec.candidate.text);
+	return rc;
+}
+
+static int check_apart(const struct verify *v, struct error *err)
+{
+	const struct arm *b = &v->arm[BASELINE], *c = &v->arm[CANDIDATE];
+
+	for (uint32_t i = 0; i < b->n_pids; i++)
+		for (uint32_t k = 0; k < c->n_pids; k++)
+			if (b->pid[i] == c->pid[k] && v->spec.baseline.by != VERIFY_ARM_HOST)
+				return error_set(err, EINVAL, "baseline and candidate are the same: process %llu is in both",
+						 (unsigned long long)b->pid[i]);
+	if (strcmp(b->build_id, c->build_id) == 0 && v->patch) {
+		error_set(err, EINVAL, "baseline and candidate are the same build, %.*s: the patch cannot be in one of them only",
+			  BUILD_SHOWN, b->build_id);
+		return error_hint(err, "an A/A run on purpose: --aa");
+	}
+	return 0;
+}
+
+int verify_choose_arms(struct verify *v, struct error *err)
+{
+	int rc = 0;
+
+	if (!v->n_running)
+		return error_set(err, ESRCH, "no process of the target runs: there is nothing to compare");
+	if (!v->spec.baseline.by && !v->spec.candidate.by)
+		rc = guess_arms(v, err);
+	for (int side = 0; !rc && side < VERIFY_SIDES; side++)
+		rc = fill_arm(v, (enum verify_side)side, err);
+	return rc ? rc : check_apart(v, err);
+}
+
+/* ---- while it runs ---- */
+
+static const struct running *find_running(const struct verify *v, uint64_t pid, const char *build_id)
+{
+	for (uint32_t i = 0; i < v->n_running; i++)
+		if (v->running[i].pid == pid && strcmp(v->running[i].build_id, build_id) == 0)
+			return &v->running[i];
+	return NULL;
+}
+
+void verify_count_arms(struct verify *v, uint64_t now_ns)
+{
+	for (int side = 0; side < VERIFY_SIDES; side++) {
+		struct arm *a = &v->arm[side];
+		uint32_t kept = 0;
+
+		a->threads = 0;
+		for (uint32_t i = 0; i < a->n_pids; i++) {
+			const struct running *p = find_running(v, a->pid[i], a->build_id);
+
+			if (!p) {
+				a->ended++;
+				continue;
+			}
+			a->pid[kept++] = a->pid[i];
+			a->threads += (uint32_t)p->threads;
+		}
+		a->n_pids = kept;
+		a->most_processes = kept > a->most_processes ? kept : a->most_processes;
+		a->missing_since_ns = kept ? 0 : a->missing_since_ns ? a->missing_since_ns : now_ns;
+	}
+}

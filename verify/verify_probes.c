@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Questions about lines, probe texts, and the stat requests that set them on both arms. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "verify_internal.h"
+
+/* ---- lines ---- */
+
+static const char *path_on(const struct patch_file *f, enum verify_side side)
+{
+	return side == BASELINE ? f->old_path : f->new_path;
+}
+
+static uint32_t count_on(const struct patch_file *f, enum verify_side side)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < f->n_lines; i++)
+		n += (side == BASELINE ? f->line[i].old_line : f->line[i].new_line) != 0;
+	return n;
+}
+
+/* Which files of the patch are asked about on a side: those that are there. */
+static int number_files(struct verify *v, enum verify_side side)
+{
+	uint32_t *of = calloc(v->patch->n_files + 1, sizeof(*of));
+
+	if (!of)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < v->patch->n_files; i++) {
+		const struct patch_file *f = &v->patch->file[i];
+
+		of[i] = path_on(f, side) && count_on(f, side) ? v->n_files[side]++ : UINT32_MAX;
+	}
+	v->file_of[side] = of;
+	return 0;
+}
+
+static void pack_file(msgpack_packer *pk, const struct patch_file *f, enum verify_side side)
+{
+	msgpack_pack_array(pk, 2);
+	pack_text(pk, path_on(f, side));
+	msgpack_pack_array(pk, count_on(f, side));
+	for (uint32_t i = 0; i < f->n_lines; i++) {
+		uint32_t number = side == BASELINE ? f->line[i].old_line : f->line[i].new_line;
+
+		if (number)
+			msgpack_pack_uint32(pk, number);
+	}
+}
+
+static void pack_pid(msgpack_packer *pk, uint64_t pid)
+{
+	pack_key(pk, "target");
+	msgpack_pack_map(pk, 1);
+	pack_key_u64(pk, "pid", pid);
+}
+
+static int ask_side(struct verify *v, enum verify_side side, struct error *err)
+{
+	struct frame f;
+
+	if (number_files(v, side) < 0)
+		return error_set(err, ENOMEM, "no memory for the patch's files");
+	frame_begin(&f, &v->out, WIRE_REQUEST, 4);
+	msgpack_pack_uint64(&f.pk, ID_LINES + (uint64_t)side);
+	pack_text(&f.pk, "lines");
+	msgpack_pack_map(&f.pk, 2);
+	pack_pid(&f.pk, v->arm[side].pid[0]);
+	pack_key(&f.pk, "files");
+	msgpack_pack_array(&f.pk, v->n_files[side]);
+	for (uint32_t i = 0; i < v->patch->n_files; i++)
+		if (v->file_of[side][i] != UINT32_MAX)
+			pack_file(&f.pk, &v->patch->file[i], side);
+	return frame_end(&f) ? error_set(err, E2BIG, "the patch is too long to be asked about") : 0;
+}
+
+int verify_ask_lines(struct verify *v, struct error *err)
+{
+	int rc = ask_side(v, BASELINE, err);
+
+	return rc ? rc : ask_side(v, CANDIDATE, err);
+}
+
+/* ---- items ---- */
+
+static struct item *item_add(struct verify *v, enum item_kind kind, enum item_group group, uint32_t index)
+{
+	struct item *more = reallocarray(v->item, v->n_items + 1, sizeof(*more));
+
+	if (!more)
+		return NULL;
+	v->item = more;
+	memset(&more[v->n_items], 0, sizeof(*more));
+	more[v->n_items].kind = kind;
+	more[v->n_items].group = group;
+	more[v->n_items].index = index;
+	return &more[v->n_items++];
+}
+
+static int item_text(struct item *it, enum verify_side side, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static int item_text(struct item *it, enum verify_side side, const char *fmt, ...)
+{
+	va_list ap;
+	int rc;
+
+	va_start(ap, fmt);
+	rc = vasprintf(&it->text[side], fmt, ap);
+	va_end(ap);
+	if (rc < 0)
+		it->text[side] = NULL;
+	return rc < 0 ? -ENOMEM : 0;
+}
+
+/* `f`, or with arms by a condition `f if COND` and `f if !(COND)`; with the trigger too. */
+static int call_texts(struct verify *v, struct item *it, const char *function, const char *trigger)
+{
+	const char *by = v->spec.arm_by;
+	int rc = 0;
+
+	for (int side = 0; !rc && side < VERIFY_SIDES; side++) {
+		const char *not = side == BASELINE ? "!" : "";
+
+		if (by && trigger)
+			rc = item_text(it, (enum verify_side)side, "%s if %s(%s) && (%s)", function, not, by, trigger);
+		else if (by)
+			rc = item_text(it, (enum verify_side)side, "%s if %s(%s)", function, not, by);
+		else if (trigger)
+			rc = item_text(it, (enum verify_side)side, "%s if %s", function, trigger);
+		else
+			rc = item_text(it, (enum verify_side)side, "%s", function);
+	}
+	return rc;
+}
+
+static int function_items(struct verify *v, uint32_t index)
+{
+	const struct covered_function *f = &v->coverage->function[index];
+	enum item_group group = f->claimed ? GROUP_CLAIMED : GROUP_OTHERS;
+	struct item *it = item_add(v, ITEM_FUNCTION, group, index);
+	int rc = it ? call_texts(v, it, f->name, NULL) : -ENOMEM;
+
+	if (rc || !f->claimed || !v->spec.trigger)
+		return rc;
+	it = item_add(v, ITEM_TRIGGER, group, index);
+	return it ? call_texts(v, it, f->name, v->spec.trigger) : -ENOMEM;
+}
+
+static int line_item(struct verify *v, uint32_t index)
+{
+	const struct covered_line *l = &v->coverage->line[index];
+	struct item *it = item_add(v, ITEM_LINE, GROUP_LINES, index);
+
+	if (!it)
+		return -ENOMEM;
+	return item_text(it, l->side, "%s:%u()", path_on(l->file, l->side),
+			 l->side == BASELINE ? l->line->old_line : l->line->new_line);
+}
+
+static int watched_items(struct verify *v)
+{
+	const struct { enum item_kind kind; const char *function; } two[] = {
+		{ ITEM_WATCHED, v->spec.watched }, { ITEM_PER, v->spec.watched_per },
+	};
+	int rc = 0;
+
+	for (size_t i = 0; !rc && v->spec.watched && i < 2; i++) {
+		struct item *it = item_add(v, two[i].kind, GROUP_OTHERS, 0);
+
+		rc = it ? call_texts(v, it, two[i].function, NULL) : -ENOMEM;
+	}
+	return rc;
+}
+
+int verify_make_items(struct verify *v, struct error *err)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; !rc && i < v->coverage->n_functions; i++)
+		if (v->coverage->function[i].compared)
+			rc = function_items(v, i);
+	for (uint32_t i = 0; !rc && i < v->coverage->n_lines; i++)
+		if (v->coverage->line[i].state == LINE_PROBED)
+			rc = line_item(v, i);
+	if (!rc)
+		rc = watched_items(v);
+	return rc ? error_set(err, ENOMEM, "no memory for probes") : 0;
+}
+
+/* ---- requests ---- */
+
+void verify_request_free(struct arm_request *r)
+{
+	if (!r)
+		return;
+	for (uint32_t i = 0; i < r->n_before; i++)
+		free(r->before[i].row);
+	free(r->before);
+	free(r->item);
+	model_free(&r->model);
+	free(r);
+}
+
+struct arm_request *verify_request(struct verify *v, uint64_t id)
+{
+	for (uint32_t i = 0; i < v->n_requests; i++)
+		if (v->request[i]->id == id)
+			return v->request[i];
+	return NULL;
+}
+
+/* NULL: no memory. A request without probes has n_items 0. */
+static struct arm_request *request_new(struct verify *v, enum verify_side side, enum item_group group, uint64_t pid)
+{
+	struct arm_request **more = reallocarray(v->request, v->n_requests + 1, sizeof(struct arm_request *)), *r;
+
+	if (!more)
+		return NULL;
+	v->request = more;
+	r = calloc(1, sizeof(*r));
+	if (!r || model_init(&r->model) < 0) {
+		free(r);
+		return NULL;
+	}
+	r->side = side;
+	r->group = group;
+	r->pid = pid;
+	r->item = calloc(v->n_items + 1, sizeof(*r->item));
+	for (uint32_t i = 0; r->item && i < v->n_items; i++)
+		if (v->item[i].group == group && v->item[i].text[side] && !v->item[i].dropped)
+			r->item[r->n_items++] = i;
+	if (!r->item) {
+		verify_request_free(r);
+		return NULL;
+	}
+	return r;
+}
+
+static int pack_request(struct verify *v, const struct arm_request *r, struct error *err)
+{
+	bool error = r->group == GROUP_CLAIMED && v->spec.error;
+	struct frame f;
+
+	frame_begin(&f, &v->out, WIRE_REQUEST, 4);
+	msgpack_pack_uint64(&f.pk, r->id);
+	pack_text(&f.pk, "stat");
+	msgpack_pack_map(&f.pk, 3U + error + (v->spec.budget_ppm != 0) + v->spec.unwind_ok);
+	pack_pid(&f.pk, r->pid);
+	pack_key(&f.pk, "probes");
+	msgpack_pack_array(&f.pk, r->n_items);
+	for (uint32_t i = 0; i < r->n_items; i++)
+		pack_text(&f.pk, v->item[r->item[i]].text[r->side]);
+	pack_key_u64(&f.pk, "ttl_ns", v->spec.claim.deadline_ns + 60000000000ULL);
+	if (error)
+		pack_key_text(&f.pk, "error", v->spec.error);
+	if (v->spec.budget_ppm)
+		pack_key_u64(&f.pk, "budget_ppm", v->spec.budget_ppm);
+	if (v->spec.unwind_ok) {
+		pack_key(&f.pk, "unwind_ok");
+		msgpack_pack_true(&f.pk);
+	}
+	return frame_end(&f) ? error_set(err, E2BIG, "the probes are too long for one request") : 0;
+}
+
+static int send_one(struct verify *v, enum verify_side side, enum item_group group, uint64_t pid, struct error *err)
+{
+	struct arm_request *r = request_new(v, side, group, pid);
+
+	if (!r)
+		return error_set(err, ENOMEM, "no memory for a request");
+	if (!r->n_items) {
+		verify_request_free(r);
+		return 0;
+	}
+	r->id = v->next_id++;
+	v->request[v->n_requests++] = r;
+	return pack_request(v, r, err);
+}
+
+int verify_send_probes(struct verify *v, enum item_group group, struct error *err)
+{
+	int rc = 0;
+
+	for (int side = 0; side < VERIFY_SIDES; side++)
+		for (uint32_t i = 0; !rc && i < v->arm[side].n_pids; i++)
+			rc = send_one(v, (enum verify_side)side, group, v->arm[side].pid[i], err);
+	return rc;
+}
+
+int verify_send_stop(struct verify *v, const struct arm_request *r, struct error *err)
+{
+	struct frame f;
+
+	frame_begin(&f, &v->out, WIRE_REQUEST, 4);
+	msgpack_pack_uint64(&f.pk, v->next_id++);
+	pack_text(&f.pk, "stop");
+	msgpack_pack_map(&f.pk, 1);
+	pack_key_u64(&f.pk, "id", r->id);
+	return frame_end(&f) ? error_set(err, ENOMEM, "no memory for a request") : 0;
+}
+
+/* ---- refusals ---- */
+
+static void copy_text(char *to, size_t size, const msgpack_object *o)
+{
+	char *text = object_text(o, 4096);
+
+	snprintf(to, size, "%s", text ? text : "");
+	free(text);
+}
+
+/* What the agent said, as an error of ours. */
+static int agent_says(const struct verify *v, const struct arm_request *r, const msgpack_object *payload, struct error *err)
+{
+	char text[400], hint[400];
+
+	copy_text(text, sizeof(text), map_get(payload, "text"));
+	copy_text(hint, sizeof(hint), map_get(payload, "hint"));
+	error_set(err, EINVAL, "%s: %s", r->side == BASELINE ? v->arm[BASELINE].label : v->arm[CANDIDATE].label, text);
+	return hint[0] ? error_hint(err, "%s", hint) : -EINVAL;
+}
+
+/* True: the verification goes on without it. */
+static bool drop_item(struct verify *v, struct item *it, const struct error *why)
+{
+	it->dropped = true;
+	if (it->kind == ITEM_LINE)
+		coverage_drop_line(v->coverage, it->index, why->text);
+	else if (it->kind == ITEM_FUNCTION && it->group == GROUP_OTHERS)
+		coverage_drop_function(v->coverage, it->index, why->text);
+	else
+		return false;
+	return true;
+}
+
+int verify_refused(struct verify *v, struct arm_request *r, const msgpack_object *payload, struct error *err)
+{
+	enum item_group group = r->group;
+	int64_t probe = -1;
+	int rc = agent_says(v, r, payload, err);
+
+	r->state = REQUEST_OVER;
+	object_i64(map_get(payload, "probe"), &probe);
+	if (probe < 0 || probe >= r->n_items || !drop_item(v, &v->item[r->item[probe]], err))
+		return rc;
+	rc = 0;
+	for (uint32_t i = 0; !rc && i < v->n_requests; i++) {
+		struct arm_request *other = v->request[i];
+
+		if (other->group != group || other->state == REQUEST_OVER)
+			continue;
+		other->state = REQUEST_OVER;
+		rc = verify_send_stop(v, other, err);
+	}
+	return rc ? rc : verify_send_probes(v, group, err);
+}

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "verify_spec.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "patch.h"
+
+enum { DEFAULT_DEADLINE_S = 600 };
+
+void verify_spec_init(struct verify_spec *s)
+{
+	memset(s, 0, sizeof(*s));
+	s->strip = PATCH_STRIP_AUTO;
+	claim_init(&s->claim);
+	s->claim.deadline_ns = DEFAULT_DEADLINE_S * 1000000000ULL;
+}
+
+void verify_spec_free(struct verify_spec *s)
+{
+	char **texts[] = { &s->target_text, &s->patch, &s->baseline.text, &s->candidate.text, &s->arm_by, &s->function,
+			   &s->trigger, &s->error, &s->watched, &s->watched_per };
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		free(*texts[i]);
+		*texts[i] = NULL;
+	}
+}
+
+int verify_spec_text(char **to, const char *text, const char *what, struct error *err)
+{
+	size_t len = strlen(text);
+	char *copy;
+
+	if (len == 0 || len > VERIFY_TEXT_MAX)
+		return error_set(err, EINVAL, len ? "%s is longer than %d bytes" : "%s is empty", what, VERIFY_TEXT_MAX);
+	copy = strdup(text);
+	if (!copy)
+		return error_set(err, ENOMEM, "no memory for %s", what);
+	free(*to);
+	*to = copy;
+	return 0;
+}
+
+/* ---- arms ---- */
+
+static int check_build(const char *text, struct error *err)
+{
+	size_t n = strspn(text, "0123456789abcdef");
+
+	if (text[n] || n < VERIFY_BUILD_DIGITS)
+		return error_set(err, EINVAL, "a build-id is %d hex digits or more, not '%.60s'", VERIFY_BUILD_DIGITS, text);
+	return 0;
+}
+
+static int check_pids(const char *text, struct error *err)
+{
+	if (!text[0] || text[strspn(text, "0123456789,")])
+		return error_set(err, EINVAL, "pids are numbers with commas between them, not '%.60s'", text);
+	return 0;
+}
+
+static int check_hosts(const char *text, struct error *err)
+{
+	return text[0] ? 0 : error_set(err, EINVAL, "no host is named");
+}
+
+int verify_spec_arm(struct verify_arm_spec *arm, const char *text, struct error *err)
+{
+	static const struct {
+		const char *prefix;
+		enum verify_arm_by by;
+		int (*check)(const char *text, struct error *err);
+	} kinds[] = {
+		{ "build:", VERIFY_ARM_BUILD, check_build }, { "pid:", VERIFY_ARM_PID, check_pids },
+		{ "host:", VERIFY_ARM_HOST, check_hosts },
+	};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		size_t len = strlen(kinds[i].prefix);
+		int rc;
+
+		if (strncmp(text, kinds[i].prefix, len) != 0)
+			continue;
+		rc = kinds[i].check(text + len, err);
+		if (!rc)
+			rc = verify_spec_text(&arm->text, text + len, "the arm", err);
+		arm->by = rc ? arm->by : kinds[i].by;
+		return rc;
+	}
+	error_set(err, EINVAL, "an arm is not '%.60s'", text);
+	return error_hint(err, "build:8f3a21, pid:812,813 or host:web-1");
+}
+
+/* ---- a small language of words and numbers ---- */
+
+static void skip_space(const char **at)
+{
+	while (isspace((unsigned char)**at))
+		(*at)++;
+}
+
+/* The word, if it stands here as a whole. */
+static bool take_word(const char **at, const char *word)
+{
+	size_t len = strlen(word);
+
+	skip_space(at);
+	if (strncmp(*at, word, len) != 0 || (isalnum((unsigned char)word[len - 1]) && (isalnum((unsigned char)(*at)[len]) || (*at)[len] == '_')))
+		return false;
+	*at += len;
+	return true;
+}
+
+static bool take_number(const char **at, double *out)
+{
+	char digits[32];
+	size_t n;
+
+	skip_space(at);
+	n = strspn(*at, "0123456789.");
+	if (n == 0 || n >= sizeof(digits))
+		return false;
+	memcpy(digits, *at, n);
+	digits[n] = '\0';
+	if (sscanf(digits, "%lf", out) != 1 || !isfinite(*out))
+		return false;
+	*at += n;
+	return true;
+}
+
+static bool at_end(const char **at)
+{
+	skip_space(at);
+	return **at == '\0';
+}
+
+/* "+10 %" -> 0.1; the sign is wanted. */
+static bool take_percent(const char **at, const char *sign, double *out)
+{
+	if (!take_word(at, sign) || !take_number(at, out) || !take_word(at, "%"))
+		return false;
+	*out /= 100;
+	return true;
+}
+
+/* ---- what is expected ---- */
+
+int verify_spec_expect(struct verify_spec *s, const char *text, struct error *err)
+{
+	const char *at = text;
+	double factor;
+
+	if (take_word(&at, "gone") && at_end(&at)) {
+		s->claim.expect = EXPECT_GONE;
+		return 0;
+	}
+	at = text;
+	if (take_word(&at, "none") && at_end(&at)) {
+		s->claim.expect = EXPECT_NONE;
+		return 0;
+	}
+	at = text;
+	if ((take_word(&at, "error_rate") || take_word(&at, "error rate")) && take_word(&at, "<") && take_number(&at, &factor) &&
+	    take_word(&at, "x") && take_word(&at, "baseline") && at_end(&at)) {
+		s->claim.expect = EXPECT_RATIO;
+		s->claim.factor = factor;
+		return 0;
+	}
+	error_set(err, EINVAL, "what is expected cannot be '%.80s'", text);
+	return error_hint(err, "gone, none, or: error_rate < 0.5 x baseline");
+}
+
+int verify_spec_lines(struct verify_spec *s, const char *text, struct error *err)
+{
+	static const char *const names[] = { "all", "any", "none" };
+
+	for (int i = 0; i < 3; i++)
+		if (strcmp(text, names[i]) == 0) {
+			s->lines = (enum verify_lines)i;
+			return 0;
+		}
+	return error_set(err, EINVAL, "the changed lines that must run are all, any or none, not '%.40s'", text);
+}
+
+/* ---- guards ---- */
+
+static bool read_latency(struct guard *g, const char *at)
+{
+	double p;
+
+	g->kind = GUARD_LATENCY;
+	take_word(&at, "latency");
+	skip_space(&at);
+	if (*at++ != 'p' || !take_number(&at, &p) || !take_word(&at, "<") || !take_percent(&at, "+", &g->margin))
+		return false;
+	g->quantile = p / 100;
+	return at_end(&at);
+}
+
+static bool read_error_rate(struct guard *g, const char *at)
+{
+	g->kind = GUARD_ERROR_RATE;
+	return (take_word(&at, "error_rate") || take_word(&at, "error rate")) && take_word(&at, "<") &&
+	       take_percent(&at, "+", &g->margin) && at_end(&at);
+}
+
+static bool read_new_errors(struct guard *g, const char *at)
+{
+	g->kind = GUARD_NEW_ERRORS;
+	return take_word(&at, "no new error values") && at_end(&at);
+}
+
+/* A function's name up to the next blank. */
+static bool take_name(const char **at, char *out, size_t size)
+{
+	size_t n;
+
+	skip_space(at);
+	n = strcspn(*at, " \t");
+	if (n == 0 || n >= size)
+		return false;
+	memcpy(out, *at, n);
+	out[n] = '\0';
+	*at += n;
+	return true;
+}
+
+static bool read_calls(struct verify_spec *s, struct guard *g, const char *at, struct error *err)
+{
+	char watched[CLAIM_NAME], per[CLAIM_NAME];
+
+	g->kind = GUARD_CALLS;
+	if (!take_word(&at, "calls of") || !take_name(&at, watched, sizeof(watched)) || !take_word(&at, "per") ||
+	    !take_name(&at, per, sizeof(per)) || !take_word(&at, ">") || !take_percent(&at, "-", &g->margin) || !at_end(&at))
+		return false;
+	return !verify_spec_text(&s->watched, watched, "the watched function", err) &&
+	       !verify_spec_text(&s->watched_per, per, "the watched function's caller", err);
+}
+
+int verify_spec_guard(struct verify_spec *s, const char *text, struct error *err)
+{
+	static const enum guard_kind order[] = { GUARD_LATENCY, GUARD_ERROR_RATE, GUARD_NEW_ERRORS, GUARD_CALLS };
+
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		struct claim before = s->claim;
+		struct guard *g = claim_guard(&s->claim, order[i]);
+		bool taken;
+
+		if (!g)
+			return error_set(err, EINVAL, "at most %d guards", CLAIM_GUARDS);
+		taken = order[i] == GUARD_LATENCY ? read_latency(g, text) : order[i] == GUARD_ERROR_RATE ? read_error_rate(g, text) :
+			order[i] == GUARD_NEW_ERRORS ? read_new_errors(g, text) : read_calls(s, g, text, err);
+		if (taken) {
+			s->guards_given = true;
+			return 0;
+		}
+		s->claim = before;
+	}
+	error_set(err, EINVAL, "a guard is not '%.80s'", text);
+	return error_hint(err, "error_rate < +25 %%, latency p99 < +10 %%, no new error values, or: calls of F per G > -20 %%");
+}
+
+/* ---- the whole ---- */
+
+static int check_arms(const struct verify_spec *s, struct error *err)
+{
+	bool given = s->baseline.by || s->candidate.by;
+
+	if (s->arm_by && (given || s->by_time || s->aa))
+		return error_set(err, EINVAL, "arms by a condition exclude --baseline, --candidate, --by-time and --aa");
+	if (s->by_time && s->aa)
+		return error_set(err, EINVAL, "--by-time and --aa exclude each other");
+	if (s->aa && s->candidate.by)
+		return error_set(err, EINVAL, "an A/A run has one build: give it as --baseline only");
+	if (s->baseline.by && s->candidate.by && s->baseline.by == s->candidate.by && strcmp(s->baseline.text, s->candidate.text) == 0)
+		return error_set(err, EINVAL, "baseline and candidate are the same: there is nothing to compare (--aa does that on purpose)");
+	if ((s->baseline.by == VERIFY_ARM_NONE) != (s->candidate.by == VERIFY_ARM_NONE) && !s->aa && !s->by_time)
+		return error_set(err, EINVAL, "give both arms, --baseline and --candidate, or none");
+	return 0;
+}
+
+/* Without guards of the user's: what nobody wants to get worse. */
+static int default_guards(struct verify_spec *s)
+{
+	if (s->guards_given)
+		return 0;
+	claim_guard(&s->claim, GUARD_ERROR_RATE);
+	claim_guard(&s->claim, GUARD_NEW_ERRORS);
+	return 0;
+}
+
+int verify_spec_finish(struct verify_spec *s, struct error *err)
+{
+	int rc = check_arms(s, err);
+	struct claim probe;
+
+	if (rc)
+		return rc;
+	if (s->target == VERIFY_TARGET_NONE)
+		return error_set(err, EINVAL, "no target is given: -p, -s or -x, or target in the claim");
+	if (!s->function && !s->patch)
+		return error_set(err, EINVAL, "neither a patch nor a function is given: there is nothing to verify");
+	if (!s->function && (s->trigger || s->error || s->claim.expect != EXPECT_NONE))
+		return error_set(err, EINVAL, "a trigger, an error or an expectation needs the function that it is about");
+	default_guards(s);
+	if (s->watched && !s->claim.watched) {
+		s->claim.watched = 1;
+		snprintf(s->claim.watched_name[0], CLAIM_NAME, "%s", s->watched);
+	}
+	probe = s->claim;
+	snprintf(probe.function, sizeof(probe.function), "f");
+	return claim_check(&probe, err);
+}

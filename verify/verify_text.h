@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What people read of a verification. Everything that comes from a binary, a patch or a claim is made safe here. */
+#ifndef PLUMB_VERIFY_TEXT_H
+#define PLUMB_VERIFY_TEXT_H
+
+#include "buf.h"
+#include "verify.h"
+
+/* How a piece of text is meant; a terminal has colours for it. */
+enum verify_tone { TONE_PLAIN, TONE_DIM, TONE_BOLD, TONE_GOOD, TONE_BAD, TONE_WARN };
+typedef void (*verify_paint_fn)(struct buf *out, enum verify_tone tone, void *arg);
+
+struct verify_style {
+	verify_paint_fn paint;   /* NULL: no colours */
+	void *arg;
+	unsigned context;        /* lines of the diff around a changed line */
+	unsigned lines;          /* of the diff, at most; 0: all */
+};
+
+/* The state of things as lines: arms, diff with hits, gates, and at the end the verdict. */
+void verify_text(const struct verify_view *v, const struct verify_style *style, struct buf *out);
+/* One line: what it is about at present. */
+void verify_progress(const struct verify_view *v, struct buf *out);
+/* "8 hits", "did not run", "no code", ... of a changed line; "" of others. */
+void verify_line_note(const struct verify_view *v, uint32_t line, struct buf *out);
+
+#endif

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From STATS to ticks.  STATS hold everything since the start of a request, per probe and process: what a row has more than it had
+ * is added to its item, and a tick takes what items have.  Counters of one call are not read at one instant (a trigger's probe
+ * may be a call ahead of the function's), so what would not fit into this tick stays for the next.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "verify_internal.h"
+
+/* ---- frames ---- */
+
+static const struct item *item_of(const struct verify *v, const struct arm_request *r, const struct probe *p, uint32_t *index)
+{
+	for (uint32_t i = 0; i < r->n_items; i++) {
+		*index = r->item[i];
+		if (strcmp(v->item[r->item[i]].text[r->side], p->spec) == 0)
+			return &v->item[r->item[i]];
+	}
+	return NULL;
+}
+
+static void take_text(char *to, size_t size, const msgpack_object *o)
+{
+	char *text = object_text(o, 4096);
+
+	snprintf(to, size, "%s", text ? text : "");
+	free(text);
+}
+
+int verify_take_probe(struct verify *v, struct arm_request *r, const struct frame_in *in, struct error *err)
+{
+	int rc = model_probe(&r->model, in, err);
+	const msgpack_object *map = in->count > 2 ? &in->items[2] : NULL;
+	uint32_t index;
+	uint64_t cost;
+
+	if (rc || !map || !item_of(v, r, r->model.probe[r->model.n_probes - 1], &index))
+		return rc;
+	/* A probe on several functions or files: the dearest one counts. */
+	if (object_u64(map_get(map, "cost_ns"), &cost) && cost >= v->item[index].cost_ns[r->side] && cost < 1000000000) {
+		v->item[index].cost_ns[r->side] = cost;
+		take_text(v->item[index].site_kind[r->side], CLAIM_SITE, map_get(map, "site_kind"));
+	}
+	return 0;
+}
+
+static uint64_t more_than(uint64_t now, uint64_t before)
+{
+	return now > before ? now - before : 0;
+}
+
+/* A row that has fewer calls than before is another process of that pid: all of it is new. */
+static void difference(const struct counts *now, struct counts *before, struct tally *out)
+{
+	static const struct counts none;
+	const __u64 *n = (const __u64 *)now, *b = (const __u64 *)(now->calls < before->calls ? &none : before);
+	__u64 *o = (__u64 *)&out->c;
+
+	memset(out, 0, sizeof(*out));
+	for (size_t i = 0; i < sizeof(*now) / sizeof(__u64); i++)
+		o[i] = more_than(n[i], b[i]);
+	*before = *now;
+}
+
+static struct counts *before_of(struct arm_request *r, uint32_t source, uint32_t row)
+{
+	struct before *b;
+
+	if (source >= r->n_before) {
+		struct before *more = reallocarray(r->before, source + 1, sizeof(*more));
+
+		if (!more)
+			return NULL;
+		memset(&more[r->n_before], 0, (source + 1 - r->n_before) * sizeof(*more));
+		r->before = more;
+		r->n_before = source + 1;
+	}
+	b = &r->before[source];
+	if (row >= b->n) {
+		uint32_t n = row + 16;
+		struct counts *more = reallocarray(b->row, n, sizeof(*more));
+
+		if (!more)
+			return NULL;
+		memset(&more[b->n], 0, (n - b->n) * sizeof(*more));
+		b->row = more;
+		b->n = n;
+	}
+	return &b->row[row];
+}
+
+static int take_row(struct verify *v, struct arm_request *r, uint32_t source, uint32_t number)
+{
+	const struct source *s = r->model.source[source];
+	const struct row *row = s->row[number];
+	const struct probe *p = idmap_get(&s->probe_of, row->probe);
+	struct counts *before;
+	struct tally delta;
+	uint32_t index;
+
+	if (row->snapshot != s->snapshot || !p || !item_of(v, r, p, &index))
+		return 0;
+	before = before_of(r, source, number);
+	if (!before)
+		return -ENOMEM;
+	difference(&row->now.c, before, &delta);
+	tally_add(&v->item[index].pending[r->side], &delta);
+	v->item[index].hits[r->side] += delta.c.calls;
+	return 0;
+}
+
+int verify_take_stats(struct verify *v, struct arm_request *r, const struct frame_in *in, struct error *err)
+{
+	const uint32_t own = in->type == WIRE_END ? 5 : 4;
+	int rc = model_stats(&r->model, in, err);
+	const struct source *from = rc ? NULL : model_source(&r->model, in, own);
+
+	r->reported = true;
+	for (uint32_t i = 0; from && i < r->model.n_sources; i++)
+		for (uint32_t k = 0; r->model.source[i] == from && k < from->n_rows; k++)
+			if (take_row(v, r, i, k) < 0)
+				return error_set(err, ENOMEM, "no memory for counters");
+	return rc;
+}
+
+/* ---- who is judged ---- */
+
+static const struct item *function_item(const struct verify *v, uint32_t function, enum item_kind kind)
+{
+	for (uint32_t i = 0; i < v->n_items; i++)
+		if (v->item[i].kind == kind && v->item[i].index == function && !v->item[i].dropped)
+			return &v->item[i];
+	return NULL;
+}
+
+/* The lines that must run for this function's verdict: its own; the first one also answers for those of no compared function. */
+static bool answers_for(const struct verify *v, const struct judged *j, bool first, const struct covered_line *l)
+{
+	if (l->side != CANDIDATE || l->state != LINE_PROBED || v->spec.lines == VERIFY_LINES_NONE)
+		return false;
+	if (l->function == (int32_t)j->function)
+		return true;
+	return first && (l->function < 0 || !v->coverage->function[l->function].compared);
+}
+
+static int claim_lines(struct verify *v, struct judged *j, bool first)
+{
+	j->line_item = calloc(v->n_items + 1, sizeof(*j->line_item));
+	if (!j->line_item)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < v->n_items && j->n_line_items < CLAIM_LINES; i++)
+		if (v->item[i].kind == ITEM_LINE && !v->item[i].dropped && answers_for(v, j, first, &v->coverage->line[v->item[i].index]))
+			j->line_item[j->n_line_items++] = i;
+	j->any_line = v->spec.lines == VERIFY_LINES_ANY && j->n_line_items;
+	j->claim.lines = j->any_line ? 1 : j->n_line_items;
+	for (uint32_t i = 0; i < j->claim.lines; i++) {
+		const struct covered_line *l = &v->coverage->line[v->item[j->line_item[i]].index];
+
+		if (j->any_line)
+			snprintf(j->claim.line[i], CLAIM_NAME, "(any of %u)", j->n_line_items);
+		else
+			snprintf(j->claim.line[i], CLAIM_NAME, "%.120s:%u", l->file->new_path, l->line->new_line);
+	}
+	return 0;
+}
+
+static void make_claim(struct verify *v, struct judged *j, bool first)
+{
+	const struct covered_function *f = &v->coverage->function[j->function];
+	struct claim *c = &j->claim;
+
+	*c = v->spec.claim;
+	snprintf(c->function, sizeof(c->function), "%s", f->name);
+	c->alpha /= v->n_judged;
+	c->arms = v->spec.by_time ? ARMS_BY_TIME : ARMS_LIVE;
+	if (f->claimed)
+		snprintf(c->trigger, sizeof(c->trigger), "%s", v->spec.trigger ? v->spec.trigger : "");
+	else
+		c->expect = EXPECT_NONE;
+	if (!first && c->watched) {   /* what is watched is watched once */
+		uint32_t kept = 0;
+
+		for (uint32_t i = 0; i < c->guards; i++)
+			if (c->guard[i].kind != GUARD_CALLS)
+				c->guard[kept++] = c->guard[i];
+		c->guards = kept;
+		c->watched = 0;
+	}
+}
+
+static void forget_pending(struct verify *v)
+{
+	for (uint32_t i = 0; i < v->n_items; i++) {
+		memset(v->item[i].pending, 0, sizeof(v->item[i].pending));
+		memset(v->item[i].hits, 0, sizeof(v->item[i].hits));
+	}
+}
+
+int verify_begin_judging(struct verify *v, struct error *err)
+{
+	v->judged = calloc(v->coverage->n_functions + 1, sizeof(*v->judged));
+	if (!v->judged)
+		return error_set(err, ENOMEM, "no memory for verdicts");
+	for (uint32_t i = 0; i < v->coverage->n_functions; i++)
+		if (v->coverage->function[i].compared && function_item(v, i, ITEM_FUNCTION))
+			v->judged[v->n_judged++].function = i;
+	if (!v->n_judged) {
+		error_set(err, ENOENT, "no changed function can be compared between the builds: %s",
+			  v->coverage->n_functions ? v->coverage->function[0].why : "the changed lines lie in none");
+		return error_hint(err, "name a function that both have, one that calls the changed code: --function");
+	}
+	for (uint32_t i = 0; i < v->n_judged; i++) {
+		struct judged *j = &v->judged[i];
+
+		make_claim(v, j, i == 0);
+		if (claim_lines(v, j, i == 0) < 0)
+			return error_set(err, ENOMEM, "no memory for a claim");
+		j->verdict = verdict_new(&j->claim, err);
+		if (!j->verdict)
+			return -err->code;
+	}
+	forget_pending(v);
+	return 0;
+}
+
+/* ---- one tick ---- */
+
+/* What verdict_tick borrows. */
+struct tick_room {
+	__u64 hist[HIST_BUCKETS];
+	uint64_t line_hits[CLAIM_LINES];
+	struct watched watched;
+};
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Takes up to `most` from a counter. */
+static uint64_t take(__u64 *from, uint64_t most)
+{
+	uint64_t n = smaller(*from, most);
+
+	*from -= n;
+	return n;
+}
+
+/* Calls whose outcome is known, of a probe with or without a condition: those that matched have returned. */
+static void take_calls(struct item *it, enum verify_side side, struct arm_tick *t, struct tick_room *room)
+{
+	struct counts *c = &it->pending[side].c;
+	uint64_t timed = hist_total(c->hist);
+
+	t->lost = c->undecided + c->dropped[DROP_NOMEM];
+	t->unpaired = c->too_deep + c->unwound;
+	t->calls = c->matched;
+	/* Without a condition it is the error predicate that was not decided: the call counts as matched all the same. */
+	if (it->pending[side].c.matched == c->returns)
+		t->calls -= smaller(t->calls, c->undecided);
+	t->errors = smaller(c->errors, t->calls);
+	memcpy(room->hist, c->hist, sizeof(room->hist));
+	t->hist = timed <= t->calls ? room->hist : NULL;
+	c->errors -= t->errors;
+	c->calls = c->returns = c->matched = c->undecided = c->too_deep = c->unwound = c->dropped[DROP_NOMEM] = 0;
+	memset(c->hist, 0, sizeof(c->hist));
+}
+
+static void take_triggers(struct item *it, enum verify_side side, struct arm_tick *t)
+{
+	struct counts *c = &it->pending[side].c;
+	uint64_t unknown = c->undecided + c->dropped[DROP_NOMEM] + c->too_deep + c->unwound;
+
+	t->triggers = take(&c->matched, t->calls);
+	t->trigger_errors = take(&c->errors, smaller(t->triggers, t->errors));
+	t->trigger_unknown = unknown;
+	/* A trigger that could not be read is a call whose outcome is known and whose kind is not: as good as lost. */
+	if (unknown > t->lost + t->unpaired)
+		t->lost = unknown - t->unpaired;
+	c->undecided = c->dropped[DROP_NOMEM] = c->too_deep = c->unwound = 0;
+}
+
+static void take_line_hits(struct verify *v, struct judged *j, enum verify_side side, struct arm_tick *t, struct tick_room *room)
+{
+	for (uint32_t i = 0; i < j->n_line_items; i++) {
+		struct counts *c = &v->item[j->line_item[i]].pending[side].c;
+
+		room->line_hits[j->any_line ? 0 : i] += c->calls;
+		c->calls = 0;
+	}
+	t->line_hits = j->claim.lines ? room->line_hits : NULL;
+}
+
+static void take_watched(struct verify *v, struct judged *j, enum verify_side side, struct arm_tick *t, struct tick_room *room)
+{
+	for (uint32_t i = 0; j->claim.watched && i < v->n_items; i++) {
+		struct item *it = &v->item[i];
+
+		if (it->kind != ITEM_WATCHED && it->kind != ITEM_PER)
+			continue;
+		*(it->kind == ITEM_WATCHED ? &room->watched.calls : &room->watched.per) = it->pending[side].c.calls;
+		it->pending[side].c.calls = 0;
+	}
+	t->watched = j->claim.watched ? &room->watched : NULL;
+}
+
+/* The probes that a call of the function meets: its own, the trigger's, those of its lines as often as they are hit. */
+static double cost_of(const struct verify *v, const struct judged *j, enum verify_side side)
+{
+	const struct item *f = function_item(v, j->function, ITEM_FUNCTION), *t = function_item(v, j->function, ITEM_TRIGGER);
+	double ns = (double)f->cost_ns[side] + (t && t->kind == ITEM_TRIGGER ? (double)t->cost_ns[side] : 0);
+
+	for (uint32_t i = 0; f->hits[side] && i < v->n_items; i++) {
+		const struct item *it = &v->item[i];
+
+		if (it->kind == ITEM_LINE && !it->dropped && v->coverage->line[it->index].function == (int32_t)j->function)
+			ns += (double)it->cost_ns[side] * (double)it->hits[side] / (double)f->hits[side];
+	}
+	return ns;
+}
+
+static void arm_tick(struct verify *v, struct judged *j, enum verify_side side, uint64_t span_ns, struct arm_tick *t,
+		     struct tick_room *room)
+{
+	struct item *f = (struct item *)function_item(v, j->function, ITEM_FUNCTION);
+	struct item *trigger = (struct item *)function_item(v, j->function, ITEM_TRIGGER);
+
+	memset(t, 0, sizeof(*t));
+	memset(room, 0, sizeof(*room));
+	t->processes = v->arm[side].n_pids;
+	t->span_ns = t->processes ? span_ns : 0;
+	take_calls(f, side, t, room);
+	if (trigger && v->coverage->function[j->function].claimed)
+		take_triggers(trigger, side, t);
+	take_line_hits(v, j, side, t, room);
+	take_watched(v, j, side, t, room);
+	t->probe_ns = cost_of(v, j, side);
+	snprintf(t->site_kind, sizeof(t->site_kind), "%s", f->site_kind[side]);
+}
+
+int verify_tick(struct verify *v, uint64_t span_ns, struct error *err)
+{
+	struct tick_room room[VERIFY_SIDES];
+	struct arm_tick t[VERIFY_SIDES];
+	int rc = 0;
+
+	for (uint32_t i = 0; !rc && i < v->n_judged; i++) {
+		for (int side = 0; side < VERIFY_SIDES; side++)
+			arm_tick(v, &v->judged[i], (enum verify_side)side, span_ns, &t[side], &room[side]);
+		rc = verdict_tick(v->judged[i].verdict, &t[BASELINE], &t[CANDIDATE], err);
+	}
+	for (int side = 0; side < VERIFY_SIDES; side++)
+		v->arm[side].probed_ns += v->arm[side].n_pids ? span_ns : 0;
+	return rc;
+}
+
+enum verdict_state verify_state(const struct verify *v)
+{
+	enum verdict_state *states = calloc(v->n_judged + 1, sizeof(*states)), all = VERDICT_UNDECIDED;
+
+	for (uint32_t i = 0; states && i < v->n_judged; i++)
+		states[i] = verdict_state(v->judged[i].verdict);
+	if (states && v->n_judged)
+		all = verdict_combine(states, v->n_judged);
+	free(states);
+	return all;
+}
