@@ -6,7 +6,7 @@ set -u
 
 packages='python3 bpftrace libbpf-tools linux-perf gdb gnuplot-nox strace redis-server nginx-light libstdc++6 zlib1g libssl3
 libsqlite3-0 ripgrep'
-[ "${1:-quick}" = full ] && packages="$packages uftrace liblttng-ust-dev lttng-tools ltrace openjdk-17-jre-headless openjdk-17-dbg"
+[ "${1:-quick}" = full ] && packages="$packages uftrace liblttng-ust-dev lttng-tools ltrace openjdk-17-jre-headless openjdk-17-dbg ceph-osd ceph-osd-dbg"
 
 if ! command -v dpkg-query >/dev/null 2>&1; then
 	echo "bench: not a Debian system; peers that are not installed are left out: $(echo $packages)" >&2

@@ -60,6 +60,8 @@ class Env:
         self.rounds = 3 if quick else 5
         self.cpus = os.cpu_count() or 1
         self.socket = os.path.join(self.dir, "plumbd.%d.sock" % os.getpid())
+        self.cache = os.path.join(self.dir, "cache")     # of inflated debug information
+        self.log = os.path.join(self.dir, "plumbd.log")
         self.agent = None
 
     def program(self, name):
@@ -72,8 +74,9 @@ class Env:
         """One agent for all questions; its budget must not take away what is measured flat out."""
         if self.agent and self.agent.poll() is None:
             return self.agent
-        self.agent = spawn([os.path.join(self.build, "plumbd"), "-q", "--socket", self.socket, "--budget", "10000",
-                            "--max-budget", "10000"])
+        with open(self.log, "w") as log:
+            self.agent = spawn([os.path.join(self.build, "plumbd"), "--socket", self.socket, "--budget", "10000",
+                                "--max-budget", "10000", "--cache", self.cache], stderr=log)
         deadline = time.monotonic() + 15
         while not os.path.exists(self.socket):
             if time.monotonic() > deadline or self.agent.poll() is not None:
