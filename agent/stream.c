@@ -74,21 +74,22 @@ void stream_introduce(struct request *rq)
 	send_held_processes(rq);
 }
 
-/* For a collector they are deflated, for a terminal that is not worth it. */
+/* For a collector they are made small, for a terminal that is not worth it. */
 static int pack_records(struct request *rq, struct frame *f, struct buf *scratch)
 {
+	enum wire_codec codec = WIRE_CODEC_NONE;
 	const struct buf *records = &rq->chunk;
 
 	if (records->failed)
 		return -ENOMEM;
 	if (request_recorded(rq)) {
-		int rc = uplink_deflate(rq->client->uplink, records, scratch);
+		int rc = uplink_pack(rq->client->uplink, records, scratch, &codec);
 
 		if (rc)
 			return rc;
 		records = scratch;
 	}
-	msgpack_pack_int(&f->pk, records == scratch ? WIRE_CODEC_DEFLATE : WIRE_CODEC_NONE);
+	msgpack_pack_int(&f->pk, codec);
 	msgpack_pack_bin(&f->pk, records->len);
 	msgpack_pack_bin_body(&f->pk, records->data, records->len);
 	return frame_end(f);

@@ -70,11 +70,23 @@ int uplink_take(struct uplink *u, const struct buf *frames)
 	return rc;
 }
 
-int uplink_deflate(struct uplink *u, const struct buf *records, struct buf *out)
+int uplink_pack(struct uplink *u, const struct buf *records, struct buf *out, enum wire_codec *codec)
 {
+	const struct buf *packed;
+	const size_t *piece;
+	uint32_t n;
+
 	if (!u->deflater)
 		u->deflater = deflater_new(DEFLATE_LEVEL);
-	return u->deflater ? deflater_run(u->deflater, records->data, records->len, out) : -ENOMEM;
+	if (!u->columns)
+		u->columns = columns_new();
+	if (!u->deflater || !u->columns)
+		return -ENOMEM;
+	*codec = WIRE_CODEC_COLUMNS;
+	if (!columns_pack(u->columns, records->data, records->len, &packed, &piece, &n))
+		return deflater_run(u->deflater, packed->data, packed->len, piece, n, out);
+	*codec = WIRE_CODEC_DEFLATE;   /* too many kinds of records */
+	return deflater_run(u->deflater, records->data, records->len, NULL, 0, out);
 }
 
 /* ---- requests of others ---- */
@@ -215,6 +227,7 @@ void uplink_free(struct uplink *u)
 	pending_free(u);
 	spool_close(u->spool);
 	deflater_free(u->deflater);
+	columns_free(u->columns);
 	buf_free(&u->client.out);
 	buf_free(&u->out);
 	free(u);

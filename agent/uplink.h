@@ -24,8 +24,8 @@ void uplink_free(struct uplink *u);
 struct client *uplink_client(struct uplink *u);
 /* Takes the whole frames in `frames`. The first -errno of a frame that was not accepted; the others are. */
 int uplink_take(struct uplink *u, const struct buf *frames);
-/* Appends the records of a CHUNK as they go to a collector. */
-int uplink_deflate(struct uplink *u, const struct buf *records, struct buf *out);
+/* Appends the records of a CHUNK as they go to a collector, and says in which way (enum wire_codec). */
+int uplink_pack(struct uplink *u, const struct buf *records, struct buf *out, enum wire_codec *codec);
 /* A request whose client has left goes on here. */
 void uplink_adopt(struct uplink *u, struct request *rq);
 /* Several times a second. */

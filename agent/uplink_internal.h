@@ -6,6 +6,7 @@
 #include <event2/dns.h>
 
 #include "agent_internal.h"
+#include "columns.h"
 #include "deflate.h"
 #include "tls.h"
 #include "uplink.h"
@@ -38,6 +39,7 @@ struct uplink {
 	struct client client;
 	struct spool *spool;
 	struct deflater *deflater;
+	struct columns *columns;
 	uint64_t run;
 	uint64_t starting;                 /* a trace or stat that is being dispatched: its id */
 	/* spooling */

@@ -195,14 +195,10 @@ static int walk_records(struct walk *w, struct error *err)
 static int open_bytes(struct walk *w, uint64_t codec, const msgpack_object *bytes, struct error *err)
 {
 	struct ingest *g = w->t->st->ingest;
-	const char *data = bytes->via.bin.ptr;
-	size_t len = bytes->via.bin.size;
-	int rc = 0;
+	const char *data;
+	size_t len;
+	int rc = inflater_records(g->inflater, codec, bytes->via.bin.ptr, bytes->via.bin.size, CHUNK_RAW_MAX, &data, &len);
 
-	if (codec == WIRE_CODEC_DEFLATE)
-		rc = inflater_run(g->inflater, bytes->via.bin.ptr, bytes->via.bin.size, CHUNK_RAW_MAX, &data, &len);
-	else if (codec != WIRE_CODEC_NONE)
-		return malformed(err, "chunk: its codec");
 	if (rc == -EMSGSIZE)
 		return error_set(err, EMSGSIZE, "a chunk of %u bytes that inflates to more than %d", bytes->via.bin.size,
 				 CHUNK_RAW_MAX);

@@ -11,13 +11,13 @@ static int malformed(struct error *err, const char *why)
 	return error_set(err, EPROTO, "the agent sent malformed records: %s", why);
 }
 
-static int inflate_records(struct chunk *k, struct model *m, struct error *err)
+static int inflate_records(struct chunk *k, struct model *m, uint64_t codec, struct error *err)
 {
 	int rc;
 
 	if (!m->inflater)
 		m->inflater = inflater_new();
-	rc = m->inflater ? inflater_run(m->inflater, k->data, k->len, CHUNK_RAW_MAX, &k->data, &k->len) : -ENOMEM;
+	rc = m->inflater ? inflater_records(m->inflater, codec, k->data, k->len, CHUNK_RAW_MAX, &k->data, &k->len) : -ENOMEM;
 	if (rc == -ENOMEM)
 		return error_set(err, ENOMEM, "no memory for a chunk");
 	return rc ? malformed(err, rc == -EMSGSIZE ? "a chunk that is too large" : "a chunk that cannot be inflated") : 0;
@@ -39,9 +39,7 @@ int chunk_open(struct chunk *k, struct model *m, const struct frame_in *in, stru
 		return malformed(err, "a chunk of no source");
 	k->data = o[6].via.bin.ptr;
 	k->len = o[6].via.bin.size;
-	if (codec == WIRE_CODEC_DEFLATE)
-		return inflate_records(k, m, err);
-	return codec == WIRE_CODEC_NONE ? 0 : malformed(err, "packed in a way that plumb does not read");
+	return codec == WIRE_CODEC_NONE ? 0 : inflate_records(k, m, codec, err);
 }
 
 /* [probe, delta, pid, tid, flags, duration, values...] */

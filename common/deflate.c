@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <zlib.h>
 
+enum { BLOCK_BYTES = 512 };   /* more than a block's head and code can take */
+
 struct deflater {
 	z_stream z;
 };
@@ -28,17 +30,22 @@ void deflater_free(struct deflater *d)
 	free(d);
 }
 
-int deflater_run(struct deflater *d, const void *data, size_t len, struct buf *out)
+int deflater_run(struct deflater *d, const void *data, size_t len, const size_t *piece, uint32_t n_pieces, struct buf *out)
 {
-	size_t bound = deflateBound(&d->z, len);
+	size_t bound = deflateBound(&d->z, len) + (size_t)n_pieces * BLOCK_BYTES;
 	void *room = buf_reserve(out, bound);
 
 	if (!room || len > (uInt)-1 || deflateReset(&d->z) != Z_OK)
 		return -ENOMEM;
 	d->z.next_in = (Bytef *)data;
-	d->z.avail_in = (uInt)len;
 	d->z.next_out = room;
 	d->z.avail_out = (uInt)bound;
+	for (uint32_t i = 0; i < n_pieces; i++) {
+		d->z.avail_in = (uInt)(piece[i] - (i ? piece[i - 1] : 0));
+		if (deflate(&d->z, Z_BLOCK) != Z_OK)
+			return -ENOMEM;
+	}
+	d->z.avail_in = (uInt)(len - (n_pieces ? piece[n_pieces - 1] : 0));
 	if (deflate(&d->z, Z_FINISH) != Z_STREAM_END)
 		return -ENOMEM;
 	out->len += bound - d->z.avail_out;

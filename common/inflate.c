@@ -6,12 +6,14 @@
 #include <zlib.h>
 
 #include "buf.h"
+#include "columns.h"
+#include "plumb/wire.h"
 
 enum { FIRST_BYTES = 64 << 10 };
 
 struct inflater {
 	z_stream z;
-	struct buf out;
+	struct buf out, records;
 };
 
 struct inflater *inflater_new(void)
@@ -31,6 +33,7 @@ void inflater_free(struct inflater *i)
 		return;
 	inflateEnd(&i->z);
 	buf_free(&i->out);
+	buf_free(&i->records);
 	free(i);
 }
 
@@ -69,4 +72,24 @@ int inflater_run(struct inflater *i, const void *data, size_t len, size_t max, c
 	*out = buf_text(&i->out);
 	*out_len = i->out.len;
 	return 0;
+}
+
+int inflater_records(struct inflater *i, uint64_t codec, const void *data, size_t len, size_t max, const char **out, size_t *out_len)
+{
+	int rc;
+
+	*out = data;
+	*out_len = len;
+	if (codec == WIRE_CODEC_NONE)
+		return 0;
+	if (codec > WIRE_CODEC_COLUMNS)
+		return -EPROTO;
+	rc = inflater_run(i, data, len, max, out, out_len);
+	if (rc || codec == WIRE_CODEC_DEFLATE)
+		return rc;
+	buf_clear(&i->records);
+	rc = columns_unpack(*out, *out_len, max, &i->records);
+	*out = buf_text(&i->records);
+	*out_len = i->records.len;
+	return rc;
 }

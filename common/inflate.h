@@ -4,6 +4,7 @@
 #define PLUMB_INFLATE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct inflater;   /* owns zlib's state and the last result */
 
@@ -15,5 +16,10 @@ void inflater_free(struct inflater *i);
  * behind it; -EMSGSIZE: more than `max` bytes; -ENOMEM.
  */
 int inflater_run(struct inflater *i, const void *data, size_t len, size_t max, const char **out, size_t *out_len);
+/*
+ * The same for the bytes of a CHUNK: its records, whatever the codec (enum wire_codec); at most `max` bytes of them. -EPROTO also for
+ * a codec that there is not.
+ */
+int inflater_records(struct inflater *i, uint64_t codec, const void *data, size_t len, size_t max, const char **out, size_t *out_len);
 
 #endif

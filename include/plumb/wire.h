@@ -21,7 +21,7 @@
  *   FUNCTION_STATS [16, request id, [[probe, pid, function's number, {counts}], ...]]  ahead of the STATS or END that it belongs to:
  *              the functions that were called; histograms have one bucket in four
  *
- *   A CHUNK's bytes (codec 0: as they are) are records, msgpack arrays without gaps:
+ *   A CHUNK's bytes (codec 0: as they are, 1: deflated, 2: deflated columns, see common/columns.h) are records, msgpack arrays without gaps:
  *     [probe, ns since base of the entry, pid, tid, flags (enum event_flags), duration ns, value of each field of PROBE...]
  *     A field with role return in a record without EVENT_RETURN is nil.
  *
@@ -100,7 +100,7 @@ enum { WIRE_ENTRY_ROOM = 64 };
 /* Requests that an agent opened by itself have ids from here on; the collector's are smaller. */
 #define WIRE_LOCAL_REQUEST (1ULL << 62)
 
-enum wire_codec { WIRE_CODEC_NONE, WIRE_CODEC_DEFLATE };
+enum wire_codec { WIRE_CODEC_NONE, WIRE_CODEC_DEFLATE, WIRE_CODEC_COLUMNS };
 
 #define PLUMB_SOCKET_PATH "/run/plumb/plumbd.sock"
 /* The token that a collector makes at its first start: for root, on that host. */

@@ -90,7 +90,7 @@ class Uplink(UplinkCase):
         seen = [(number_of(r[6]), truth.cut(r[7], 32, True)) for f in c.frames(wire.CHUNK, TRACE) for r in wire.records(f)
                 if r[0] in longs]
         self.assertEqual(sorted(seen), [(i, truth.result(i)) for i in range(20000)])
-        self.assertEqual({f[5] for f in c.frames(wire.CHUNK)}, {1})
+        self.assertEqual({f[5] for f in c.frames(wire.CHUNK)}, {2})
         self.assertTrue(all(any('hist' in row[3] for row in f[3]) for f in c.frames(wire.STATS, TRACE)))
         self.assertIn([t.pid, 'exact-gcc-O2'[:15]], [list(f[3].values()) for f in c.frames(wire.NOTICE, TRACE) if f[2] == 'process'])
         self.assertLess(abs(c.clocks[0][1]), 10**9)
@@ -215,7 +215,7 @@ class Uplink(UplinkCase):
         for n in range(3 if QUICK else 8):
             agent = self.uplinked(c, socket=self.path('sock.%d' % n))
             self.started(c, TRACE, n + 1)
-            time.sleep(rng.uniform(0.05, 0.6))
+            time.sleep(rng.uniform(0.05, 0.8))
             c.ack = rng.random() < 0.5
             agent.signal(signal.SIGKILL)
             agent.popen.wait()
@@ -236,7 +236,7 @@ class Uplink(UplinkCase):
             elif f[0] == wire.CHUNK:
                 numbers[-1].append(f[2])
         self.assertTrue(all(ns == list(range(1, len(ns) + 1)) for ns in numbers))
-        self.assertGreater(sum(map(len, numbers)), n)
+        self.assertGreater(len([ns for ns in numbers if ns]), 1)
         self.assertGreater(len(self.seen(c, TRACE)), 300)
         self.assertEqual(c.frames(wire.LOSS), [])
         last = {r[6] for f in c.frames(wire.CHUNK, TRACE)[-len(numbers[-1]):] for r in wire.records(f)}
@@ -247,7 +247,7 @@ class Uplink(UplinkCase):
     def test_a_full_spool_gives_up_the_oldest(self):
         c = self.collector()
         agent = self.uplinked(c, '--spool-bytes', '1M')
-        t = Target(self, 'exact-gcc-O2', 'strings', '--calls', 40000, '--threads', 2)
+        t = Target(self, 'exact-gcc-O2', 'strings', '--calls', 150000, '--threads', 2)
         wait_for('agent', lambda: c.clocks or None)
         self.trace(c, t, ['take_strings'])
         self.started(c)
@@ -264,9 +264,9 @@ class Uplink(UplinkCase):
         came, lost = self.check_sums(c, TRACE, end)
         self.assertGreater(lost, 1000)
         self.assertGreater(came, 1000)
-        self.assertEqual(came + lost + wire.total(end, 'drop_ring', 'drop_client'), 80000)
+        self.assertEqual(came + lost + wire.total(end, 'drop_ring', 'drop_client'), 300000)
         newest = max(r[6 + 3] for f in c.frames(wire.CHUNK, TRACE) for r in wire.records(f))
-        self.assertEqual(newest, 79999)
+        self.assertEqual(newest, 299999)
         t.finish()
         self.assertEqual(c.wrong, [])
 

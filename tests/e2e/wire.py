@@ -108,8 +108,72 @@ class Reader:
         raise ValueError('msgpack type 0x%02x' % b)
 
 
+def varint(data, at):
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            return value, at
+
+
+def unzigzag(v):
+    return v >> 1 if v & 1 == 0 else -(v + 1 >> 1)
+
+
+def column(data, at, n):
+    """-> n values, and where the next column begins."""
+    kind, width = data[at] & 0xf0, data[at] & 15
+    at += 1
+    if kind == 0:
+        size, at = varint(data, at)
+        reader = Reader(data[at:at + size])
+        return [reader.next() for _ in range(n)], at + size
+    if kind >= 0x30:
+        value, at = varint(data, at)
+        if kind == 0x40 and value >> 63:
+            value -= 1 << 64
+    planes = [data[at + k * n:at + (k + 1) * n] for k in range(width)]
+    values = [int.from_bytes(bytes(v), 'little') for v in zip(*planes)] if width else [0] * n
+    at += width * n
+    if kind == 0x20:
+        values = [unzigzag(v) for v in values]
+    if kind >= 0x30:
+        for i, v in enumerate(values):
+            value += unzigzag(v)
+            values[i] = value & (1 << 64) - 1 if kind == 0x30 else value
+    return values, at
+
+
+def columns(data):
+    """Codec 2 (common/columns.h) -> records."""
+    n, at = varint(data, 0)
+    n_groups, at = varint(data, at)
+    groups = []
+    for _ in range(n_groups):
+        elements, at = varint(data, at)
+        probe, at = varint(data, at)
+        groups.append((elements, probe))
+    order = bytes(n)
+    if n_groups > 1:
+        order, at = data[at:at + n], at + n
+    rows = []
+    for g, (elements, probe) in enumerate(groups):
+        parts = []
+        for _ in range(elements - 1):
+            values, at = column(data, at, order.count(g))
+            parts.append(values)
+        rows.append([[probe, *values] for values in zip(*parts)])
+    took = [iter(r) for r in rows]
+    return [next(took[g]) for g in order]
+
+
 def records(chunk):
     """The records of a CHUNK frame."""
+    if chunk[5] == 2:
+        return columns(zlib.decompress(chunk[6]))
     reader = Reader(zlib.decompress(chunk[6]) if chunk[5] else chunk[6])
     return [reader.next() for _ in range(chunk[4])]
 
