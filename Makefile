@@ -47,9 +47,10 @@ CFLAGS   += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-om
 LDFLAGS  += -fsanitize=address,undefined
 endif
 LDFLAGS  += -Wl,--as-needed -Wl,-z,relro,-z,now
-AGENT_LIBS = -lbpf -lelf -ldw -lz -liberty -lZydis -levent -levent_openssl -lssl -lcrypto -lmsgpackc
+DAEMON_LIBS = -lcyaml -lseccomp -lcap-ng -lsystemd
+AGENT_LIBS = -lbpf -lelf -ldw -lz -liberty -lZydis -levent -levent_openssl -lssl -lcrypto -lmsgpackc $(DAEMON_LIBS)
 CLI_LIBS   = -lmsgpackc -lssl -lcrypto -lz -ljansson -lcyaml -lm
-COLLECTOR_LIBS = -levent -levent_openssl -lssl -lcrypto -lsqlite3 -lmsgpackc -lz -ljansson -lm
+COLLECTOR_LIBS = -levent -levent_openssl -lssl -lcrypto -lsqlite3 -lmsgpackc -lz -ljansson -lm $(DAEMON_LIBS)
 
 src = $(wildcard $(1)/*.c)
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))
@@ -170,8 +171,9 @@ install: all
 	for m in docs/man/*.8; do install -D -m 644 $$m $(DESTDIR)$(MANDIR)/man8/$${m##*/}; done
 	install -D -m 644 scripts/plumb.bash-completion $(DESTDIR)$(COMPDIR)/plumb
 	install -d $(DESTDIR)$(UNITDIR)
-	sed 's|@SBINDIR@|$(SBINDIR)|' scripts/plumbd.service > $(DESTDIR)$(UNITDIR)/plumbd.service
-	chmod 644 $(DESTDIR)$(UNITDIR)/plumbd.service
+	for u in plumbd plumb-collector; do sed 's|@SBINDIR@|$(SBINDIR)|' scripts/$$u.service > $(DESTDIR)$(UNITDIR)/$$u.service && \
+		chmod 644 $(DESTDIR)$(UNITDIR)/$$u.service; done
+	for f in plumbd collector; do test -e $(DESTDIR)/etc/plumb/$$f.yaml || install -D -m 644 scripts/$$f.yaml $(DESTDIR)/etc/plumb/$$f.yaml; done
 
 clean:
 	rm -rf $(BUILD)

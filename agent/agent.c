@@ -122,12 +122,49 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 	event_base_loopexit(a->base, a->n_requests ? &patience : NULL);
 }
 
+static void on_hangup(evutil_socket_t sig, short what, void *arg)
+{
+	struct agent *a = arg;
+
+	if (a->reload)
+		a->reload(a, a->reload_arg);
+}
+
+void agent_on_reload(struct agent *a, agent_reload_fn *fn, void *arg)
+{
+	a->reload = fn;
+	a->reload_arg = arg;
+}
+
+static void needs_restart(const char *option, const char *now, const char *wanted)
+{
+	if (strcmp(now ? now : "", wanted ? wanted : ""))
+		log_warn("agent", "needs-restart", "option=%s now=\"%s\" wanted=\"%s\"", option, now ? now : "", wanted ? wanted : "");
+}
+
+void agent_reload(struct agent *a, const struct agent_options *opt)
+{
+	needs_restart("socket", a->opt.socket_path, opt->socket_path);
+	needs_restart("group", a->opt.socket_group, opt->socket_group);
+	needs_restart("collector", a->opt.collector, opt->collector);
+	needs_restart("spool", a->opt.spool_dir, opt->spool_dir);
+	needs_restart("tls-cert", a->opt.tls_cert, opt->tls_cert);
+	needs_restart("tls-ca", a->opt.tls_ca, opt->tls_ca);
+	a->opt.budget_ppm = opt->budget_ppm;
+	a->opt.max_budget_ppm = opt->max_budget_ppm;
+	a->opt.ttl_ns = opt->ttl_ns;
+	a->opt.max_ttl_ns = opt->max_ttl_ns;
+	log_info("agent", "reloaded", "budget_ppm=%u max_budget_ppm=%u ttl_s=%lu", opt->budget_ppm, opt->max_budget_ppm,
+		 (unsigned long)(opt->ttl_ns / 1000000000));
+}
+
 static int add_events(struct agent *a)
 {
 	a->tick = evtimer_new(a->base, on_tick, a);
 	a->sigterm = evsignal_new(a->base, SIGTERM, on_signal, a);
 	a->sigint = evsignal_new(a->base, SIGINT, on_signal, a);
-	if (!a->tick || !a->sigterm || !a->sigint)
+	a->sighup = evsignal_new(a->base, SIGHUP, on_hangup, a);
+	if (!a->tick || !a->sigterm || !a->sigint || !a->sighup || event_add(a->sighup, NULL))
 		return -ENOMEM;
 	return event_add(a->sigterm, NULL) || event_add(a->sigint, NULL) ? -ENOMEM : 0;
 }
@@ -316,6 +353,7 @@ void agent_free(struct agent *a)
 	free_event(a->tick);
 	free_event(a->sigterm);
 	free_event(a->sigint);
+	free_event(a->sighup);
 	rings_free(a->rings);
 	if (a->base)
 		event_base_free(a->base);

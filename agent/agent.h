@@ -34,6 +34,13 @@ struct agent_options {
 
 struct agent;
 
+/* SIGHUP calls it; the callee reads its options anew and hands them to agent_reload. */
+typedef void agent_reload_fn(struct agent *a, void *arg);
+void agent_on_reload(struct agent *a, agent_reload_fn *fn, void *arg);
+/* Takes over what can change while it runs, for requests to come: budgets and times to live. What else differs is logged as needing a
+ * restart. */
+void agent_reload(struct agent *a, const struct agent_options *opt);
+
 void agent_options_default(struct agent_options *opt);
 /* Opens the socket and the ring buffers. `opt` is copied; its strings are borrowed. */
 int agent_new(const struct agent_options *opt, struct agent **out, struct error *err);

@@ -54,7 +54,9 @@ struct agent {
 	struct instance *probe[PROBE_TABLE];  /* by id % PROBE_TABLE */
 	uint32_t next_probe;
 	uint64_t next_request;
-	struct event *ring_wake, *ring_timer, *tick, *sigterm, *sigint;
+	struct event *ring_wake, *ring_timer, *tick, *sigterm, *sigint, *sighup;
+	agent_reload_fn *reload;
+	void *reload_arg;
 	unsigned quiet_polls;
 	int stats_fd;                         /* BPF run-time statistics are on while it is open; -1 */
 	uint64_t stats_until_ns, stats_again_ns;

@@ -2,22 +2,30 @@
 /* plumbd: the agent on each host. */
 #include <errno.h>
 #include <getopt.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <systemd/sd-daemon.h>
 
 #include "agent.h"
+#include "config.h"
 #include "log.h"
 #include "spool.h"
 #include "plumb/wire.h"
+#include "sandbox.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 #define SPOOL_MAX (1ULL << 50)
 
 enum { OPT_PRIVATE = 256, OPT_ATTACH, OPT_BUDGET, OPT_MAX_BUDGET, OPT_RING, OPT_TTL, OPT_MAX_TTL, OPT_GROUP, OPT_CACHE, OPT_CACHE_MIB,
-       OPT_HOST, OPT_COLLECTOR, OPT_SPOOL, OPT_SPOOL_BYTES, OPT_TLS_CERT, OPT_TLS_KEY, OPT_TLS_CA, OPT_INSECURE };
+       OPT_HOST, OPT_COLLECTOR, OPT_SPOOL, OPT_SPOOL_BYTES, OPT_TLS_CERT, OPT_TLS_KEY, OPT_TLS_CA, OPT_INSECURE, OPT_CONFIG, OPT_CHECK };
+
+#define CONFIG_FILE "/etc/plumb/plumbd.yaml"
+
+static bool check_only;
 
 static const struct option long_options[] = {
 	{ "host", required_argument, NULL, OPT_HOST },
@@ -39,6 +47,8 @@ static const struct option long_options[] = {
 	{ "cache", required_argument, NULL, OPT_CACHE },
 	{ "cache-mib", required_argument, NULL, OPT_CACHE_MIB },
 	{ "private", required_argument, NULL, OPT_PRIVATE },
+	{ "config", required_argument, NULL, OPT_CONFIG },
+	{ "check-config", no_argument, NULL, OPT_CHECK },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
@@ -65,6 +75,8 @@ static void usage(FILE *to)
 	      "      --spool-bytes N     its bound, at which the oldest records give way (default 256M; K, M and G are units)\n"
 	      "      --tls-cert FILE     with --tls-key FILE and --tls-ca FILE: who this agent is, and whom it trusts; PEM\n"
 	      "      --insecure          no TLS, though the collector is on another machine\n"
+	      "      --config FILE       these options as YAML, as in \"budget: 5\" (default " CONFIG_FILE ", if it is there)\n"
+	      "      --check-config      say whether the options can be used, and end\n"
 	      "  -q, --quiet             log warnings and errors only\n"
 	      "  -h, --help              this text\n"
 	      "      --version           the version\n", to);
@@ -181,6 +193,11 @@ static int read_options(int argc, char **argv, struct agent_options *o)
 		case 'q':
 			log_set_level(LOG_LEVEL_WARN);
 			break;
+		case OPT_CONFIG:
+			break; /* it was read before */
+		case OPT_CHECK:
+			check_only = true;
+			break;
 		case 'h':
 			usage(stdout);
 			return 1;
@@ -204,30 +221,97 @@ static int read_options(int argc, char **argv, struct agent_options *o)
 	return 0;
 }
 
-int main(int argc, char **argv)
+/* The command line, read again with the file at each reload. */
+struct typed { int argc; char **argv; };
+
+/* A private agent is what its plumb says, whatever the host's file says. */
+static const char *default_file(const struct typed *t)
 {
-	struct agent_options options;
-	struct agent *agent = NULL;
+	for (int i = 1; i < t->argc; i++)
+		if (!strncmp(t->argv[i], "--private", 9))
+			return NULL;
+	return CONFIG_FILE;
+}
+
+/* -> 0, or the exit code + 1. On 0 the config owns the texts of the options. */
+static int read_all(const struct typed *t, struct agent_options *o, struct config **config)
+{
 	struct error err = { 0 };
 	int rc;
 
-	agent_options_default(&options);
-	rc = read_options(argc, argv, &options);
+	if (config_read(default_file(t), long_options, t->argc, t->argv, config, &err)) {
+		fprintf(stderr, "plumbd: %s\n", err.text);
+		return EXIT_USAGE + 1;
+	}
+	agent_options_default(o);
+	log_set_level(LOG_LEVEL_INFO);
+	optind = 0;
+	rc = read_options(config_argc(*config), config_argv(*config), o);
+	if (rc) {
+		config_free(*config);
+		*config = NULL;
+	}
+	return rc;
+}
+
+static void reload(struct agent *a, void *arg)
+{
+	struct agent_options options;
+	struct config *config = NULL;
+
+	sd_notify(0, "RELOADING=1");
+	if (read_all(arg, &options, &config))
+		log_error("agent", "not-reloaded", "reason=\"the options cannot be used\"");
+	else
+		agent_reload(a, &options);
+	config_free(config); /* what it keeps are numbers */
+	sd_notify(0, "READY=1");
+}
+
+static int run(struct agent_options *options, struct typed *typed, struct error *err)
+{
+	static const int needed[] = { CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_DAC_READ_SEARCH, CAP_CHECKPOINT_RESTORE, CAP_CHOWN,
+				      CAP_SYS_RESOURCE, -1 };
+	struct agent *agent = NULL;
+	int rc = sandbox_capabilities(needed, err); /* before there are threads: each has its own */
+
+	if (!rc)
+		rc = agent_new(options, &agent, err);
+	if (!rc)
+		rc = sandbox_syscalls(SANDBOX_AGENT, err);
+	if (!rc) {
+		agent_on_reload(agent, reload, typed);
+		log_info("agent", "ready", "socket=%s", options->private_fd >= 0 ? "private" : options->socket_path);
+		sd_notify(0, "READY=1");
+		rc = agent_run(agent);
+		sd_notify(0, "STOPPING=1");
+	}
+	agent_free(agent);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	struct typed typed = { argc, argv };
+	struct agent_options options;
+	struct config *config = NULL;
+	struct error err = { 0 };
+	int rc = read_all(&typed, &options, &config);
+
 	if (rc)
 		return rc - 1;
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a limit on files is an error of write */
-	if (options.private_fd >= 0)
+	if (options.private_fd >= 0) {
 		options.collector = NULL;
-	if (options.private_fd >= 0)
 		log_set_level(LOG_LEVEL_ERROR);
-	rc = agent_new(&options, &agent, &err);
-	if (rc) {
-		fprintf(stderr, "plumbd: %s%s%s\n", err.text, err.hint[0] ? "; " : "", err.hint);
-		return EXIT_FAILED;
 	}
-	log_info("agent", "ready", "socket=%s", options.private_fd >= 0 ? "private" : options.socket_path);
-	rc = agent_run(agent);
-	agent_free(agent);
-	return rc ? EXIT_FAILED : 0;
+	if (check_only)
+		printf("the options can be used%s%s\n", config_path(config)[0] ? "; file: " : "", config_path(config));
+	else if (run(&options, &typed, &err))
+		rc = EXIT_FAILED;
+	if (err.code)
+		fprintf(stderr, "plumbd: %s%s%s\n", err.text, err.hint[0] ? "; " : "", err.hint);
+	config_free(config);
+	return rc;
 }

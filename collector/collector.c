@@ -164,6 +164,20 @@ static void on_signal(evutil_socket_t sig, short what, void *arg)
 	event_base_loopexit(c->base, NULL);
 }
 
+static void on_hangup(evutil_socket_t sig, short what, void *arg)
+{
+	struct collector *c = arg;
+
+	if (c->reload)
+		c->reload(c, c->reload_arg);
+}
+
+void collector_on_reload(struct collector *c, collector_reload_fn *fn, void *arg)
+{
+	c->reload = fn;
+	c->reload_arg = arg;
+}
+
 static int add_events(struct collector *c, struct error *err)
 {
 	struct timeval tick = { .tv_usec = COLLECTOR_TICK_MS * 1000 };
@@ -171,8 +185,9 @@ static int add_events(struct collector *c, struct error *err)
 	c->tick = event_new(c->base, -1, EV_PERSIST, on_tick, c);
 	c->sigterm = evsignal_new(c->base, SIGTERM, on_signal, c);
 	c->sigint = evsignal_new(c->base, SIGINT, on_signal, c);
-	if (!c->tick || !c->sigterm || !c->sigint || event_add(c->tick, &tick) || event_add(c->sigterm, NULL) ||
-	    event_add(c->sigint, NULL))
+	c->sighup = evsignal_new(c->base, SIGHUP, on_hangup, c);
+	if (!c->tick || !c->sigterm || !c->sigint || !c->sighup || event_add(c->tick, &tick) || event_add(c->sigterm, NULL) ||
+	    event_add(c->sigint, NULL) || event_add(c->sighup, NULL))
 		return error_set(err, ENOMEM, "out of memory");
 	return 0;
 }
@@ -242,6 +257,33 @@ int collector_new(const struct collector_options *opt, struct collector **out, s
 	return 0;
 }
 
+static void needs_restart(const char *option, const char *now, const char *wanted)
+{
+	if (strcmp(now ? now : "", wanted ? wanted : ""))
+		log_warn("collector", "needs-restart", "option=%s now=\"%s\" wanted=\"%s\"", option, now ? now : "", wanted ? wanted : "");
+}
+
+int collector_reload(struct collector *c, const struct collector_options *opt, struct error *err)
+{
+	struct tls *tls = NULL;
+
+	if (c->tls && wants_tls(&opt->tls) && tls_server_new(&opt->tls, &tls, err))
+		return -err->code;
+	if (tls) {
+		tls_free(c->tls);
+		c->tls = tls;
+	}
+	needs_restart("listen", c->opt.listen, opt->listen);
+	needs_restart("http", c->opt.http, opt->http);
+	needs_restart("data", c->opt.data, opt->data);
+	if (!c->tls != !wants_tls(&opt->tls) || c->opt.insecure != opt->insecure)
+		log_warn("collector", "needs-restart", "option=tls");
+	store_limits(c->store, opt->keep_ns, opt->max_bytes);
+	log_info("collector", "reloaded", "keep_days=%.3g max_bytes=%lu certificates=%s", (double)opt->keep_ns / (double)DAY_NS,
+		 (unsigned long)opt->max_bytes, tls ? "read" : "none");
+	return 0;
+}
+
 int collector_run(struct collector *c)
 {
 	return event_base_dispatch(c->base) < 0 ? -EIO : 0;
@@ -271,6 +313,7 @@ void collector_free(struct collector *c)
 	free_event(c->tick);
 	free_event(c->sigterm);
 	free_event(c->sigint);
+	free_event(c->sighup);
 	tls_free(c->tls);
 	tokens_free(c->tokens);
 	if (c->base)

@@ -25,6 +25,9 @@ struct collector_options {
 
 struct collector;
 
+/* SIGHUP calls it; the callee reads its options anew and hands them to collector_reload. */
+typedef void collector_reload_fn(struct collector *c, void *arg);
+
 void collector_options_default(struct collector_options *opt);
 /* Opens the store and the socket. `opt` is copied; its strings are borrowed. */
 int collector_new(const struct collector_options *opt, struct collector **out, struct error *err);
@@ -32,6 +35,10 @@ int collector_new(const struct collector_options *opt, struct collector **out, s
 const char *collector_address(const struct collector *c);
 /* The same of the HTTP side; "": there is none. */
 const char *collector_http_address(const struct collector *c);
+void collector_on_reload(struct collector *c, collector_reload_fn *fn, void *arg);
+/* Takes over what can change while it runs: ages, sizes, certificates (for new connections). What else differs is logged as needing
+ * a restart. -errno: a certificate cannot be used, and nothing has changed. */
+int collector_reload(struct collector *c, const struct collector_options *opt, struct error *err);
 /* Runs until SIGTERM or SIGINT. */
 int collector_run(struct collector *c);
 void collector_free(struct collector *c);

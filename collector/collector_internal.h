@@ -88,7 +88,9 @@ struct collector {
 	struct ingest *ingest;
 	struct live *live;
 	struct evconnlistener *listener;
-	struct event *tick, *sigterm, *sigint, *listen_again, *reap;
+	collector_reload_fn *reload;
+	void *reload_arg;
+	struct event *tick, *sigterm, *sigint, *sighup, *listen_again, *reap;
 	LIST_HEAD(, session) sessions;
 	LIST_HEAD(, agent) agents;
 	unsigned n_sessions, n_agents;

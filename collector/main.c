@@ -2,18 +2,24 @@
 /* plumb-collector: takes in what agents see, keeps it, answers questions. */
 #include <errno.h>
 #include <getopt.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <systemd/sd-daemon.h>
 
 #include "collector.h"
+#include "config.h"
 #include "log.h"
+#include "sandbox.h"
 #include "token_command.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-enum { OPT_CERT = 256, OPT_KEY, OPT_CA, OPT_INSECURE, OPT_KEEP, OPT_MAX_BYTES, OPT_HTTP };
+enum { OPT_CERT = 256, OPT_KEY, OPT_CA, OPT_INSECURE, OPT_KEEP, OPT_MAX_BYTES, OPT_HTTP, OPT_CONFIG, OPT_CHECK };
+
+#define CONFIG_FILE "/etc/plumb/collector.yaml"
 
 static const struct option long_options[] = {
 	{ "listen", required_argument, NULL, 'l' },
@@ -25,11 +31,15 @@ static const struct option long_options[] = {
 	{ "insecure", no_argument, NULL, OPT_INSECURE },
 	{ "keep-days", required_argument, NULL, OPT_KEEP },
 	{ "max-bytes", required_argument, NULL, OPT_MAX_BYTES },
+	{ "config", required_argument, NULL, OPT_CONFIG },
+	{ "check-config", no_argument, NULL, OPT_CHECK },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'V' },
 	{ NULL, 0, NULL, 0 },
 };
+
+static bool check_only;
 
 static void usage(FILE *to)
 {
@@ -45,6 +55,8 @@ static void usage(FILE *to)
 	      "      --insecure          listen beyond this machine without TLS\n"
 	      "      --keep-days DAYS    age at which calls and seconds go (default 7; minutes: x 10, hours: x 100; 0: never)\n"
 	      "      --max-bytes SIZE    of the store, as in 20G (default 10G; 0: no limit)\n"
+	      "      --config FILE       these options as YAML, as in \"listen: 0.0.0.0:7717\" (default " CONFIG_FILE ", if it is there)\n"
+	      "      --check-config      say whether the options can be used, and end\n"
 	      "  -q, --quiet             log warnings and errors only\n"
 	      "  -h, --help              this text\n"
 	      "      --version           the version\n", to);
@@ -125,6 +137,11 @@ static int read_options(int argc, char **argv, struct collector_options *o)
 		case 'q':
 			log_set_level(LOG_LEVEL_WARN);
 			break;
+		case OPT_CONFIG:
+			break; /* it was read before */
+		case OPT_CHECK:
+			check_only = true;
+			break;
 		case 'h':
 			usage(stdout);
 			return 1;
@@ -146,28 +163,101 @@ static int read_options(int argc, char **argv, struct collector_options *o)
 	return 0;
 }
 
-int main(int argc, char **argv)
+/* The command line, read again with the file at each reload. */
+struct typed { int argc; char **argv; };
+
+/* -> 0, or the exit code + 1. On 0 the config owns the texts of the options. */
+static int read_all(const struct typed *t, struct collector_options *o, struct config **config)
+{
+	struct error err = { 0 };
+	int rc;
+
+	if (config_read(CONFIG_FILE, long_options, t->argc, t->argv, config, &err)) {
+		fprintf(stderr, "plumb-collector: %s\n", err.text);
+		return EXIT_USAGE + 1;
+	}
+	collector_options_default(o);
+	log_set_level(LOG_LEVEL_INFO);
+	optind = 0;
+	rc = read_options(config_argc(*config), config_argv(*config), o);
+	if (rc) {
+		config_free(*config);
+		*config = NULL;
+	}
+	return rc;
+}
+
+static void reload(struct collector *c, void *arg)
 {
 	struct collector_options options;
-	struct collector *collector = NULL;
+	struct config *config = NULL;
+	struct error err = { 0 };
+
+	sd_notify(0, "RELOADING=1");
+	if (read_all(arg, &options, &config))
+		log_error("collector", "not-reloaded", "reason=\"the options cannot be used\"");
+	else if (collector_reload(c, &options, &err))
+		log_error("collector", "not-reloaded", "reason=\"%s\"", err.text);
+	config_free(config); /* what it keeps, it has copied */
+	sd_notify(0, "READY=1");
+}
+
+static int check(const struct collector_options *o, const struct config *config)
+{
+	struct error err = { 0 };
+	struct tls *tls = NULL;
+
+	if (o->tls.cert && tls_server_new(&o->tls, &tls, &err)) {
+		fprintf(stderr, "plumb-collector: %s\n", err.text);
+		return EXIT_USAGE;
+	}
+	tls_free(tls);
+	printf("the options can be used%s%s\n", config_path(config)[0] ? "; file: " : "", config_path(config));
+	return 0;
+}
+
+static int run(struct collector_options *options, struct typed *typed, struct error *err)
+{
+	static const int needed[] = { CAP_NET_BIND_SERVICE, -1 };
+	struct collector *c = NULL;
+	int rc = sandbox_capabilities(needed, err); /* before there are threads: each has its own */
+
+	if (!rc)
+		rc = collector_new(options, &c, err);
+	if (!rc)
+		rc = sandbox_syscalls(SANDBOX_COLLECTOR, err);
+	if (!rc) {
+		collector_on_reload(c, reload, typed);
+		log_info("collector", "ready", "listen=%s data=%s tls=%s http=%s", collector_address(c), options->data,
+			 options->tls.cert ? "yes" : "no", collector_http_address(c));
+		sd_notify(0, "READY=1");
+		rc = collector_run(c);
+		sd_notify(0, "STOPPING=1");
+	}
+	collector_free(c);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	struct typed typed = { argc, argv };
+	struct collector_options options;
+	struct config *config = NULL;
 	struct error err = { 0 };
 	int rc;
 
 	if (argc > 1 && !strcmp(argv[1], "token"))
 		return token_command(argc - 1, argv + 1);
-	collector_options_default(&options);
-	rc = read_options(argc, argv, &options);
+	rc = read_all(&typed, &options, &config);
 	if (rc)
 		return rc - 1;
 	signal(SIGPIPE, SIG_IGN);
-	rc = collector_new(&options, &collector, &err);
-	if (rc) {
+	if (check_only)
+		rc = check(&options, config);
+	else if (run(&options, &typed, &err))
+		rc = EXIT_FAILED;
+	if (err.code)
 		fprintf(stderr, "plumb-collector: %s%s%s\n", err.text, err.hint[0] ? "; " : "", err.hint);
-		return EXIT_FAILED;
-	}
-	log_info("collector", "ready", "listen=%s data=%s tls=%s http=%s", collector_address(collector), options.data,
-		 options.tls.cert ? "yes" : "no", collector_http_address(collector));
-	rc = collector_run(collector);
-	collector_free(collector);
-	return rc ? EXIT_FAILED : 0;
+	config_free(config);
+	return rc;
 }

@@ -32,6 +32,8 @@ struct store_options {
 
 /* Opens, creates or migrates it. A file of a later version is refused. */
 int store_open(const struct store_options *opt, struct store **out, struct error *err);
+/* Other limits, from the next store_expire on. */
+void store_limits(struct store *s, uint64_t keep_ns, uint64_t max_bytes);
 /* Commits nothing. Takes NULL. */
 void store_close(struct store *s);
 int store_commit(struct store *s, struct error *err);

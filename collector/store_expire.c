@@ -17,6 +17,12 @@ enum { CHUNKS_PER_STEP = 16, ROWS_PER_STEP = 400, SQUEEZE_MAX = 30, MINUTES_KEPT
 
 enum phase { PHASE_WAIT, PHASE_ROLLUPS, PHASE_NOTICES, PHASE_LOSSES, PHASE_AUDIT, PHASE_REQUESTS };
 
+void store_limits(struct store *s, uint64_t keep_ns, uint64_t max_bytes)
+{
+	s->opt.keep_ns = keep_ns;
+	s->opt.max_bytes = max_bytes;
+}
+
 static uint64_t before(uint64_t now_ns, uint64_t keep_ns, uint64_t times)
 {
 	return keep_ns && keep_ns < now_ns / times ? now_ns - keep_ns * times : 0;
