@@ -176,7 +176,7 @@ static int fill(struct config *c, const char *default_path, const struct option 
 	else if (!rc && !is_blank(&file))
 		rc = add_file(c, &file, options, n, err);
 	buf_free(&file);
-	for (int i = 1; rc >= 0 && i < argc; i++)
+	for (int i = 1; rc >= 0 && i < argc && argv[i]; i++)
 		if (add_argument(c, strdup(argv[i])))
 			rc = error_set(err, ENOMEM, "out of memory");
 	return rc < 0 ? rc : 0;

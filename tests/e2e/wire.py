@@ -257,7 +257,8 @@ class Connection:
         self.request('stop', {'id': wire_id})
         end = self.receive(END, wire_id)
         mine = [f for f in self.kept if f[0] != REPLY and f[1] == wire_id]
-        self.kept = [f for f in self.kept if f not in mine]
+        taken = set(map(id, mine))
+        self.kept = [f for f in self.kept if id(f) not in taken]
         return end, mine
 
 
