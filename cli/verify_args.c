@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "buf.h"
+#include "claimfile.h"
 #include "patch.h"
 #include "units.h"
 
@@ -139,17 +142,45 @@ static int read_texts(const struct args *a, struct verify_spec *s, struct error 
 	return rc;
 }
 
+/* ---- the claim's file, and the patch that it or an option names ---- */
+
+static int read_claim(const char *path, struct verify_spec *s, struct error *err)
+{
+	char *text = NULL;
+	size_t len;
+	int rc = read_file(path, CLAIMFILE_BYTES_MAX, &text, &len, err);
+
+	if (!rc)
+		rc = claimfile_read(text, len, s, err);
+	free(text);
+	return rc;
+}
+
+/* A claim's patch lies beside the claim, unless it says more. */
+static int read_patch(const struct args *a, struct verify_spec *s, struct error *err)
+{
+	char path[PATH_MAX + NAME_MAX];
+	const char *slash = a->n_rest ? strrchr(a->rest[0], '/') : NULL;
+
+	if (a->verify.patch)
+		return read_file(a->verify.patch, PATCH_BYTES_MAX, &s->patch, &s->patch_len, err);
+	if (!s->patch_file)
+		return 0;
+	snprintf(path, sizeof(path), "%.*s%s", slash && s->patch_file[0] != '/' ? (int)(slash + 1 - a->rest[0]) : 0,
+		 slash ? a->rest[0] : "", s->patch_file);
+	return read_file(path, PATCH_BYTES_MAX, &s->patch, &s->patch_len, err);
+}
+
 int verify_args_read(const struct args *a, struct verify_spec *s, struct error *err)
 {
-	int rc = 0;
+	int rc;
 
 	verify_spec_init(s);
-	rc = read_target(a, s, err);
-	if (!rc && a->verify.patch) {
-		free(s->patch);
-		s->patch = NULL;
-		rc = read_file(a->verify.patch, PATCH_BYTES_MAX, &s->patch, &s->patch_len, err);
-	}
+	rc = a->n_rest ? read_claim(a->rest[0], s, err) : 0;
+	if (!rc)
+		rc = read_target(a, s, err);
+	if (!rc)
+		rc = read_patch(a, s, err);
 	if (!rc)
 		rc = read_texts(a, s, err);
 	if (!rc)

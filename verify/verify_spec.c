@@ -22,7 +22,7 @@ void verify_spec_init(struct verify_spec *s)
 
 void verify_spec_free(struct verify_spec *s)
 {
-	char **texts[] = { &s->target_text, &s->patch, &s->baseline.text, &s->candidate.text, &s->arm_by, &s->function,
+	char **texts[] = { &s->target_text, &s->patch, &s->patch_file, &s->baseline.text, &s->candidate.text, &s->arm_by, &s->function,
 			   &s->trigger, &s->error, &s->watched, &s->watched_per };
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {

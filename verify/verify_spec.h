@@ -31,6 +31,7 @@ struct verify_spec {
 	uint64_t pid;
 	char *patch;                   /* a unified diff; NULL: none */
 	size_t patch_len;
+	char *patch_file;              /* where the patch is, as the claim's file says; for whoever reads files */
 	int strip;                     /* patch -p, or PATCH_STRIP_AUTO */
 	struct verify_arm_spec baseline, candidate;
 	char *arm_by;                  /* a condition: it holds on the candidate */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Quantities as people write and read them. Parsers take the whole text or refuse it. */
-#ifndef PLUMB_CLI_UNITS_H
-#define PLUMB_CLI_UNITS_H
+#ifndef PLUMB_UNITS_H
+#define PLUMB_UNITS_H
 
 #include <stdint.h>
 
