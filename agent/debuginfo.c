@@ -244,6 +244,7 @@ static void unit_free(void *item)
 	list_free(&u->scopes);
 	list_free(&u->codes);
 	list_free(&u->inlined);
+	list_free(&u->spans);
 }
 
 void debuginfo_close(struct debuginfo *di)

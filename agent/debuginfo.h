@@ -117,6 +117,49 @@ struct result_kind {
 bool debuginfo_results(struct debuginfo *di, void (*visit)(uint64_t addr, const struct result_kind *result, void *arg), void *arg);
 /* Every function symbol that there is: of the separate debug file, then of the image; some twice. Stops on non-zero. */
 void debuginfo_symbols(struct debuginfo *di, int (*visit)(const struct symbol *sym, void *arg), void *arg);
+/* Equal for all that were made of one piece of source in one unit: a function and its clones and copies. */
+const void *function_origin(const struct function *fn);
+
+/* ---- source lines (debuginfo_line.c) ---- */
+
+struct line_query {
+	const char *path;              /* matched like path_suffix_matches: "src/order.c" means "/build/src/order.c" */
+	const uint32_t *lines;         /* ascending */
+	uint32_t n_lines;
+	/* the answer, beside the visits */
+	uint32_t n_files;              /* files that the path means, counted in each unit; 0: none */
+	uint32_t before, after;        /* lines with code next to the first wanted one; 0: none */
+};
+
+/* One run of a line's instructions, in one function or in one inlined copy of it. */
+struct line_place {
+	uint64_t start, end;
+	uint64_t next_statement;       /* first address behind `start` at which the line table begins another one; else `end` */
+	uint32_t line;
+	const char *file;              /* as the debug information has it */
+	const struct function *fn;     /* whose source it is; NULL: there is only a line table (assembly) */
+	bool inlined;                  /* it lies in another function, into which fn was inlined */
+	bool merged;                   /* the instructions are another line's: the statement has none of its own, but begins here */
+	const void *unit;              /* for debuginfo_line_scope and ..._code */
+	int span;
+};
+
+/* What `visit` sees lives as long as the debuginfo; a non-zero result of place() ends the search and is returned. */
+struct line_visitor {
+	void (*file)(uint32_t query, const char *path, void *arg);    /* the same one perhaps once per unit; may be NULL */
+	int (*place)(uint32_t query, const struct line_place *place, void *arg);
+	void *arg;
+};
+
+/* All code of the wanted lines. Reads the line tables of those units only that have a file of such a name.
+ * -ENOENT: no file is meant by any of the paths (err has the nearest names); -ETIMEDOUT: the search was cut short. */
+int debuginfo_lines(struct debuginfo *di, struct line_query *queries, uint32_t n, const struct line_visitor *visitor,
+		    struct error *err);
+
+struct code_range { uint64_t start, end; };
+enum { LINE_CODE_RANGES_MAX = 64 };
+/* All code of the function that the place is in (of the outer one, if it was inlined). Returns the count. */
+uint32_t debuginfo_line_code(struct debuginfo *di, const struct line_place *place, struct code_range *out);
 
 /* Fills in members / enumerators of a struct, union or enum (and looks for the definition of a declared one).
  * Does nothing for others. Never fails: what cannot be resolved becomes TYPE_INCOMPLETE or TYPE_OTHER. */

@@ -94,27 +94,24 @@ static bool find_offset(struct bytes section, uint64_t addr, uint64_t *unit)
 	return false;
 }
 
-static void read_aranges(struct debuginfo *di)
+Elf_Data *section_data(struct debuginfo *di, const char *wanted, uint64_t max)
 {
 	Elf_Scn *scn = NULL;
 	size_t names;
 
-	di->aranges_read = true;
 	if (elf_getshdrstrndx(di->elf, &names) != 0)
-		return;
+		return NULL;
 	while ((scn = elf_nextscn(di->elf, scn))) {
 		GElf_Shdr sh;
 		const char *name;
 
-		if (!gelf_getshdr(scn, &sh) || sh.sh_type != SHT_PROGBITS || (sh.sh_flags & SHF_COMPRESSED) ||
-		    sh.sh_size > ARANGES_BYTES_MAX)
+		if (!gelf_getshdr(scn, &sh) || sh.sh_type != SHT_PROGBITS || (sh.sh_flags & SHF_COMPRESSED) || sh.sh_size > max)
 			continue;
 		name = elf_strptr(di->elf, names, sh.sh_name);
-		if (name && strcmp(name, ".debug_aranges") == 0) {
-			di->aranges = elf_rawdata(scn, NULL);
-			return;
-		}
+		if (name && strcmp(name, wanted) == 0)
+			return elf_rawdata(scn, NULL);
 	}
+	return NULL;
 }
 
 bool unit_by_aranges(struct debuginfo *di, uint64_t addr, Dwarf_Die *cu)
@@ -125,7 +122,8 @@ bool unit_by_aranges(struct debuginfo *di, uint64_t addr, Dwarf_Die *cu)
 	size_t head;
 
 	if (!di->aranges_read)
-		read_aranges(di);
+		di->aranges = section_data(di, ".debug_aranges", ARANGES_BYTES_MAX);
+	di->aranges_read = true;
 	if (!di->aranges || !di->aranges->d_buf)
 		return false;
 	section = (struct bytes){ di->aranges->d_buf, di->aranges->d_size };

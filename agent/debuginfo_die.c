@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Attributes of one DIE. Most follow DW_AT_abstract_origin and DW_AT_specification (libdw bounds that chain). */
+#include <string.h>
+
 #include "debuginfo_internal.h"
 
 enum { ORIGIN_CHAIN_MAX = 8 };
@@ -70,4 +72,21 @@ void die_origin(const Dwarf_Die *die, Dwarf_Die *out)
 			return;
 		*out = next;
 	}
+}
+
+const char *die_file(Dwarf_Die *die, unsigned attr)
+{
+	Dwarf_Attribute mem;
+	Dwarf_Attribute *found = dwarf_attr_integrate(die, attr, &mem);
+	Dwarf_Files *files;
+	Dwarf_Word index;
+	Dwarf_Die cu;
+	const char *file;
+	size_t n;
+
+	if (!found || dwarf_formudata(found, &index) != 0 || !dwarf_cu_die(found->cu, &cu, NULL, NULL, NULL, NULL, NULL, NULL) ||
+	    dwarf_getsrcfiles(&cu, &files, &n) != 0 || index >= n)
+		return "";
+	file = dwarf_filesrc(files, index, NULL, NULL);
+	return file && strcmp(file, "???") != 0 ? file : "";
 }

@@ -66,25 +66,11 @@ static void set_names(struct building *b)
 
 static void set_file(struct building *b)
 {
-	Dwarf_Attribute mem;
-	Dwarf_Attribute *attr = dwarf_attr_integrate(&b->die, DW_AT_decl_file, &mem);
-	Dwarf_Word index;
-	Dwarf_Files *files;
-	Dwarf_Die cu;
-	size_t n;
 	uint64_t line = 0;
-	const char *file;
 
-	b->fn->file = "";
 	if (die_udata(&b->die, DW_AT_decl_line, &line) && line <= UINT32_MAX)
 		b->fn->line = (uint32_t)line;
-	if (!attr || dwarf_formudata(attr, &index) != 0 || !dwarf_cu_die(attr->cu, &cu, NULL, NULL, NULL, NULL, NULL, NULL))
-		return;
-	if (dwarf_getsrcfiles(&cu, &files, &n) != 0 || index >= n)
-		return;
-	file = dwarf_filesrc(files, index, NULL, NULL);
-	if (file && strcmp(file, "???") != 0)
-		b->fn->file = file;
+	b->fn->file = die_file(&b->die, DW_AT_decl_file);
 }
 
 /* ---- which parameters ---- */
@@ -355,4 +341,9 @@ struct function *function_get(struct debuginfo *di, struct unit *u, Dwarf_Die *d
 	list_free(&b.params);
 	list_free(&b.places);
 	return keyed_add(&di->functions, &n->key) == 0 ? &n->fn : NULL;
+}
+
+const void *function_origin(const struct function *fn)
+{
+	return holder_of(fn, struct function_node, fn)->origin;
 }

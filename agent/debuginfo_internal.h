@@ -7,6 +7,8 @@
  *   debuginfo_unit.c      compile units and the index of one; debuginfo_walk.c: the walk over DIEs and its budget
  *   debuginfo_aranges.c   the unit at an address, by .debug_aranges
  *   debuginfo_die.c       attributes of one DIE
+ *   debuginfo_line.c      code of source lines; debuginfo_linehead.c: which units have a file of a name
+ *   debuginfo_span.c      functions and inlined copies by address
  *   debuginfo_name.c      qualified names and how a request matches them
  *   debuginfo_symbol.c    symbols, of the separate file too
  *   debuginfo_function.c  a subprogram DIE -> struct function
@@ -87,10 +89,23 @@ struct unit {
 	bool assembler;               /* its functions have no types at all */
 	bool split;                   /* the rest is in a .dwo file */
 	bool indexed, deep;           /* deep: with what is inside of functions */
+	bool indexed, spans_read;
 	bool optimised;               /* LLVM: a parameter has a location list, which -O0 never makes; known once indexed */
 	struct list scopes;           /* struct scope, by start */
 	struct list codes;            /* struct code, by addr */
 	struct list inlined;          /* const void *: addresses of the abstract instances, one per copy, sorted */
+	struct list spans;            /* struct span, by start; the outer one first */
+};
+
+/* A stretch of code that belongs to a function, or to a copy of one that was inlined; one with end == start is where a copy is
+ * entered, before it has an instruction. */
+struct span {
+	uint64_t start, end;
+	Dwarf_Die die;
+	int parent;                   /* index of the next span around it, -1: none */
+	unsigned depth;
+	bool inlined;
+	struct function *fn;          /* NULL: not asked for yet */
 };
 
 struct unit_range { uint64_t start, end; Dwarf_Die die; };
@@ -110,6 +125,8 @@ struct debuginfo {
 	bool split_seen;
 	Elf_Data *aranges;            /* .debug_aranges */
 	bool aranges_read;
+	Elf_Data *line, *line_str;    /* .debug_line, .debug_line_str; NULL: there is none, or it is compressed */
+	bool line_read;
 	struct list ranges;           /* struct unit_range by start, when .debug_aranges did not do */
 	bool ranges_read;
 	struct list symbols;          /* struct symbol, of a separate file */
@@ -152,6 +169,23 @@ const struct code *unit_code_at(const struct unit *u, uint64_t addr); /* first o
 /* Reads all units: for what dwz moved out of the unit that it belongs to. */
 uint32_t inlined_everywhere(struct debuginfo *di, const void *abstract);
 uint32_t unit_inlined(const struct unit *u, const void *abstract);
+/* Whether the linker kept what is at the address. */
+bool is_live(struct debuginfo *di, uint64_t addr);
+bool spans_read(struct debuginfo *di, struct unit *u);
+/* Index of the innermost span at an address, -1: none. */
+int span_at(const struct unit *u, uint64_t addr);
+/* Index of the last span that begins at or before an address, -1: none. */
+int span_before(const struct unit *u, uint64_t addr);
+/* The function whose source a span is: of an inlined copy the original. NULL: broken. */
+struct function *span_function(struct debuginfo *di, struct unit *u, struct span *s);
+/* What a unit's line table says of its files, before it is decoded. */
+struct line_names;
+struct line_names *line_names_new(struct debuginfo *di, const struct line_query *queries, uint32_t n);
+void line_names_free(struct line_names *names);
+/* False: none of the files has the last component of a wanted path. */
+bool line_names_in(struct line_names *names, struct debuginfo *di, Dwarf_Die *cu);
+/* A section's bytes, NULL if there is none or it is compressed in a way that libelf would have to inflate. */
+Elf_Data *section_data(struct debuginfo *di, const char *name, uint64_t max);
 /* The part of a function that holds its entry. False: no code, or code that the linker threw away. */
 bool function_extent(struct debuginfo *di, Dwarf_Die *die, uint64_t *addr, uint64_t *size);
 
@@ -160,6 +194,8 @@ bool function_extent(struct debuginfo *di, Dwarf_Die *die, uint64_t *addr, uint6
 const char *die_name(Dwarf_Die *die);                      /* "" if there is none */
 const char *die_linkage(Dwarf_Die *die);
 bool die_flag(Dwarf_Die *die, unsigned attr);
+/* The file that an attribute like DW_AT_decl_file names; "" if it is not known. */
+const char *die_file(Dwarf_Die *die, unsigned attr);
 bool die_udata(Dwarf_Die *die, unsigned attr, uint64_t *out);
 bool die_ref(Dwarf_Die *die, unsigned attr, Dwarf_Die *out);
 bool die_own_ref(Dwarf_Die *die, unsigned attr, Dwarf_Die *out);

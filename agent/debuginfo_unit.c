@@ -59,13 +59,14 @@ struct unit *unit_of(struct debuginfo *di, Dwarf_Die *die)
 	u->scopes.item_size = sizeof(struct scope);
 	u->codes.item_size = sizeof(struct code);
 	u->inlined.item_size = sizeof(void *);
+	u->spans.item_size = sizeof(struct span);
 	unit_describe(di, u);
 	return keyed_add(&di->units, &u->key) == 0 ? u : NULL;
 }
 
 /* ---- the extent of a function ---- */
 
-static bool is_live(struct debuginfo *di, uint64_t addr)
+bool is_live(struct debuginfo *di, uint64_t addr)
 {
 	uint64_t offset;
 

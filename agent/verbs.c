@@ -8,6 +8,7 @@
 #include "agent_internal.h"
 #include "feature.h"
 #include "inventory.h"
+#include "lines.h"
 #include "uplink.h"
 
 /* A question that a worker is answering. Owns its arguments; outlives its client if it must. */
@@ -21,6 +22,7 @@ struct question {
 	uint32_t index;
 	struct resolve_request resolve;
 	struct inventory inventory;    /* ps, funcs */
+	struct lines_question lines;
 	char path[PATH_MAX], root[32];
 	int fd, exe_fd;
 };
@@ -31,6 +33,7 @@ static void question_free(struct question *q)
 	worker_cancel(q->worker);
 	request_args_free(&q->args);
 	inventory_free(&q->inventory);
+	lines_free(&q->lines);
 	if (q->fd >= 0)
 		close(q->fd);
 	if (q->exe_fd >= 0)
@@ -184,7 +187,7 @@ static void verb_explain(struct client *c, uint64_t id, const msgpack_object *ar
 		refuse(q, &err, probe);
 }
 
-/* ---- ps, funcs: the worker writes the whole payload ---- */
+/* ---- ps, funcs, lines: the worker writes the whole payload ---- */
 
 static void on_inventory(const char *data, size_t len, const struct error *failed, void *arg)
 {
@@ -205,7 +208,7 @@ static void on_inventory(const char *data, size_t len, const struct error *faile
 			question_free(q);
 			return;
 		}
-		error_set(&err, EMSGSIZE, "the answer is too large"), error_hint(&err, "ask for fewer with a GLOB");
+		error_set(&err, EMSGSIZE, "the answer is too large"), error_hint(&err, "ask for less at once");
 	}
 	refuse(q, &err, 0);
 }
@@ -247,6 +250,30 @@ static void verb_funcs(struct client *c, uint64_t id, const msgpack_object *args
 	q->inventory.cache = c->agent->opt.cache;
 	if (!rc)
 		rc = worker_start(c->agent->base, &(struct worker_files){ { q->fd, q->exe_fd } }, inventory_funcs_work, &q->inventory, on_inventory, q, &q->worker, &err);
+	if (rc)
+		refuse(q, &err, 0);
+}
+
+static void verb_lines(struct client *c, uint64_t id, const msgpack_object *args)
+{
+	struct question *q = question_new(c, id);
+	struct error err = { 0 };
+	int rc;
+
+	if (!q)
+		return;
+	q->inventory.module = object_text(map_get(args, "module"), PATH_MAX - 1);
+	rc = lines_read(map_get(args, "files"), &q->lines, &err);
+	if (!rc)
+		rc = request_target_read(map_get(args, "target"), &q->args.target, &err);
+	if (!rc)
+		rc = open_file_of(q, &q->args.target, q->inventory.module, &err);
+	q->lines.fd = q->fd;
+	q->lines.path = q->path;
+	q->lines.root = q->root;
+	q->lines.cache = c->agent->opt.cache;
+	if (!rc)
+		rc = worker_start(c->agent->base, &(struct worker_files){ { q->fd, q->exe_fd } }, lines_work, &q->lines, on_inventory, q, &q->worker, &err);
 	if (rc)
 		refuse(q, &err, 0);
 }
@@ -395,7 +422,7 @@ static const struct {
 	void (*run)(struct client *c, uint64_t id, const msgpack_object *args);
 } verbs[] = {
 	{ "trace", verb_trace }, { "stat", verb_stat }, { "explain", verb_explain }, { "funcs", verb_funcs },
-	{ "ps", verb_ps }, { "list", verb_list }, { "rm", verb_rm }, { "doctor", verb_doctor }, { "stop", verb_stop },
+	{ "lines", verb_lines }, { "ps", verb_ps }, { "list", verb_list }, { "rm", verb_rm }, { "doctor", verb_doctor }, { "stop", verb_stop },
 };
 
 void verb_dispatch(struct client *c, uint64_t id, const char *verb, const msgpack_object *args)

@@ -329,39 +329,3 @@ void patch_free(struct patch *p)
 	free(p->text);
 	free(p);
 }
-
-/* ---- paths of debug information ---- */
-
-/* The component that ends at *end, which moves before it. Empty ones and "." are passed over; length 0: there is none. */
-static size_t last_component(const char *path, size_t *end, const char **out)
-{
-	for (;;) {
-		size_t stop = *end, start;
-
-		while (stop && path[stop - 1] == '/')
-			stop--;
-		for (start = stop; start && path[start - 1] != '/';)
-			start--;
-		*end = start;
-		if (stop == start || stop - start != 1 || path[start] != '.') {
-			*out = path + start;
-			return stop - start;
-		}
-	}
-}
-
-int patch_path_matches(const char *in_patch, const char *in_debuginfo)
-{
-	size_t a_end = strlen(in_patch), b_end = strlen(in_debuginfo);
-	bool any = false;
-
-	for (;; any = true) {
-		const char *a, *b;
-		size_t a_len = last_component(in_patch, &a_end, &a), b_len = last_component(in_debuginfo, &b_end, &b);
-
-		if (!a_len || !b_len)
-			return any;
-		if (a_len != b_len || memcmp(a, b, a_len))
-			return 0;
-	}
-}

@@ -50,8 +50,4 @@ enum { PATCH_STRIP_AUTO = -1 };        /* one component, if both paths begin wit
 int patch_parse(const char *text, size_t len, int strip, struct patch **out, struct error *err);
 void patch_free(struct patch *p);      /* takes NULL */
 
-/* Whether a path of debug information (absolute, or relative to the compiler's directory) means the path of a patch: the shorter
- * one is a whole-component suffix of the other. "./" and "//" do not count. */
-int patch_path_matches(const char *in_patch, const char *in_debuginfo);
-
 #endif

@@ -2,12 +2,13 @@
 /*
  * A unified diff, and paths of it against others.
  *
- * fuzz-sources: verify/patch.c common/error.c
+ * fuzz-sources: verify/patch.c common/path_suffix.c common/error.c
  */
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "patch.h"
+#include "path_suffix.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -23,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		if (!f->old_path && !f->new_path)
 			abort();
-		if (f->old_path && f->new_path && patch_path_matches(f->old_path, f->new_path) != patch_path_matches(f->new_path, f->old_path))
+		if (f->old_path && f->new_path && path_suffix_matches(f->old_path, f->new_path) != path_suffix_matches(f->new_path, f->old_path))
 			abort();
 		for (uint32_t k = 0; k < f->n_lines; k++)
 			if (f->line[k].text < p->text || f->line[k].len > size || (!f->line[k].old_line && !f->line[k].new_line && f->line[k].kind == PATCH_CONTEXT))

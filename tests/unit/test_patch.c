@@ -10,6 +10,7 @@
 
 #include "buf.h"
 #include "patch.h"
+#include "path_suffix.h"
 
 /* "old>new: kind old_line new_line text; ..." */
 static void dump(const struct patch *p, struct buf *out)
@@ -115,7 +116,7 @@ static void test_paths(void **state)
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		if (!!patch_path_matches(cases[i].patch, cases[i].debuginfo) != cases[i].same)
+		if (!!path_suffix_matches(cases[i].patch, cases[i].debuginfo) != cases[i].same)
 			fail_msg("%s and %s", cases[i].patch, cases[i].debuginfo);
 }
 
