@@ -163,6 +163,8 @@ void request_client_gone(struct request *rq);
 void request_process_left(struct request *rq, pid_t pid);
 void request_notice(struct request *rq, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void request_send_probe(struct request *rq, const struct instance *in);
+/* Root's probe on a file: in every process that maps it, without looking at the processes. */
+bool request_everywhere(const struct request *rq);
 /* A collector keeps what it sends. */
 bool request_recorded(const struct request *rq);
 /* The tick comes at once, and the ones after it as the client wants them. */

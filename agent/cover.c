@@ -295,14 +295,13 @@ int cover_start(struct request *rq, struct error *err)
 
 int cover_process(struct request *rq, const struct process *p, struct error *err, int64_t *probe)
 {
-	/* Root's probe on a file is in every process already. */
-	bool everywhere = rq->args.target.kind == TARGET_PATH && rq->uid == 0;
+	bool everywhere = request_everywhere(rq);
 	int rc = 0;
 
 	for (uint32_t i = 0; !rc && i < rq->args.n_probes; i++) {
 		*probe = i;
 		if (everywhere && !rq->module[i])
-			continue;
+			continue;      /* it is there already */
 		rc = cover_probe(rq, i, p, err);
 	}
 	return rc;

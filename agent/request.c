@@ -432,6 +432,11 @@ static int keep_modules(struct request *rq, struct error *err)
 	return 0;
 }
 
+bool request_everywhere(const struct request *rq)
+{
+	return rq->args.target.kind == TARGET_PATH && rq->uid == 0 && !rq->args.target.build[0];
+}
+
 /* Everything that the request covers now; later arrivals are watch.c's. */
 static int cover_target(struct request *rq, struct error *err, int64_t *probe)
 {
@@ -439,12 +444,12 @@ static int cover_target(struct request *rq, struct error *err, int64_t *probe)
 	size_t n = 0, allowed = 0;
 	int rc;
 
-	if (rq->args.target.kind == TARGET_PATH && rq->uid == 0) {
+	if (request_everywhere(rq)) {
 		rc = cover_path(rq, err);
 		if (rc)
 			return rc;
 	}
-	rc = target_processes(&rq->args.target, &all, &n, err);
+	rc = target_processes_built(&rq->args.target, rq->module, rq->args.n_probes, &all, &n, err);
 	for (size_t i = 0; !rc && i < n; i++) {
 		if (policy_may_probe(rq->uid, &all[i], err))
 			continue;
@@ -460,7 +465,7 @@ static int cover_target(struct request *rq, struct error *err, int64_t *probe)
 		return rc;
 	if (n && !allowed)
 		return -EPERM;
-	if (!allowed && !(rq->args.target.kind == TARGET_PATH && rq->uid == 0))
+	if (!allowed && !request_everywhere(rq))
 		return error_set(err, ESRCH, "no process of yours maps that file");
 	return cover_start(rq, err);
 }

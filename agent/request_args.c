@@ -2,6 +2,7 @@
 /* The arguments of a trace or stat, as they come from a client: checked one by one, bounded, in one table. */
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,10 +81,16 @@ int request_target_read(const msgpack_object *o, struct target *t, struct error 
 	static const struct { const char *key; enum target_kind kind; } kinds[] = {
 		{ "name", TARGET_NAME }, { "path", TARGET_PATH },
 	};
+	char *build;
 	uint64_t pid;
 
 	if (!o || o->type != MSGPACK_OBJECT_MAP)
 		return error_set(err, EINVAL, "a target is needed"), error_hint(err, "-p PID, -s NAME or -x PATH");
+	build = object_text(map_get(o, "build"), sizeof(t->build) - 1);
+	if (map_get(o, "build") && !build)
+		return bad_value(err, "the build-id");
+	snprintf(t->build, sizeof(t->build), "%s", build ? build : "");
+	free(build);
 	if (map_get(o, "pid")) {
 		if (!object_u64(map_get(o, "pid"), &pid) || !pid || pid > INT32_MAX)
 			return bad_value(err, "the pid");
@@ -106,7 +113,9 @@ int request_target_read(const msgpack_object *o, struct target *t, struct error 
 
 void request_target_pack(const struct target *t, msgpack_packer *pk)
 {
-	msgpack_pack_map(pk, 1);
+	msgpack_pack_map(pk, t->build[0] ? 2 : 1);
+	if (t->build[0])
+		pack_key_text(pk, "build", t->build);
 	if (t->kind == TARGET_PID)
 		pack_key_u64(pk, "pid", (uint64_t)t->pid);
 	else

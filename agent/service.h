@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "image.h"
 #include "plumb/error.h"
 
 enum target_kind { TARGET_PID, TARGET_NAME, TARGET_PATH };
@@ -22,7 +23,10 @@ struct target {
 	char text[PATH_MAX];       /* TARGET_NAME: executable's base name, comm, systemd unit ("x" or "x.service") or container id
 	                              (full, or a prefix of >= 8 digits); TARGET_PATH: absolute path */
 	uint64_t dev, ino;         /* TARGET_PATH: the file's identity, set by target_check */
+	char build[BUILD_ID_HEX_MAX]; /* only what runs a build whose id begins so, at least BUILD_PREFIX_MIN digits; "": any */
 };
+
+enum { BUILD_PREFIX_MIN = 6 };
 
 struct process {
 	pid_t pid;
@@ -46,7 +50,7 @@ struct module {
 	bool deleted;
 };
 
-/* Checks a target's form and, for TARGET_PATH, that the file is there (fills dev, ino). */
+/* Checks a target's form (and writes the build in lower case) and, for TARGET_PATH, that the file is there (fills dev, ino). */
 int target_check(struct target *t, struct error *err);
 
 /* -ESRCH: no such process (or a kernel thread, or a zombie). */
@@ -60,6 +64,16 @@ void process_matches_each(const struct process *p, const struct target *const *t
 /* Matching processes, by pid; the caller frees *out. -ESRCH with the nearest names as hint if there is none
  * and the target is not a TARGET_PATH (there none is fine: it may come later). */
 int target_processes(const struct target *t, struct process **out, size_t *count, struct error *err);
+
+/* Those of target_processes that run the target's build: their executable has it, or a file of theirs that is named by the target
+ * or in `modules` (n_modules of them, NULL: none). -ESRCH with the builds that there are as hint if there were some, but none of
+ * that build. */
+int target_processes_built(const struct target *t, char *const *modules, uint32_t n_modules, struct process **out, size_t *count,
+			   struct error *err);
+/* The same of one process; true if the target is of any build. */
+bool process_runs_build(const struct process *p, const struct target *t, char *const *modules, uint32_t n_modules);
+/* The build-id of an ELF file, in lower-case hex. False: it has none, or is no such file. */
+bool build_id_read(int fd, char out[BUILD_ID_HEX_MAX]);
 
 /* The module of that name ("libssl.so.3", "libssl", or a path; NULL: the executable) in a process. */
 int module_find(pid_t pid, const char *name, struct module *out, struct error *err);

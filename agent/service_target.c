@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which processes belong to a target: by pid, by a service's name, by a file that they map. */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -54,8 +55,27 @@ static int check_path(struct target *t, struct error *err)
 	return 0;
 }
 
+static int check_build(struct target *t, struct error *err)
+{
+	size_t len = strnlen(t->build, sizeof(t->build)), hex = strspn(t->build, "0123456789abcdefABCDEF");
+
+	if (!len)
+		return 0;
+	if (len == sizeof(t->build) || hex != len || len < BUILD_PREFIX_MIN) {
+		error_set(err, EINVAL, "'%.40s' is not the beginning of a build-id", t->build);
+		return error_hint(err, "at least %d of its hexadecimal digits; plumb ps shows them", BUILD_PREFIX_MIN);
+	}
+	for (size_t i = 0; i < len; i++)
+		t->build[i] = (char)tolower((unsigned char)t->build[i]);
+	return 0;
+}
+
 int target_check(struct target *t, struct error *err)
 {
+	int rc = check_build(t, err);
+
+	if (rc)
+		return rc;
 	switch (t->kind) {
 	case TARGET_PID:
 		if (t->pid <= 0)

@@ -120,11 +120,12 @@ static void on_explained(const char *data, size_t len, const struct error *faile
 }
 
 /* The first process of a target that the client may look into. */
-static int first_process(struct client *c, const struct target *t, struct process *out, struct error *err)
+static int first_process(struct client *c, const struct target *t, const char *module, struct process *out, struct error *err)
 {
 	struct process *all = NULL;
 	size_t n = 0, i;
-	int rc = target_processes(t, &all, &n, err);
+	char *modules[] = { (char *)module };
+	int rc = target_processes_built(t, modules, 1, &all, &n, err);
 
 	for (i = 0; !rc && i < n && policy_may_probe(c->uid, &all[i], err); i++)
 		;
@@ -140,7 +141,7 @@ static int open_file_of(struct question *q, const struct target *t, const char *
 {
 	struct process p;
 	struct module m;
-	int rc = first_process(q->client, t, &p, err);
+	int rc = first_process(q->client, t, module, &p, err);
 
 	if (rc)
 		return rc;
@@ -317,12 +318,14 @@ static void verb_doctor(struct client *c, uint64_t id, const msgpack_object *arg
 
 static void pack_target(const struct target *t, msgpack_packer *pk)
 {
-	char text[PATH_MAX + 8];
+	char text[PATH_MAX + BUILD_ID_HEX_MAX + 16];
 
 	if (t->kind == TARGET_PID)
 		snprintf(text, sizeof(text), "-p %d", t->pid);
 	else
 		snprintf(text, sizeof(text), "%s %s", t->kind == TARGET_NAME ? "-s" : "-x", t->text);
+	if (t->build[0])
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), " --build %s", t->build);
 	pack_text(pk, text);
 }
 

@@ -188,7 +188,8 @@ static void look_for_newcomers(const struct scan *s, size_t target)
 	for (size_t i = 0; i < s->n && rq->state == REQUEST_RUNNING; i++) {
 		const struct process *p = &s->process[i];
 
-		if (!s->match[i * s->n_targets + target] || find(rq, p) || policy_may_probe(rq->uid, p, NULL) || watch_add(rq, p))
+		if (!s->match[i * s->n_targets + target] || find(rq, p) || policy_may_probe(rq->uid, p, NULL) ||
+		    !process_runs_build(p, &rq->args.target, rq->module, rq->args.n_probes) || watch_add(rq, p))
 			continue;
 		request_notice(rq, "new", "process %d (%s) is traced from now on", p->pid, p->comm);
 		if (cover_process(rq, p, &err, &probe))

@@ -94,6 +94,7 @@ SET_FLAG(json)
 SET_FLAG(msgpack)
 SET_FLAG(keep)
 SET_FLAG(allow_unwind)
+SET_TEXT(build)
 SET_TEXT(error)
 SET_TEXT(token_file)
 SET_TEXT(module)
@@ -175,6 +176,7 @@ static const struct option_def {
 	{ "pid", 'p', required_argument, ARGS_TARGET, set_pid },
 	{ "service", 's', required_argument, ARGS_TARGET, set_name },
 	{ "exe", 'x', required_argument, ARGS_TARGET, set_path },
+	{ "build", 0, required_argument, ARGS_TARGET, set_build },
 	{ "json", 0, no_argument, ARGS_JSON, set_json },
 	{ "error", 0, required_argument, ARGS_REQUEST | ARGS_EXPLAIN | ARGS_VERIFY, set_error },
 	{ "for", 0, required_argument, ARGS_REQUEST | ARGS_VERIFY, set_for_ns },

@@ -12,7 +12,7 @@
 
 enum arg_groups {
 	ARGS_GLOBAL = 1,     /* --socket --collector ... --color --help; main's, and every subcommand's */
-	ARGS_TARGET = 2,     /* -p -s -x */
+	ARGS_TARGET = 2,     /* -p -s -x --build */
 	ARGS_JSON = 4,       /* --json */
 	ARGS_REQUEST = 8,    /* --error --for --keep --ttl --budget --allow-unwind: what trace and stat share */
 	ARGS_TRACE = 16,     /* --errors --limit --sample --rate --msgpack --depth --bytes --string */
@@ -51,6 +51,7 @@ struct args {
 	enum target_kind target;
 	uint64_t pid;
 	const char *target_text;
+	const char *build;   /* beginning of a build-id; NULL: any */
 	const char *error, *module;
 	bool errors, json, msgpack, keep, allow_unwind, by_host;
 	uint64_t limit, for_ns, sample, rate, ttl_ns, budget_ppm, tick_ns, depth, bytes, string, since_ns;

@@ -60,6 +60,7 @@ const struct command command_explain = {
 		"  -p, --pid PID         the process\n"
 		"  -s, --service NAME    a process of an executable, systemd unit or container\n"
 		"  -x, --exe PATH        a process that maps this file\n"
+		"      --build ID        one that runs the build whose id begins so\n"
 		"Options:\n"
 		"      --error EXPR      what a failing call is\n"
 		"      --errors          as if only failing calls were shown\n"

@@ -11,7 +11,9 @@
 static void pack_target(msgpack_packer *pk, const struct args *a)
 {
 	pack_key(pk, "target");
-	msgpack_pack_map(pk, 1);
+	msgpack_pack_map(pk, a->build ? 2 : 1);
+	if (a->build)
+		pack_key_text(pk, "build", a->build);
 	switch (a->target) {
 	case TARGET_PID:
 		pack_key_u64(pk, "pid", a->pid);

@@ -211,8 +211,8 @@ static const struct {
 	int (*run)(struct client *c, uint64_t id, const char *verb, const msgpack_object *args, struct error *err);
 } verbs[] = {
 	{ "trace", verb_start }, { "stat", verb_start }, { "stop", verb_stop }, { "rm", verb_rm }, { "list", verb_list },
-	{ "hosts", verb_hosts }, { "audit", verb_audit }, { "ps", verb_ask }, { "funcs", verb_ask }, { "doctor", verb_ask },
-	{ "explain", verb_ask },
+	{ "hosts", verb_hosts }, { "audit", verb_audit }, { "ps", verb_ask }, { "funcs", verb_ask }, { "lines", verb_ask },
+	{ "doctor", verb_ask }, { "explain", verb_ask },
 };
 
 static int dispatch(struct client *c, uint64_t id, const char *verb, const msgpack_object *args, struct error *err)

@@ -17,11 +17,13 @@ static int read_target(const msgpack_object *o, struct request_args *out, struct
 {
 	char *name = object_text(map_get(o, "name"), 255), *path = name ? NULL : object_text(map_get(o, "path"), PATH_MAX - 1);
 	const char *text = name ? name : path;
+	char *build = object_text(map_get(o, "build"), 128);
 	struct buf target = { 0 };
 
 	if (!text || !text[0]) {
 		free(name);
 		free(path);
+		free(build);
 		if (!map_get(o, "pid"))
 			return bad(err, "the target");
 		error_set(err, EINVAL, "a process number means another process on each host");
@@ -30,6 +32,11 @@ static int read_target(const msgpack_object *o, struct request_args *out, struct
 	}
 	buf_str(&target, name ? "-s " : "-x ");
 	text_escape(&target, text, strlen(text), 0);
+	if (build) {
+		buf_str(&target, " --build ");
+		text_escape(&target, build, strlen(build), 0);
+	}
+	free(build);
 	out->service = strdup(name ? name : strrchr(path, '/') ? strrchr(path, '/') + 1 : path);
 	out->target = target.data;
 	free(name);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ps, funcs, explain, doctor: one question to all connected agents, one answer. */
+/* ps, funcs, lines, explain, doctor: one question to all connected agents, one answer. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,11 +8,12 @@
 #include "control_internal.h"
 
 static const struct question_kind {
-	const char *verb, *key;  /* key: what the answers have in common */
+	const char *verb, *key;  /* key: what the answers have in common; NULL: they stay apart, under "answers" */
 	enum merge_kind merge;
 } kinds[] = {
 	{ "ps", "processes", MERGE_ROWS },
 	{ "funcs", "functions", MERGE_EQUAL },
+	{ "lines", NULL, MERGE_WHOLE },
 	{ "doctor", "checks", MERGE_EQUAL },
 	{ "explain", "text", MERGE_TEXT },
 };
@@ -119,7 +120,7 @@ static void reply(struct question *q)
 	struct frame f;
 
 	session_reply_begin(s, &f, q->wire_id, 5);
-	pack_key(&f.pk, q->kind->key);
+	pack_key(&f.pk, q->kind->key ? q->kind->key : "answers");
 	merge_pack(q->merge, &f.pk);
 	put_failed(q, &f.pk);
 	put_flag(&f.pk, "cut", merge_cut(q->merge));
@@ -227,13 +228,13 @@ static struct question *question_new(struct client *c, const struct question_kin
 /* "-s orderd", for the audit. */
 static void describe(const msgpack_object *args, struct buf *out)
 {
-	static const struct { const char *key, *flag; } parts[] = { { "name", "-s" }, { "path", "-x" } };
+	static const struct { const char *key, *flag; } parts[] = { { "name", "-s" }, { "path", "-x" }, { "build", "--build" } };
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		char *text = object_text(map_get(map_get(args, "target"), parts[i].key), 255);
 
 		if (text)
-			buf_printf(out, "%s %s", parts[i].flag, text);
+			buf_printf(out, "%s%s %s", out->len ? " " : "", parts[i].flag, text);
 		free(text);
 	}
 }
@@ -286,7 +287,7 @@ static void take_answer(struct question *q, struct asked *a, const msgpack_objec
 {
 	char *source = object_text(map_get(payload, "source"), sizeof(q->source) - 1);
 	bool more = false;
-	int rc = merge_add(q->merge, a->host, map_get(payload, q->kind->key));
+	int rc = merge_add(q->merge, a->host, q->kind->key ? map_get(payload, q->kind->key) : payload);
 
 	if (rc) {
 		fail(a, -rc, rc == -ENOMEM ? "the collector has no memory for its answer" : "its answer is malformed");

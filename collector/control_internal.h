@@ -183,6 +183,7 @@ void questions_free(struct control *k);
 enum merge_kind {
 	MERGE_ROWS,      /* [host, cells...] */
 	MERGE_EQUAL,     /* [[host, ...], cells...]: equal rows of several hosts are one */
+	MERGE_WHOLE,     /* [host, the whole answer] */
 	MERGE_TEXT,      /* texts, under the names of their hosts */
 };
 

@@ -68,7 +68,7 @@ static uint32_t hash_of(const struct buf *b)
 /* The row that says the same. */
 static struct merge_row *find_equal(struct merge *m, const struct merge_row *r)
 {
-	for (uint32_t i = m->bucket[r->hash % BUCKETS]; m->kind != MERGE_ROWS && i; i = m->row[i - 1].next) {
+	for (uint32_t i = m->bucket[r->hash % BUCKETS]; m->kind != MERGE_ROWS && m->kind != MERGE_WHOLE && i; i = m->row[i - 1].next) {
 		struct merge_row *other = &m->row[i - 1];
 
 		if (other->hash == r->hash && other->bytes.len == r->bytes.len && memcmp(other->bytes.data, r->bytes.data, r->bytes.len) == 0)
@@ -155,6 +155,19 @@ static int add_text(struct merge *m, const char *host, const msgpack_object *tex
 	return add_row(m, &r, host);
 }
 
+/* One cell: the map as it came. */
+static int add_whole(struct merge *m, const char *host, const msgpack_object *map)
+{
+	struct merge_row r = { .cells = 1 };
+	msgpack_packer pk;
+
+	if (map->type != MSGPACK_OBJECT_MAP)
+		return -EPROTO;
+	pack_into(&pk, &r.bytes);
+	msgpack_pack_object(&pk, *map);
+	return add_row(m, &r, host);
+}
+
 int merge_add(struct merge *m, const char *host, const msgpack_object *value)
 {
 	int rc = 0;
@@ -163,6 +176,8 @@ int merge_add(struct merge *m, const char *host, const msgpack_object *value)
 		return -EPROTO;
 	if (m->kind == MERGE_TEXT)
 		return add_text(m, host, value);
+	if (m->kind == MERGE_WHOLE)
+		return add_whole(m, host, value);
 	if (value->type != MSGPACK_OBJECT_ARRAY)
 		return -EPROTO;
 	for (uint32_t i = 0; i < value->via.array.size && !rc; i++)
@@ -229,7 +244,7 @@ void merge_pack(const struct merge *m, msgpack_packer *pk)
 {
 	struct buf text = { 0 };
 
-	if (m->kind == MERGE_ROWS && m->n)
+	if ((m->kind == MERGE_ROWS || m->kind == MERGE_WHOLE) && m->n)
 		qsort(m->row, m->n, sizeof(*m->row), by_host);
 
 	if (m->kind == MERGE_TEXT) {

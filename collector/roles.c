@@ -16,7 +16,7 @@ static const struct {
 } actions[] = {
 	{ "ps", ROLE_VIEW }, { "list", ROLE_VIEW }, { "hosts", ROLE_VIEW }, { "doctor", ROLE_VIEW }, { "query", ROLE_VIEW }, { "live", ROLE_VIEW },
 	{ "trace", ROLE_PROBE }, { "stat", ROLE_PROBE }, { "stop", ROLE_PROBE }, { "rm", ROLE_PROBE }, { "funcs", ROLE_PROBE },
-	{ "explain", ROLE_PROBE }, { "verdict", ROLE_PROBE },
+	{ "lines", ROLE_PROBE }, { "explain", ROLE_PROBE }, { "verdict", ROLE_PROBE },
 	{ "audit", ROLE_ADMIN },
 };
 

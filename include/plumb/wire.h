@@ -37,12 +37,19 @@
  *                    -> REPLY {id}, then PROBE..., CHUNK/STATS/NOTICE..., END
  *   "explain": target, probes, ... as trace     -> REPLY {text}
  *   "funcs": target, glob, module               -> REPLY {functions: [[name, signature, file, line, module], ...], more bool, source}
+ *   "lines": target, files [[path, [line, ...]], ...] (required), module     (at most 20,000 lines; what code source lines are)
+ *                               -> REPLY {build_id, module, files: [[path, [path in the debug information, ...]], ...],
+ *                                         functions: [[name, signature, file, line, inlined copies, has code of its own bool], ...],
+ *                                         lines: [[index in files, line, [[index in functions, inlined bool, addresses], ...]], ...],
+ *                                         more bool (there was no room for the rest)}
+ *                                  A path means the files that end in it. A line without places has no code in this build.
  *   "ps": {}                 -> REPLY {processes: [[pid, comm, exe, unit, container, build id, language, debug info, uid], ...]}
  *   "list": {}               -> REPLY {requests: [[id, verb, target, [probe texts], uid, age_ns, ttl_left_ns (or nil), state, calls, shipped], ...]}
  *   "rm": id                 -> REPLY {}
  *   "doctor": {}             -> REPLY {checks: [[name, state ("ok"|"missing"|"limited"), detail, what to do], ...]}
  *   "stop": id of a request of this connection  -> its END
- *   target: {"pid": n} or {"name": text} or {"path": text}
+ *   target: {"pid": n} or {"name": text} or {"path": text}, each perhaps with "build": text, the beginning of a build-id (6 hex digits
+ *           or more): only processes whose executable, or a file that is named by a probe, has it, now and later
  *
  * An agent and a collector.  The agent connects, and the same frames run over TCP (TLS); REQUESTs come from the collector.
  *
@@ -81,6 +88,7 @@
  *                                                  [[host, state, text], ...]], ...]}
  *   "ps", "funcs", "doctor": each row has its host (ps) or its hosts (an array) before it; "explain": text with hosts as headings; all
  *            with failed: [[host, text], ...] and cut bool: not all rows fit
+ *   "lines": REPLY {answers: [[host, what its agent said], ...], failed: [[host, text], ...], cut bool, more bool}
  *   END      once, when every source has ended, or the request has been stopped; its rows are empty: each source's final
  *            counters came as a last STATS.
  */

@@ -27,6 +27,20 @@ $(eval $(call exact_variant,gcc-O2-nopie,$(TARGET_CC),-O2 -fno-pie,-no-pie))
 $(eval $(call exact_variant,clang-O0,$(TARGET_CLANG),-O0 -fPIE,-pie))
 $(eval $(call exact_variant,clang-O2,$(TARGET_CLANG),-O2 -fPIE,-pie))
 
+# ---- lines, in variants and in two versions ----
+define lines_variant
+$(TARGET_DIR)/lines-$(1): tests/targets/lines.c tests/targets/lines_note.c tests/targets/lines.h
+	@mkdir -p $$(@D)
+	$(2) $(TARGET_CFLAGS) $(3) -Wl,--build-id=sha1 -o $$@ tests/targets/lines.c tests/targets/lines_note.c
+TARGET_BIN += $(TARGET_DIR)/lines-$(1)
+endef
+
+$(eval $(call lines_variant,gcc-O0,$(TARGET_CC),-O0))
+$(eval $(call lines_variant,gcc-O2,$(TARGET_CC),-O2))
+$(eval $(call lines_variant,gcc-O2-v2,$(TARGET_CC),-O2 -DVERSION=2))
+$(eval $(call lines_variant,clang-O0,$(TARGET_CLANG),-O0))
+$(eval $(call lines_variant,clang-O2,$(TARGET_CLANG),-O2))
+
 # Without debug information, but with the names that a dynamic linker needs.
 $(TARGET_DIR)/exact-stripped: $(EXACT_SRC:%=$(TARGET_DIR)/obj-gcc-O2/%.o)
 	$(TARGET_CC) -pthread -pie -rdynamic -s -o $@ $^

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Source lines: which code they are, and one build of a program among several."""
+import os
+import re
+import shutil
+
+from harness import ROOT, UNBOUNDED, KernelCase, Target, target, wait_for
+from wire import Connection, Refused, total
+
+SOURCE = os.path.join(ROOT, 'tests/targets/lines.c')
+HEADER = os.path.join(ROOT, 'tests/targets/lines.h')
+BUILDS = ('lines-gcc-O0', 'lines-gcc-O2', 'lines-clang-O0', 'lines-clang-O2')
+
+
+def marked(path=SOURCE):
+    """Numbers of the lines that count themselves."""
+    with open(path) as f:
+        return [n for n, text in enumerate(f, 1) if re.search(r'\bLINE\b', text) and '#define' not in text and ' * ' not in text]
+
+
+def line_of(text, path=SOURCE):
+    with open(path) as f:
+        return next(n for n, line in enumerate(f, 1) if text in line)
+
+
+class Lines(KernelCase):
+    def ask(self, c, where, files):
+        """-> answer, {(path, line): [(function, inlined, addresses)]}"""
+        answer = c.call('lines', {'target': where, 'files': files})
+        functions = answer['functions']
+        return answer, {(files[f][0], n): [(functions[i][0], inlined, count) for i, inlined, count in places]
+                        for f, n, places in answer['lines']}
+
+    def test_lines_of_a_running_program(self):
+        agent = self.agent()
+        comment = line_of('Lines that run a known number of times')
+        for build in BUILDS:
+            t = Target(self, build)
+            with self.subTest(build), Connection(agent.socket) as c:
+                files = [['targets/lines.c', [comment, *reversed(marked())]], ['lines.h', marked(HEADER)],
+                         ['no/such.c', [7]]]
+                answer, places = self.ask(c, {'pid': t.pid}, files)
+                self.assertEqual((answer['module'], answer['more']), (build, False))
+                self.assertRegex(answer['build_id'], '^[0-9a-f]{40}$')
+                self.assertEqual([len(paths) > 0 for _, paths in answer['files']], [True, True, False])
+                self.assertEqual(len(places), len(marked()) + 2 + len(marked(HEADER)))
+                self.assertEqual((places['targets/lines.c', comment], places['no/such.c', 7]), ([], []))
+                for n in marked():
+                    self.assertIn('checked', [name for name, _, _ in places['targets/lines.c', n]], n)
+                inlined = {i for name, i, _ in places['lines.h', marked(HEADER)[0]] if name == 'twice'}
+                self.assertEqual(inlined, {build.endswith('O2')})
+                twice = next(f for f in answer['functions'] if f[0] == 'twice')
+                self.assertEqual((twice[1], os.path.basename(twice[2]), twice[3]), ('int twice(int n)', 'lines.h', line_of('inline int twice', HEADER)))
+                self.assertEqual((twice[4] >= 2, twice[5]), (build.endswith('O2'), build.endswith('O0')))
+
+    def test_bad_questions(self):
+        agent, t = self.agent(), Target(self, 'lines-gcc-O0')
+        with Connection(agent.socket) as c:
+            for files in (None, [], 7, [['x.c']], [['x.c', 7]], [['', [1]]], [['x.c', [0]]], [['x.c', ['1']]],
+                          [['x.c', [1] * 20001]], [['x.c', [1]]] * 4097):
+                with self.subTest(str(files)[:40]), self.assertRaises(Refused):
+                    c.call('lines', {'target': {'pid': t.pid}, 'files': files})
+            everything = [['lines.c', list(range(1, 20001))]]
+            self.assertEqual(len(self.ask(c, {'pid': t.pid}, everything)[1]), 20000)
+
+
+class Builds(KernelCase):
+    agent_args = UNBOUNDED
+
+    def install(self, build, directory, name='lineserver'):
+        path = self.path(os.path.join(directory, name))
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        shutil.copy(target(build), path)
+        return path
+
+    def build_id(self, agent, pid):
+        with Connection(agent.socket) as c:
+            return next(row[5] for row in c.call('ps')['processes'] if row[0] == pid)
+
+    def test_one_of_two_builds_and_a_latecomer(self):
+        old, new = self.install('lines-gcc-O2', 'old'), self.install('lines-gcc-O2-v2', 'new')
+        agent = self.agent()
+        first, second = Target(self, old, '--calls', 200), Target(self, new, '--calls', 300)
+        old_id, new_id = (self.build_id(agent, t.pid) for t in (first, second))
+        self.assertNotEqual(old_id, new_id)
+        with Connection(agent.socket) as c:
+            arms = [c.trace({'target': {'name': 'lineserver', 'build': b}, 'probes': ['checked']}, 'stat')
+                    for b in (old_id[:8].upper(), new_id)]
+            third, fourth = Target(self, new, '--calls', 50), Target(self, old, '--calls', 70)
+            wait_for('the newcomers', lambda: agent.stderr.count('is traced from now on') == 2)
+            for t in (first, second, third, fourth):
+                t.go()
+                t.truth()
+            ends = [c.stop(arm)[0] for arm in arms]
+        calls = [{row[1]: row[3]['calls'] for row in end[4] if row[3].get('calls')} for end in ends]
+        self.assertEqual(calls, [{first.pid: 200, fourth.pid: 70}, {second.pid: 300, third.pid: 50}])
+
+    def test_the_other_questions_know_it_too(self):
+        old, new = self.install('lines-gcc-O0', 'old'), self.install('lines-gcc-O2', 'new')
+        agent = self.agent()
+        ids = [self.build_id(agent, Target(self, path).pid) for path in (old, new)]
+        for build in ids:
+            text = agent.run('explain', '-s', 'lineserver', '--build', build[:10], 'checked').stdout
+            self.assertIn('build-id ' + build, text)
+            with Connection(agent.socket) as c:
+                answer = c.call('lines', {'target': {'name': 'lineserver', 'build': build}, 'files': [['lines.c', [1]]]})
+                self.assertEqual(answer['build_id'], build)
+        self.assertIn('checked', agent.run('funcs', '-s', 'lineserver', '--build', ids[0], 'check*').stdout)
+
+    def test_what_is_refused(self):
+        path = self.install('lines-gcc-O0', 'old')
+        agent, t = self.agent(), Target(self, path)
+        build = self.build_id(agent, t.pid)
+        for where in (('-s', 'lineserver'), ('-p', t.pid), ('-x', path)):
+            with self.subTest(where[0]):
+                said = agent.run('stat', *where, '--build', 'abcdef123456', 'checked', code=1).stderr
+                self.assertIn('none of 1 process of the target runs build abcdef123456', said)
+                self.assertIn(build[:12], said)
+        for bad in ('abc', 'not-hex', 'f' * 200):
+            self.assertIn('build-id', agent.run('stat', '-s', 'lineserver', '--build', bad, 'checked', code=1).stderr)
+
+    def test_a_path_target(self):
+        path = self.install('lines-gcc-O0', 'old')
+        agent, t = self.agent(), Target(self, path, '--calls', 40)
+        with Connection(agent.socket) as c:
+            arm = c.trace({'target': {'path': path, 'build': self.build_id(agent, t.pid)}, 'probes': ['checked']}, 'stat')
+            t.go()
+            t.truth()
+            self.assertEqual(total(c.stop(arm)[0], 'calls'), 40)
