@@ -117,6 +117,7 @@ struct result_kind {
 bool debuginfo_results(struct debuginfo *di, void (*visit)(uint64_t addr, const struct result_kind *result, void *arg), void *arg);
 /* Every function symbol that there is: of the separate debug file, then of the image; some twice. Stops on non-zero. */
 void debuginfo_symbols(struct debuginfo *di, int (*visit)(const struct symbol *sym, void *arg), void *arg);
+
 /* Equal for all that were made of one piece of source in one unit: a function and its clones and copies. */
 const void *function_origin(const struct function *fn);
 

@@ -89,7 +89,7 @@ struct unit {
 	bool assembler;               /* its functions have no types at all */
 	bool split;                   /* the rest is in a .dwo file */
 	bool indexed, deep;           /* deep: with what is inside of functions */
-	bool indexed, spans_read;
+	bool spans_read;
 	bool optimised;               /* LLVM: a parameter has a location list, which -O0 never makes; known once indexed */
 	struct list scopes;           /* struct scope, by start */
 	struct list codes;            /* struct code, by addr */

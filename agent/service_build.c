@@ -124,7 +124,7 @@ static void note_other(struct others *o, const char *id)
 		if (strncmp(o->id[i], id, sizeof(o->id[i]) - 1) == 0)
 			return;
 	if (id[0] && o->n < BUILDS_SHOWN)
-		snprintf(o->id[o->n++], sizeof(o->id[0]), "%s", id);
+		snprintf(o->id[o->n++], sizeof(o->id[0]), "%.12s", id);
 }
 
 static int no_such_build(const struct target *t, const struct others *o, size_t processes, struct error *err)

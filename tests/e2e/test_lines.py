@@ -3,9 +3,11 @@
 import os
 import re
 import shutil
+import socket
 
+from collector import Collector
 from harness import ROOT, UNBOUNDED, KernelCase, Target, target, wait_for
-from wire import Connection, Refused, total
+from wire import HELLO, STATS, VERSION, WELCOME, Connection, Refused, total
 
 SOURCE = os.path.join(ROOT, 'tests/targets/lines.c')
 HEADER = os.path.join(ROOT, 'tests/targets/lines.h')
@@ -64,7 +66,8 @@ class Lines(KernelCase):
             self.assertEqual(len(self.ask(c, {'pid': t.pid}, everything)[1]), 20000)
 
 
-class Builds(KernelCase):
+class Installed(KernelCase):
+    """Builds of one program, under one name."""
     agent_args = UNBOUNDED
 
     def install(self, build, directory, name='lineserver'):
@@ -77,6 +80,8 @@ class Builds(KernelCase):
         with Connection(agent.socket) as c:
             return next(row[5] for row in c.call('ps')['processes'] if row[0] == pid)
 
+
+class Builds(Installed):
     def test_one_of_two_builds_and_a_latecomer(self):
         old, new = self.install('lines-gcc-O2', 'old'), self.install('lines-gcc-O2-v2', 'new')
         agent = self.agent()
@@ -127,3 +132,47 @@ class Builds(KernelCase):
             t.go()
             t.truth()
             self.assertEqual(total(c.stop(arm)[0], 'calls'), 40)
+
+
+class Client(Connection):
+    """A plumb that talks to a collector."""
+
+    def __init__(self, collector, timeout=20):
+        with open(os.path.join(collector.data, 'admin.token')) as f:
+            token = f.read().strip()
+        self.sock = socket.create_connection(('127.0.0.1', collector.port), timeout)
+        self.data, self.last_id, self.kept = b'', 0, []
+        self.send([HELLO, VERSION, 'test', 'host', {'token': token}])
+        self.welcome = self.receive(WELCOME)
+
+
+class Collected(Installed):
+    """The same through a collector."""
+
+    def test_lines_and_builds_of_all_hosts(self):
+        old, new = self.install('lines-gcc-O0', 'old'), self.install('lines-gcc-O2', 'new')
+        collector = Collector(self, self.path('store'))
+        agent = self.agent('--collector', '127.0.0.1:%d' % collector.port, '--spool', self.path('spool'))
+        wait_for('agent', lambda: 'event=connected' in agent.stderr)
+        first, second = Target(self, old, '--calls', 30), Target(self, new, '--calls', 50)
+        build = self.build_id(agent, second.pid)
+        where = {'name': 'lineserver', 'build': build[:12]}
+        with Client(collector) as c:
+            answer = c.call('lines', {'target': where, 'files': [['lines.c', marked()]]})
+            (host, payload), = answer['answers']
+            self.assertEqual((payload['build_id'], answer['failed'], answer['more']), (build, [], False))
+            self.assertTrue(host)
+            self.assertTrue(all(places for _, _, places in payload['lines']))
+            with self.assertRaisesRegex(Refused, 'runs build 123456'):
+                c.call('lines', {'target': {'name': 'lineserver', 'build': '123456'}, 'files': [['lines.c', [1]]]})
+            before = agent.starts()
+            c.request('stat', {'target': where, 'probes': ['checked'], 'tick_ns': 10 ** 8})
+            wait_for('start', lambda: agent.starts() > before)
+            for t in (first, second):
+                t.go()
+                t.truth()
+            stats = c.receive(STATS)
+            while not total(stats, 'calls'):
+                stats = c.receive(STATS)
+            self.assertEqual({row[1] for row in stats[3] if row[3].get('calls')}, {second.pid})
+            c.request('stop', {'id': c.last_id})

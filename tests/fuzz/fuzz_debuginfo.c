@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Any bytes as an ELF file with DWARF: every function, its signature and places, its types three levels deep.
- * A name of the input's choice is searched as well.
+ * A name of the input's choice is searched as well, and the code of the first lines of each file that programs usually have.
  *
  * fuzz-sources: agent/debuginfo.c agent/debuginfo_abi.c agent/debuginfo_aranges.c agent/debuginfo_complete.c
  * fuzz-sources: agent/debuginfo_definition.c agent/debuginfo_die.c agent/debuginfo_eval.c agent/debuginfo_find.c agent/debuginfo_function.c
+ * fuzz-sources: agent/debuginfo_line.c agent/debuginfo_linehead.c agent/debuginfo_span.c common/path_suffix.c
  * fuzz-sources: agent/debuginfo_location.c agent/debuginfo_name.c agent/debuginfo_pool.c agent/debuginfo_signature.c
  * fuzz-sources: agent/debuginfo_symbol.c agent/debuginfo_type.c agent/debuginfo_typename.c agent/debuginfo_unit.c
  * fuzz-sources: agent/debuginfo_walk.c agent/image.c agent/image_section.c agent/image_symbol.c agent/image_name.c
@@ -104,6 +105,33 @@ static void search(struct debuginfo *di, const char *name)
 	free(found);
 }
 
+static int check_place(uint32_t query, const struct line_place *p, void *arg)
+{
+	struct code_range code[LINE_CODE_RANGES_MAX];
+	uint32_t n = debuginfo_line_code(arg, p, code);
+
+	need(p->start < p->end && p->next_statement > p->start && p->next_statement <= p->end && p->file && p->line);
+	need(n <= LINE_CODE_RANGES_MAX);
+	for (uint32_t i = 0; i < n; i++)
+		need(code[i].start < code[i].end);
+	return 0;
+}
+
+static void search_lines(struct debuginfo *di)
+{
+	static uint32_t lines[64];
+	struct line_query q[] = {
+		{ .path = "a.c", .lines = lines, .n_lines = 64 }, { .path = "src/lib/scale.h", .lines = lines, .n_lines = 64 },
+		{ .path = "/tmp//./a.cc", .lines = lines, .n_lines = 1 }, { .path = "/", .lines = lines, .n_lines = 64 },
+	};
+	const struct line_visitor visitor = { .place = check_place, .arg = di };
+	struct error err = { 0 };
+
+	for (uint32_t i = 0; i < 64; i++)
+		lines[i] = i + 1;
+	need(debuginfo_lines(di, q, 4, &visitor, &err) == 0 || err.code != 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct debuginfo *di;
@@ -122,6 +150,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			if (size > 64)
 				search(di, memcpy(name, data + size - 15, 15));
 			debuginfo_each(di, NULL, check_found, di);
+			search_lines(di);
 			debuginfo_close(di);
 		}
 		image_free(img);

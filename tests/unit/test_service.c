@@ -288,6 +288,82 @@ static void matches_each(void **state)
 		assert_int_equal(process_matches(&p, all[i]), match[i]);
 }
 
+/* As libelf sees it; and whatever is cut off or overwritten has none, or that one. */
+static void reads_build_ids(void **state)
+{
+	char path[] = "/tmp/plumb-build-id.XXXXXX", id[BUILD_ID_HEX_MAX], again[BUILD_ID_HEX_MAX];
+	unsigned char bytes[8192];
+	int own = open("/proc/self/exe", O_RDONLY), copy = mkstemp(path);
+	struct image *img;
+	ssize_t n = pread(own, bytes, sizeof(bytes), 0);
+
+	assert_true(n == sizeof(bytes) && copy >= 0 && unlink(path) == 0);
+	assert_int_equal(image_open(own, "self", &img, NULL), 0);
+	assert_true(build_id_read(own, id));
+	assert_string_equal(id, image_build_id(img));
+	image_free(img);
+	for (size_t len = 0; len <= sizeof(bytes); len += 7) {
+		assert_int_equal(ftruncate(copy, 0), 0);
+		assert_int_equal(pwrite(copy, bytes, len, 0), len);
+		assert_true(!build_id_read(copy, again) || strcmp(id, again) == 0);
+	}
+	assert_int_equal(pwrite(copy, bytes, sizeof(bytes), 0), sizeof(bytes));
+	assert_true(build_id_read(copy, again));
+	for (size_t at = 0; at < 1024; at++) {
+		unsigned char other = bytes[at] ^ 0xff;
+
+		assert_int_equal(pwrite(copy, &other, 1, (off_t)at), 1);
+		build_id_read(copy, again);
+		assert_true(strspn(again, "0123456789abcdef") == strlen(again));
+		assert_int_equal(pwrite(copy, &bytes[at], 1, (off_t)at), 1);
+	}
+	close(own);
+	close(copy);
+}
+
+static void checks_builds(void **state)
+{
+	static const struct { const char *text; int rc; const char *kept; } cases[] = {
+		{ "", 0, "" }, { "8F3a21", 0, "8f3a21" }, { "8f3a2", -EINVAL, NULL }, { "8f3a21g", -EINVAL, NULL }, { "build:8f", -EINVAL, NULL },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct target t = { .kind = TARGET_NAME, .text = "orderd" };
+		struct error err;
+
+		snprintf(t.build, sizeof(t.build), "%s", cases[i].text);
+		assert_int_equal(target_check(&t, &err), cases[i].rc);
+		if (cases[i].kept)
+			assert_string_equal(t.build, cases[i].kept);
+	}
+}
+
+/* The tests' children all run this very file. */
+static void finds_by_build(void **state)
+{
+	struct world *w = *state;
+	char program[PATH_MAX];
+	struct target t = { .kind = TARGET_NAME, .text = "built" };
+	struct process *list;
+	struct error err;
+	int own = open("/proc/self/exe", O_RDONLY);
+	size_t n;
+
+	make_file(xpath(w, "built", program));
+	start_child(w, program, &(struct child_options){ .args = { NULL } });
+	assert_true(build_id_read(own, t.build));
+	close(own);
+	t.build[8] = '\0';
+	assert_int_equal(target_processes_built(&t, NULL, 0, &list, &n, &err), 0);
+	assert_int_equal(n, 1);
+	free(list);
+	t.build[0] = t.build[0] == '0' ? '1' : '0';
+	assert_int_equal(target_processes_built(&t, NULL, 0, &list, &n, &err), -ESRCH);
+	assert_int_equal(n, 0);
+	assert_null(list);
+	assert_non_null(strstr(err.hint, t.build + 1));
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +378,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test_setup_teardown(finds_by_name, setup, teardown),
 		cmocka_unit_test_setup_teardown(finds_by_mapped_file, setup, teardown),
 		cmocka_unit_test_setup_teardown(matches_each, setup, teardown),
+		cmocka_unit_test(reads_build_ids),
+		cmocka_unit_test(checks_builds),
+		cmocka_unit_test_setup_teardown(finds_by_build, setup, teardown),
 	};
 
 	if (argc > 1 && strcmp(argv[1], "child") == 0)
