@@ -138,6 +138,7 @@ struct request {
 	LIST_HEAD(, instance) instances;
 	LIST_HEAD(, watched) watched;  /* target processes */
 	unsigned detaching;
+	bool muted;                    /* nobody reads its events */
 	uint64_t started_ns, next_tick_ns;
 	struct event *timer;           /* the next of: tick, end of --for, end of life */
 	char end_reason[16], end_text[600];

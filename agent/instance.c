@@ -84,6 +84,8 @@ int instance_new(struct request *rq, struct resolved *r, int fd, struct instance
 	if (!rc)
 		rc = count_anew(in, err);
 	in->detached = rc != 0;
+	if (!rc && rq->muted)
+		loader_mute(in->loaded);
 	in->attached_ns = now_ns();
 	*out = in;
 	return rc;

@@ -431,6 +431,11 @@ int loader_counts(const struct loaded *l, uint32_t slot, struct counts *out)
 	return 0;
 }
 
+void loader_mute(struct loaded *l)
+{
+	__atomic_store_n(&l->shared->muted, 1, __ATOMIC_RELAXED);
+}
+
 void loader_each_process(const struct loaded *l, void (*visit)(pid_t pid, uint32_t slot, void *arg), void *arg)
 {
 	int fd = l->slots_fd;

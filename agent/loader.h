@@ -71,6 +71,8 @@ void counts_add(struct counts *to, const struct counts *from);
 int loader_read(struct loaded *l);
 typedef void loader_function_visit(uint32_t function, uint32_t row, const struct counts *c, void *arg);
 void loader_each_function(struct loaded *l, uint32_t slot, bool histograms, loader_function_visit *visit, void *arg);
+/* No more events: they count as sampled. */
+void loader_mute(struct loaded *l);
 /* Calls visit for each process with a slot. */
 void loader_each_process(const struct loaded *l, void (*visit)(pid_t pid, uint32_t slot, void *arg), void *arg);
 uint32_t loader_slots(const struct loaded *l);

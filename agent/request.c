@@ -248,6 +248,19 @@ void request_end(struct request *rq, const char *reason, const char *fmt, ...)
 		log_error("request", "stuck", "id=%lu", (unsigned long)rq->id);
 }
 
+/* What nobody reads need not be shipped; but events count towards a limit. */
+static void mute(struct request *rq)
+{
+	struct instance *in;
+
+	if (rq->args.limit)
+		return;
+	rq->muted = true;
+	LIST_FOREACH(in, &rq->instances, link)
+		if (in->loaded)
+			loader_mute(in->loaded);
+}
+
 void request_client_gone(struct request *rq)
 {
 	bool keep = rq->args.keep && rq->state == REQUEST_RUNNING;
@@ -255,6 +268,8 @@ void request_client_gone(struct request *rq)
 	rq->client = NULL;
 	if (keep && rq->agent->uplink)
 		uplink_adopt(rq->agent->uplink, rq);
+	else if (keep)
+		mute(rq);
 	if (keep)
 		log_info("request", rq->client ? "recorded" : "kept", "id=%lu", (unsigned long)rq->id);
 	else

@@ -5,6 +5,8 @@
 
 static __always_inline bool sampled_out(void)
 {
+	if (*(volatile __u32 *)&shared.muted)
+		return true;
 	if (plan.sample <= 1)
 		return false;
 	return bpf_get_prandom_u32() % plan.sample != 0;

@@ -259,7 +259,8 @@ struct probe_shared {
 	__u32 next_row;      /* PLAN_PATTERN: next free row of counters */
 	__u32 generation;    /* PLAN_PATTERN: of the links that count: the upper half of their cookies, the lower is the function */
 	__u64 known[KNOWN_PROCESSES]; /* tgid << 32 | slot at tgid % KNOWN_PROCESSES: who was here lately, 0: nobody */
-	__u64 pad[6];        /* what is written at each event has a cache line of its own */
+	__u32 muted, pad0;   /* 1: nobody wants events, they count as sampled */
+	__u64 pad[5];        /* what is written at each event has a cache line of its own */
 	__u64 rate_window;   /* the window that rate_used belongs to */
 	__u64 rate_used;
 };

@@ -137,6 +137,22 @@ class Kept(KernelCase):
         wait_for('end', lambda: 'reason=limit' in agent.stderr)
         self.assertNotIn('kept', agent.requests())
 
+    def test_what_nobody_reads_is_not_shipped(self):
+        """A kept trace whose terminal is gone goes on counting; its events stay in the kernel."""
+        agent, t = self.agent(), Target(self, 'execer')
+        with wire.Connection(agent.socket) as c:
+            c.trace({'target': {'pid': t.pid}, 'probes': ['tick'], 'keep': True})
+            c.receive(wire.CHUNK)
+        wait_for('kept', lambda: 'kept' in agent.requests())
+
+        def counts():
+            row = json.loads(agent.run('list', '--json').lines()[0])
+            return row['calls'], row['shipped']
+        calls, shipped = counts()
+        self.assertGreater(shipped, 0)
+        wait_for('calls', lambda: counts()[0] > calls + 100)
+        self.assertEqual(counts()[1], shipped)
+
 
 class SocketPath(KernelCase):
     def test_a_file_that_is_no_socket_is_left_alone(self):
