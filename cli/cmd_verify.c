@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* plumb verify: a verification (verify/verify.h) between an agent or a collector and a terminal. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,8 @@
 #include "table.h"
 #include "verify.h"
 #include "verify_args.h"
+#include "verify_record.h"
+#include "verify_report.h"
 #include "verify_text.h"
 
 /* FAIL is 1, so everything that is no verdict is 2. */
@@ -100,7 +103,6 @@ static void show_result(struct run *r)
 		output_flush(&r->out);
 	}
 	verify_text(v, &style, &r->out.text);
-	output_flush(&r->out);
 }
 
 /* ---- frames ---- */
@@ -115,10 +117,12 @@ static int flush(struct run *r, struct error *err)
 static int take_frames(struct run *r, struct error *err)
 {
 	struct frame_in in;
+	const char *raw;
+	size_t raw_len;
 	int rc;
 
-	while ((rc = client_next(r->client, &in, NULL, NULL, err)) > 0) {
-		rc = verify_frame(r->verify, &in, clock_ns(CLOCK_MONOTONIC), err);
+	while ((rc = client_next(r->client, &in, &raw, &raw_len, err)) > 0) {
+		rc = verify_frame(r->verify, &in, raw, raw_len, clock_ns(CLOCK_MONOTONIC), err);
 		frame_in_free(&in);
 		if (rc)
 			return rc;
@@ -159,9 +163,86 @@ static int run_loop(struct run *r, int signal_fd, struct error *err)
 	return rc;
 }
 
+/* ---- what is left behind ---- */
+
+static int write_file(const char *path, const struct buf *text, struct error *err)
+{
+	int fd = strcmp(path, "-") == 0 ? dup(STDOUT_FILENO) : open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	size_t at = 0;
+
+	if (fd < 0)
+		return error_set(err, errno, "cannot write %s: %s", path, strerror(errno));
+	while (at < text->len) {
+		ssize_t n = write(fd, text->data + at, text->len - at);
+
+		if (n < 0 && errno != EINTR)
+			break;
+		at += n > 0 ? (size_t)n : 0;
+	}
+	if (close(fd) < 0 || at < text->len || text->failed)
+		return error_set(err, EIO, "cannot write all of %s", path);
+	return 0;
+}
+
+static int write_reports(const struct args *a, struct verify *v, struct error *err)
+{
+	struct report_target target[REPORT_TARGETS];
+	int n = a->verify.report ? report_targets(a->verify.report, target, err) : 0, rc = n < 0 ? n : 0;
+
+	for (int i = 0; i < n; i++) {
+		struct buf text = { 0 };
+
+		verify_report(target[i].kind, target[i].kind_len)(verify_view(v), &text);
+		if (!rc)
+			rc = write_file(target[i].path, &text, err);
+		buf_free(&text);
+		free(target[i].path);
+	}
+	return rc;
+}
+
+static int write_record(const struct args *a, struct verify *v, struct error *err)
+{
+	const struct buf *raw = verify_recorded(v);
+	struct buf file = { 0 };
+	char *key = NULL;
+	size_t key_len = 0;
+	int rc;
+
+	if (!raw)
+		return 0;
+	rc = a->verify.sign_key ? read_file(a->verify.sign_key, RECORD_KEY_MAX, &key, &key_len, err) : 0;
+	if (!rc)
+		rc = record_seal(raw, key, key_len, &file, err);
+	if (!rc)
+		rc = write_file(a->verify.record, &file, err);
+	if (key)
+		explicit_bzero(key, key_len);
+	free(key);
+	buf_free(&file);
+	return rc;
+}
+
 static int exit_code(enum verdict_state s)
 {
 	return s == VERDICT_PASS ? EXIT_PASS : s == VERDICT_FAIL ? EXIT_FAIL : EXIT_INCONCLUSIVE;
+}
+
+/* The verdict on the screen comes first: a file that cannot be written takes nothing from it but the exit code. */
+static int conclude(struct run *r)
+{
+	struct error err = { 0 };
+
+	if (r->args->json)
+		verify_report_json(verify_view(r->verify), &r->out.text);
+	else
+		show_result(r);
+	output_flush(&r->out);
+	if (write_reports(r->args, r->verify, &err) < 0 || write_record(r->args, r->verify, &err) < 0) {
+		show_error(&err, NULL);
+		return EXIT_NO_VERDICT;
+	}
+	return exit_code(verify_view(r->verify)->state);
 }
 
 static int serve(struct run *r)
@@ -169,6 +250,8 @@ static int serve(struct run *r)
 	struct error err = { 0 };
 	int signal_fd = signals_catch(), rc;
 
+	if (r->args->verify.record)
+		verify_record(r->verify);
 	rc = signal_fd < 0 ? error_set(&err, -signal_fd, "cannot catch signals") : run_loop(r, signal_fd, &err);
 	if (signal_fd >= 0)
 		signals_release();
@@ -176,18 +259,70 @@ static int serve(struct run *r)
 		show_error(&err, NULL);
 		return EXIT_NO_VERDICT;
 	}
-	show_result(r);
-	return exit_code(verify_view(r->verify)->state);
+	return conclude(r);
+}
+
+/* ---- again, from a record ---- */
+
+static int replay(const struct args *a)
+{
+	struct run r = { .args = a };
+	struct error err = { 0 };
+	char *file = NULL, *key = NULL;
+	size_t len = 0, key_len = 0;
+	bool is_signed = false;
+	int rc = read_file(a->verify.replay, RECORD_RAW_MAX, &file, &len, &err), code = EXIT_NO_VERDICT;
+
+	if (!rc && a->verify.verify_key)
+		rc = read_file(a->verify.verify_key, RECORD_KEY_MAX, &key, &key_len, &err);
+	if (!rc)
+		r.verify = record_replay(file, len, key, key_len, &is_signed, &err);
+	output_init(&r.out, STDOUT_FILENO, a->color);
+	if (r.verify) {
+		message("%s", !is_signed ? "the record is not signed" : key ? "the record is signed with that key" :
+			"the record is signed; --verify-key FILE checks by whom");
+		code = conclude(&r);
+	} else {
+		show_error(&err, NULL);
+	}
+	verify_free(r.verify);
+	output_free(&r.out);
+	free(file);
+	free(key);
+	return code;
+}
+
+/* What would only fail after the run. */
+static int check_files(const struct args *a, struct error *err)
+{
+	struct report_target target[REPORT_TARGETS];
+	int n = a->verify.report ? report_targets(a->verify.report, target, err) : 0;
+
+	for (int i = 0; i < n; i++)
+		free(target[i].path);
+	if (n < 0)
+		return n;
+	if (a->verify.sign_key && !a->verify.record)
+		return error_set(err, EINVAL, "--sign-key signs the record: --record FILE");
+	if (a->verify.sign_key && access(a->verify.sign_key, R_OK) < 0)
+		return error_set(err, errno, "cannot read %s: %s", a->verify.sign_key, strerror(errno));
+	if (a->verify.verify_key && !a->verify.replay)
+		return error_set(err, EINVAL, "--verify-key checks a record: --replay FILE");
+	return 0;
 }
 
 static int run(const struct args *a)
 {
 	struct run r = { .args = a, .told = VERIFY_DONE };
-	struct verify_spec spec;
+	struct verify_spec spec = { 0 };
 	struct error err = { 0 };
-	int code = EXIT_NO_VERDICT;
+	int code = EXIT_NO_VERDICT, rc = check_files(a, &err);
 
-	if (verify_args_read(a, &spec, &err) < 0) {
+	if (!rc && a->verify.replay)
+		return replay(a);
+	if (!rc)
+		rc = verify_args_read(a, &spec, &err);
+	if (rc) {
 		verify_spec_free(&spec);
 		show_error(&err, NULL);
 		return EXIT_NO_VERDICT;
@@ -231,6 +366,10 @@ const struct command command_verify = {
 		"      --for, --deadline D   INCONCLUSIVE after this time (10m)\n"
 		"      --budget P%           of one core that the probes may add to a process\n"
 		"      --allow-unwind        probe returns in C++ and Rust too\n"
+		"      --json                the result as JSON on standard output\n"
+		"      --report KIND=FILE,...  junit=, md= (for a pull request), json=\n"
+		"      --record FILE         all that went in; --sign-key FILE signs it (Ed25519)\n"
+		"      --replay FILE         compute the verdict of a record again; --verify-key FILE checks its signature\n"
 		"Exit codes: 0 PASS, 1 FAIL, 3 INCONCLUSIVE, 2 it cannot be verified; the sentence says why.\n"
 		"Examples:\n"
 		"  plumb verify -s orderd --patch fix.diff --baseline build:8f3a21 --candidate build:c01d77\n"

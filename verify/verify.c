@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "verify_internal.h"
+#include "verify_record.h"
 
 #define TICK_NS 1000000000ULL
 #define TICK_LATE_NS (3 * TICK_NS)
@@ -84,6 +85,7 @@ void verify_free(struct verify *v)
 	patch_free(v->patch);
 	verify_spec_free(&v->spec);
 	buf_free(&v->out);
+	buf_free(&v->record);
 	free(v);
 }
 
@@ -112,10 +114,36 @@ void verify_remark(struct verify *v, const char *fmt, ...)
 		v->remark[v->n_remarks++] = text;
 }
 
+/* ---- the record ---- */
+
+void verify_record(struct verify *v)
+{
+	v->recording = true;
+	record_spec(&v->record, &v->spec);
+}
+
+const struct buf *verify_recorded(const struct verify *v)
+{
+	return v->recording ? &v->record : NULL;
+}
+
+static void keep(struct verify *v, enum record_event what, uint64_t now_ns, const void *data, size_t len)
+{
+	if (!v->recording || v->record.failed)
+		return;
+	if (v->record.len + len + 64 > RECORD_RAW_MAX) {
+		v->record.failed = true;
+		verify_remark(v, "the record is longer than %d MiB: it is not kept", RECORD_RAW_MAX >> 20);
+		return;
+	}
+	record_add(&v->record, what, now_ns, data, len);
+}
+
 /* ---- stages ---- */
 
 int verify_start(struct verify *v, uint64_t now_ns, struct error *err)
 {
+	keep(v, RECORD_START, now_ns, NULL, 0);
 	v->started_ns = now_ns;
 	return verify_ask_ps(v, now_ns, err);
 }
@@ -237,13 +265,19 @@ static void maybe_done(struct verify *v, uint64_t now_ns)
 		v->stage = VERIFY_DONE;
 }
 
-void verify_stop(struct verify *v, const char *reason, uint64_t now_ns)
+static void stop(struct verify *v, const char *reason, uint64_t now_ns)
 {
 	if (v->stage >= VERIFY_STOPPING)
 		return;
 	end_all(v, reason);
 	stop_requests(v, now_ns);
 	maybe_done(v, now_ns);
+}
+
+void verify_stop(struct verify *v, const char *reason, uint64_t now_ns)
+{
+	keep(v, RECORD_STOP, now_ns, reason, strlen(reason));
+	stop(v, reason, now_ns);
 }
 
 static void take_text(char *to, size_t size, const msgpack_object *o)
@@ -288,7 +322,7 @@ static int on_end(struct verify *v, struct arm_request *r, const struct frame_in
 		return 0;
 	}
 	snprintf(v->reason, sizeof(v->reason), "the probes of the %s were removed: %s", verify_side_name[r->side], text);
-	verify_stop(v, v->reason, now_ns);
+	stop(v, v->reason, now_ns);
 	return 0;
 }
 
@@ -306,12 +340,13 @@ static int on_notice(struct verify *v, struct arm_request *r, const struct frame
 	return 0;
 }
 
-int verify_frame(struct verify *v, const struct frame_in *in, uint64_t now_ns, struct error *err)
+int verify_frame(struct verify *v, const struct frame_in *in, const char *raw, size_t raw_len, uint64_t now_ns, struct error *err)
 {
 	struct arm_request *r;
 	uint64_t id;
 	int rc = 0;
 
+	keep(v, RECORD_FRAME, now_ns, raw, raw_len);
 	if (v->stage == VERIFY_DONE || in->count < 2 || !object_u64(&in->items[1], &id))
 		return 0;
 	r = verify_request(v, id);
@@ -340,7 +375,7 @@ static void look_for_dead(struct verify *v, uint64_t now_ns)
 		if (v->stage != VERIFY_RUNNING || !a->missing_since_ns || now_ns - a->missing_since_ns < MISSING_NS)
 			continue;
 		snprintf(v->reason, sizeof(v->reason), "the %s (%s) has no process any more", verify_side_name[side], a->label);
-		verify_stop(v, v->reason, now_ns);
+		stop(v, v->reason, now_ns);
 	}
 }
 
@@ -369,7 +404,7 @@ static int run_timer(struct verify *v, uint64_t now_ns, struct error *err)
 		return 0;
 	}
 	if (v->spec.claim.deadline_ns && now_ns - v->run_ns >= v->spec.claim.deadline_ns + TICK_NS)
-		verify_stop(v, "the time is up", now_ns);
+		stop(v, "the time is up", now_ns);
 	look_for_dead(v, now_ns);
 	if (v->stage == VERIFY_RUNNING && !v->ps_open && now_ns - v->ps_ns >= PS_EVERY_NS)
 		return verify_ask_ps(v, now_ns, err);
@@ -380,6 +415,7 @@ int verify_timer(struct verify *v, uint64_t now_ns, struct error *err)
 {
 	int rc = 0;
 
+	keep(v, RECORD_TIMER, now_ns, NULL, 0);
 	if (v->stage == VERIFY_RUNNING && tick_is_due(v, now_ns))
 		rc = run_timer(v, now_ns, err);
 	maybe_done(v, now_ns);

@@ -32,10 +32,13 @@ struct verify;
 struct verify *verify_new(struct verify_spec *s, struct error *err);
 void verify_free(struct verify *v);
 
+/* From now on all that comes in is kept; NULL before. A record that grows too long stops growing, with a remark: buf.failed. */
+void verify_record(struct verify *v);
+const struct buf *verify_recorded(const struct verify *v);
 /* Queues the first question. */
 int verify_start(struct verify *v, uint64_t now_ns, struct error *err);
-/* A frame of the connection. An error ends it: the claim cannot be verified, or the agent is malformed. */
-int verify_frame(struct verify *v, const struct frame_in *in, uint64_t now_ns, struct error *err);
+/* A frame of the connection; raw: its bytes, for the record. An error ends it: the claim cannot be verified, or the agent is malformed. */
+int verify_frame(struct verify *v, const struct frame_in *in, const char *raw, size_t raw_len, uint64_t now_ns, struct error *err);
 /* The time has gone on: to be called a few times a second. */
 int verify_timer(struct verify *v, uint64_t now_ns, struct error *err);
 /* Nobody wants to wait any longer: what is known by now, INCONCLUSIVE unless it was decided. */

@@ -84,6 +84,8 @@ struct verify {
 	struct patch *patch;
 	enum verify_stage stage;
 	struct buf out;
+	bool recording;
+	struct buf record;
 	uint32_t next_id;
 	struct running *running;
 	uint32_t n_running;

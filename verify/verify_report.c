@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "verify_report.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "text.h"
+#include "verify_text.h"
+
+enum { SHAPE_ROWS = 16 };
+
+verify_report_fn *verify_report(const char *kind, size_t len)
+{
+	static const struct { const char *kind; verify_report_fn *report; } kinds[] = {
+		{ "json", verify_report_json }, { "md", verify_report_markdown }, { "junit", verify_report_junit },
+	};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strlen(kinds[i].kind) == len && memcmp(kinds[i].kind, kind, len) == 0)
+			return kinds[i].report;
+	return NULL;
+}
+
+static const char *path_of(const struct covered_line *l)
+{
+	return l->side == BASELINE ? l->file->old_path : l->file->new_path;
+}
+
+static uint32_t number_of(const struct covered_line *l)
+{
+	return l->side == BASELINE ? l->line->old_line : l->line->new_line;
+}
+
+/* ---- JSON ---- */
+
+static void key_text(struct buf *out, const char *key, const char *value)
+{
+	buf_printf(out, "\"%s\":", key);
+	text_json_str(out, value);
+}
+
+static void json_number(struct buf *out, double x)
+{
+	if (isfinite(x))
+		text_double(out, x, false);
+	else
+		buf_str(out, "null");
+}
+
+static void json_figure(struct buf *out, const char *key, const struct figure *f)
+{
+	buf_printf(out, ",\"%s\":{\"value\":", key);
+	json_number(out, f->value);
+	buf_str(out, ",\"low\":");
+	json_number(out, f->low);
+	buf_str(out, ",\"high\":");
+	json_number(out, f->high);
+	buf_char(out, '}');
+}
+
+static void json_gate(struct buf *out, const struct gate_view *g)
+{
+	static const char *const units[] = { "", "rate", "ns", "per call" };
+
+	buf_char(out, '{');
+	key_text(out, "name", g->name);
+	buf_char(out, ',');
+	key_text(out, "state", gate_state_name(g->state));
+	buf_char(out, ',');
+	key_text(out, "reason", g->reason);
+	buf_char(out, ',');
+	key_text(out, "unit", units[g->unit]);
+	json_figure(out, "baseline", &g->base);
+	json_figure(out, "candidate", &g->cand);
+	json_figure(out, "ratio", &g->ratio);
+	buf_str(out, ",\"margin\":");
+	json_number(out, g->margin);
+	buf_str(out, ",\"eta_s\":");
+	json_number(out, g->eta_s);
+	buf_char(out, '}');
+}
+
+static void json_total(struct buf *out, const char *key, const struct arm_total *t)
+{
+	buf_printf(out, ",\"%s\":{\"calls\":%" PRIu64 ",\"errors\":%" PRIu64 ",\"triggers\":%" PRIu64 ",\"trigger_errors\":%" PRIu64
+		   ",\"lost\":%" PRIu64 ",\"unpaired\":%" PRIu64 ",\"probe_ns\":", key, t->calls, t->errors, t->triggers,
+		   t->trigger_errors, t->lost, t->unpaired);
+	json_number(out, t->probe_ns);
+	buf_char(out, ',');
+	key_text(out, "site_kind", t->site_kind);
+	buf_char(out, '}');
+}
+
+static void json_shape(struct buf *out, const struct errset *errors)
+{
+	struct errset_shift shift[SHAPE_ROWS];
+	unsigned n = errset_shape(errors, shift, SHAPE_ROWS);
+
+	buf_str(out, ",\"errors\":[");
+	for (unsigned i = 0; i < n; i++)
+		buf_printf(out, "%s{\"value\":%" PRId64 ",\"baseline\":%" PRIu64 ",\"candidate\":%" PRIu64 "}", i ? "," : "", shift[i].value,
+			   shift[i].base, shift[i].cand);
+	buf_char(out, ']');
+}
+
+static void json_function(struct buf *out, const struct verify_function_view *f)
+{
+	const struct verdict_view *v = f->view;
+
+	buf_char(out, '{');
+	key_text(out, "function", f->name);
+	buf_char(out, ',');
+	key_text(out, "trigger", v->claim->trigger);
+	buf_char(out, ',');
+	key_text(out, "verdict", verdict_state_name(v->state));
+	buf_char(out, ',');
+	key_text(out, "reason", v->reason);
+	json_total(out, "baseline", v->base);
+	json_total(out, "candidate", v->cand);
+	buf_str(out, ",\"gates\":[");
+	for (unsigned i = 0; i < v->gates; i++) {
+		buf_str(out, i ? "," : "");
+		json_gate(out, v->gate[i]);
+	}
+	buf_char(out, ']');
+	json_shape(out, v->errors);
+	buf_char(out, '}');
+}
+
+static void json_arm(struct buf *out, const char *key, const struct verify_arm_view *a)
+{
+	buf_printf(out, ",\"%s\":{", key);
+	key_text(out, "label", a->label);
+	buf_char(out, ',');
+	key_text(out, "build_id", a->build_id);
+	buf_printf(out, ",\"processes\":%u,\"most_processes\":%u,\"ended\":%u,\"threads\":%u,\"probed_share\":", a->processes,
+		   a->most_processes, a->ended, a->threads);
+	json_number(out, a->run_ns ? (double)a->probed_ns / (double)a->run_ns : NAN);
+	buf_char(out, '}');
+}
+
+static void json_lines(struct buf *out, const struct verify_view *v)
+{
+	static const char *const states[] = { [LINE_PROBED] = "probed", [LINE_NO_CODE] = "no code", [LINE_LEFT_OUT] = "left out",
+					      [LINE_REFUSED] = "refused" };
+	const char *before = "";
+
+	buf_str(out, ",\"lines\":[");
+	for (uint32_t i = 0; v->hits && i < v->coverage->n_lines; i++) {
+		const struct covered_line *l = &v->coverage->line[i];
+
+		if (l->state == LINE_CONTEXT)
+			continue;
+		buf_printf(out, "%s{", before);
+		key_text(out, "arm", l->side == BASELINE ? "baseline" : "candidate");
+		buf_char(out, ',');
+		key_text(out, "file", path_of(l));
+		buf_printf(out, ",\"line\":%u,\"state\":\"%s\",\"hits\":%" PRIu64 "}", number_of(l), states[l->state], v->hits[i]);
+		before = ",";
+	}
+	buf_char(out, ']');
+}
+
+static void json_not_compared(struct buf *out, const struct coverage *c)
+{
+	const char *before = "";
+
+	buf_str(out, ",\"not_compared\":[");
+	for (uint32_t i = 0; c && i < c->n_functions; i++) {
+		if (c->function[i].compared)
+			continue;
+		buf_printf(out, "%s{", before);
+		key_text(out, "function", c->function[i].name);
+		buf_char(out, ',');
+		key_text(out, "why", c->function[i].why);
+		buf_char(out, '}');
+		before = ",";
+	}
+	buf_char(out, ']');
+}
+
+void verify_report_json(const struct verify_view *v, struct buf *out)
+{
+	buf_printf(out, "{\"plumb\":\"%s\",\"rules\":%d,", PLUMB_VERSION, VERDICT_VERSION);
+	key_text(out, "verdict", verdict_state_name(v->state));
+	buf_char(out, ',');
+	key_text(out, "reason", v->reason);
+	buf_printf(out, ",\"elapsed_s\":%.3f", (double)v->elapsed_ns / 1e9);
+	json_arm(out, "baseline", &v->arm[BASELINE]);
+	json_arm(out, "candidate", &v->arm[CANDIDATE]);
+	buf_str(out, ",\"functions\":[");
+	for (uint32_t i = 0; i < v->n_functions; i++) {
+		buf_str(out, i ? "," : "");
+		json_function(out, &v->function[i]);
+	}
+	buf_char(out, ']');
+	json_lines(out, v);
+	json_not_compared(out, v->coverage);
+	buf_str(out, ",\"remarks\":[");
+	for (uint32_t i = 0; i < v->n_remarks; i++) {
+		buf_str(out, i ? "," : "");
+		text_json_str(out, v->remark[i]);
+	}
+	buf_str(out, "]}\n");
+}
+
+/* ---- Markdown ---- */
+
+/* Text that stays text: nothing in it is markup, a table's border, or a mention of somebody. */
+static void md_text(struct buf *out, const char *text)
+{
+	struct buf safe = { 0 };
+
+	text_escape(&safe, text, strlen(text), 0);
+	for (const char *at = buf_text(&safe); *at; at++) {
+		if (strchr("\\`*_{}[]()<>#|~!@&", *at))
+			buf_printf(out, "&#%d;", *at);
+		else
+			buf_char(out, *at);
+	}
+	buf_free(&safe);
+}
+
+static void md_function(struct buf *out, const struct verify_function_view *f)
+{
+	static const char *const marks[] = { [GATE_OPEN] = "open", [GATE_PASS] = "pass", [GATE_FAIL] = "**FAIL**", [GATE_BLOCKED] = "blocked" };
+	const struct verdict_view *v = f->view;
+	struct errset_shift shift[SHAPE_ROWS];
+	unsigned n = errset_shape(v->errors, shift, SHAPE_ROWS);
+
+	buf_str(out, "\n### ");
+	md_text(out, f->name);
+	if (v->claim->trigger[0]) {
+		buf_str(out, " if ");
+		md_text(out, v->claim->trigger);
+	}
+	buf_printf(out, "\n\nBaseline %" PRIu64 " of %" PRIu64 " calls failed, candidate %" PRIu64 " of %" PRIu64 ".\n\n| gate | | why |\n|---|---|---|\n",
+		   v->base->errors, v->base->calls, v->cand->errors, v->cand->calls);
+	for (unsigned i = 0; i < v->gates; i++) {
+		buf_str(out, "| ");
+		md_text(out, v->gate[i]->name);
+		buf_printf(out, " | %s | ", marks[v->gate[i]->state]);
+		md_text(out, v->gate[i]->reason);
+		buf_str(out, " |\n");
+	}
+	if (n)
+		buf_str(out, "\n| error value | baseline | candidate |\n|---:|---:|---:|\n");
+	for (unsigned i = 0; i < n; i++)
+		buf_printf(out, "| %" PRId64 " | %" PRIu64 " | %" PRIu64 " |\n", shift[i].value, shift[i].base, shift[i].cand);
+}
+
+static void md_lines(struct buf *out, const struct verify_view *v)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; v->hits && i < v->coverage->n_lines; i++) {
+		const struct covered_line *l = &v->coverage->line[i];
+		struct buf note = { 0 };
+
+		if (l->state == LINE_CONTEXT)
+			continue;
+		if (!any)
+			buf_str(out, "\n### Changed lines\n\n| line | | |\n|---|---|---|\n");
+		any = true;
+		verify_line_note(v, i, &note);
+		buf_str(out, "| ");
+		md_text(out, path_of(l));
+		buf_printf(out, ":%u | %s | %s |\n", number_of(l), l->side == BASELINE ? "removed" : "added", buf_text(&note));
+		buf_free(&note);
+	}
+}
+
+static void md_notes(struct buf *out, const struct verify_view *v)
+{
+	struct buf caveats = { 0 };
+
+	buf_str(out, "\n### To be read with it\n\n");
+	for (uint32_t i = 0; v->coverage && i < v->coverage->n_functions; i++) {
+		const struct covered_function *f = &v->coverage->function[i];
+
+		if (f->compared)
+			continue;
+		buf_str(out, "- not compared: ");
+		md_text(out, f->name);
+		buf_str(out, ": ");
+		md_text(out, f->why);
+		buf_char(out, '\n');
+	}
+	for (uint32_t i = 0; i < v->n_remarks; i++) {
+		buf_str(out, "- ");
+		md_text(out, v->remark[i]);
+		buf_char(out, '\n');
+	}
+	if (v->n_functions)
+		verdict_caveats(v->function[0].verdict, &caveats);
+	for (char *at = caveats.data, *end; at && *at; at = end + 1) {
+		end = strchrnul(at, '\n');
+		buf_str(out, "- ");
+		buf_add(out, at, (size_t)(end - at));
+		buf_char(out, '\n');
+		if (!*end)
+			break;
+	}
+	buf_free(&caveats);
+}
+
+void verify_report_markdown(const struct verify_view *v, struct buf *out)
+{
+	buf_printf(out, "## plumb verify: %s\n\n", verdict_state_name(v->state));
+	md_text(out, v->reason);
+	buf_str(out, "\n\nBaseline ");
+	md_text(out, v->arm[BASELINE].label);
+	buf_printf(out, " (%u processes), candidate ", v->arm[BASELINE].most_processes);
+	md_text(out, v->arm[CANDIDATE].label);
+	buf_printf(out, " (%u processes), compared for %.0f s.\n", v->arm[CANDIDATE].most_processes, (double)v->elapsed_ns / 1e9);
+	for (uint32_t i = 0; i < v->n_functions; i++)
+		md_function(out, &v->function[i]);
+	md_lines(out, v);
+	md_notes(out, v);
+}
+
+/* ---- JUnit ---- */
+
+/* XML 1.0 has no way to write most control characters: text_escape has made \xNN of them. */
+static void xml_text(struct buf *out, const char *text)
+{
+	static const struct { char c; const char *entity; } entities[] = {
+		{ '<', "&lt;" }, { '>', "&gt;" }, { '&', "&amp;" }, { '"', "&quot;" }, { '\'', "&apos;" },
+	};
+	struct buf safe = { 0 };
+
+	text_escape(&safe, text, strlen(text), 0);
+	for (const char *at = buf_text(&safe); *at; at++) {
+		const char *entity = NULL;
+
+		for (size_t i = 0; i < sizeof(entities) / sizeof(entities[0]); i++)
+			entity = *at == entities[i].c ? entities[i].entity : entity;
+		if (entity)
+			buf_str(out, entity);
+		else
+			buf_char(out, *at);
+	}
+	buf_free(&safe);
+}
+
+/* A gate that has failed is a failure; one that is open or blocked is skipped, and so is what was not decided: no tool calls that a
+ * success. */
+static void junit_gate(struct buf *out, const struct verify_function_view *f, const struct gate_view *g)
+{
+	buf_str(out, "  <testcase classname=\"");
+	xml_text(out, f->name);
+	buf_str(out, "\" name=\"");
+	xml_text(out, g->name);
+	buf_str(out, "\">");
+	if (g->state != GATE_PASS) {
+		buf_str(out, g->state == GATE_FAIL ? "<failure message=\"" : "<skipped message=\"");
+		xml_text(out, g->reason);
+		buf_str(out, "\"/>");
+	}
+	buf_str(out, "</testcase>\n");
+}
+
+static void junit_count(const struct verify_view *v, unsigned *tests, unsigned *failures, unsigned *skipped)
+{
+	*tests = 1;
+	*failures = v->state == VERDICT_FAIL;
+	*skipped = v->state != VERDICT_FAIL && v->state != VERDICT_PASS;
+	for (uint32_t i = 0; i < v->n_functions; i++)
+		for (unsigned k = 0; k < v->function[i].view->gates; k++) {
+			enum gate_state s = v->function[i].view->gate[k]->state;
+
+			(*tests)++;
+			*failures += s == GATE_FAIL;
+			*skipped += s != GATE_FAIL && s != GATE_PASS;
+		}
+}
+
+void verify_report_junit(const struct verify_view *v, struct buf *out)
+{
+	unsigned tests, failures, skipped;
+
+	junit_count(v, &tests, &failures, &skipped);
+	buf_printf(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"plumb verify\" tests=\"%u\" failures=\"%u\" "
+		   "errors=\"0\" skipped=\"%u\" time=\"%.3f\">\n", tests, failures, skipped, (double)v->elapsed_ns / 1e9);
+	buf_str(out, "  <testcase classname=\"plumb verify\" name=\"verdict\">");
+	if (v->state != VERDICT_PASS) {
+		buf_printf(out, "<%s message=\"%s: ", v->state == VERDICT_FAIL ? "failure" : "skipped", verdict_state_name(v->state));
+		xml_text(out, v->reason);
+		buf_str(out, "\"/>");
+	}
+	buf_str(out, "</testcase>\n");
+	for (uint32_t i = 0; i < v->n_functions; i++)
+		for (unsigned k = 0; k < v->function[i].view->gates; k++)
+			junit_gate(out, &v->function[i], v->function[i].view->gate[k]);
+	buf_str(out, "</testsuite>\n");
+}
