@@ -156,7 +156,8 @@ const struct command command_stat = {
 		"Every count is exact. P50, P90 and P99 are exact to 1/16 of their value.\n"
 		"Examples:\n"
 		"  plumb stat -s checkoutd parse_order charge_card\n"
-		"  plumb stat -p 812 --for 30s --json 'db_query if n > 100'\n",
+		"  plumb stat -p 812 --for 30s --json 'db_query if n > 100'\n"
+		"  plumb stat -p 812 'db_*'\n",
 	.groups = ARGS_TARGET | ARGS_JSON | ARGS_REQUEST | ARGS_STAT,
 	.min_rest = 1,
 	.max_rest = -1,
