@@ -92,30 +92,39 @@ static int switch_over(struct loaded *l, const struct fresh *f, struct error *er
 	return rc;
 }
 
-static int replace_links(struct loaded *l, int file_fd, const uint32_t *functions, uint32_t n, struct error *err)
+/* offsets, cookies: room for all that is attached. */
+static int replace_with(struct loaded *l, int file_fd, const uint64_t *offsets, const uint64_t *cookies, uint32_t n, struct error *err)
 {
-	struct pattern *p = l->pattern;
-	uint64_t *offsets = calloc(p->n_attached, sizeof(*offsets)), *cookies = calloc(p->n_attached, sizeof(*cookies));
 	struct fresh f = { .link = calloc(l->n_links + 1, sizeof(*f.link)) };
-	uint32_t kept = 0;
-	int rc = offsets && cookies && f.link ? 0 : error_set(err, ENOMEM, "out of memory");
+	struct pattern *p = l->pattern;
+	int rc = f.link ? attach_fresh(l, file_fd, offsets, cookies, n, &f) : error_set(err, ENOMEM, "out of memory");
 
 	if (!rc) {
-		kept = keep_others(p, functions, n, offsets, cookies);
-		rc = kept ? attach_fresh(l, file_fd, offsets, cookies, kept, &f) : -ENOTSUP;
-	}
-	if (!rc) {
-		memcpy(p->offsets, offsets, kept * sizeof(*offsets));
-		memcpy(p->cookies, cookies, kept * sizeof(*cookies));
-		p->n_attached = kept;
+		memcpy(p->offsets, offsets, n * sizeof(*offsets));
+		memcpy(p->cookies, cookies, n * sizeof(*cookies));
+		p->n_attached = n;
 		rc = switch_over(l, &f, err);
 	} else {
 		for (size_t i = 0; i < f.n; i++)
 			attached_close(&f.link[i]);
 	}
+	free(f.link);
+	return rc;
+}
+
+static int replace_links(struct loaded *l, int file_fd, const uint32_t *functions, uint32_t n, struct error *err)
+{
+	const struct pattern *p = l->pattern;
+	uint64_t *offsets = calloc(p->n_attached, sizeof(*offsets)), *cookies = calloc(p->n_attached, sizeof(*cookies));
+	int rc = -ENOMEM;
+
+	if (offsets && cookies) {
+		uint32_t kept = keep_others(p, functions, n, offsets, cookies);
+
+		rc = kept ? replace_with(l, file_fd, offsets, cookies, kept, err) : -ENOTSUP;
+	}
 	free(offsets);
 	free(cookies);
-	free(f.link);
 	return rc;
 }
 
