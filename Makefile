@@ -104,12 +104,12 @@ $(BUILD)/%.o: %.c
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-# The store's schema, as text in the program.
-$(BUILD)/schema.h: collector/schema.sql Makefile
+# The store's schema and its later steps, as texts in the program: schema_sql, schema_2_sql.
+$(BUILD)/schema.h $(BUILD)/schema_2.h: $(BUILD)/%.h: collector/%.sql Makefile
 	@mkdir -p $(@D)
-	$(Q){ echo 'static const char schema_sql[] ='; sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n"/' $<; echo ';'; } > $@
+	$(Q){ echo 'static const char $*_sql[] ='; sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n"/' $<; echo ';'; } > $@
 $(BUILD)/collector/%.o: CPPFLAGS += $(COLLECTOR_CPPFLAGS)
-$(BUILD)/collector/store.o: $(BUILD)/schema.h
+$(BUILD)/collector/store.o: $(BUILD)/schema.h $(BUILD)/schema_2.h
 
 # The dashboard: its files as they are, and uPlot from npm, in the program.
 UPLOT     := uplot@1.6.32
@@ -160,7 +160,7 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(filter-out agent/main.c agent/loader.c,$(wildc
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$<)
 	$(Q)clang-19 $(CPPFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-strict-aliasing -o $@ $< \
-		$(shell sed -n 's/^ \* fuzz-sources: //p' tests/fuzz/$*.c) $(AGENT_LIBS)
+		$(shell sed -n 's/^ \* fuzz-sources: //p' tests/fuzz/$*.c) $(AGENT_LIBS) -ljansson
 
 # ---- installation ----
 install: all

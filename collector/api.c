@@ -44,12 +44,20 @@ static int read_by(const struct call *call, unsigned *by, struct error *err)
 	return 0;
 }
 
-static int read_query(const struct call *call, struct query *q, struct error *err)
+/* Verdicts are asked for by who made them and for what, rarely by their time: all of them, if no time is given. */
+static void any_time(query_fn *ask, struct query *q)
+{
+	if (ask == query_verdicts || ask == query_verdict || ask == query_record)
+		q->from_ns = 1;
+}
+
+static int read_query(const struct call *call, query_fn *ask, struct query *q, struct error *err)
 {
 	uint64_t step = 0, limit = 0, probe = 0, request = 0;
 	const char *errors = call_param(call, "errors"), *open = call_param(call, "open");
 	int rc;
 
+	any_time(ask, q);
 	if ((rc = number(call, "from", INT64_MAX, &q->from_ns, err)) || (rc = number(call, "to", INT64_MAX, &q->to_ns, err)) ||
 	    (rc = number(call, "step", UINT32_MAX, &step, err)) || (rc = number(call, "limit", UINT32_MAX, &limit, err)) ||
 	    (rc = number(call, "probe", INT64_MAX, &probe, err)) || (rc = number(call, "request", INT64_MAX, &request, err)) ||
@@ -64,6 +72,7 @@ static int read_query(const struct call *call, struct query *q, struct error *er
 	q->build = call_param(call, "build");
 	q->host = call_param(call, "host");
 	q->who = call_param(call, "who");
+	q->title = call_param(call, "title");
 	q->errors_only = errors && strcmp(errors, "0");
 	q->open_only = open && strcmp(open, "0");
 	return query_check(q, wall_ns(), err);
@@ -124,7 +133,7 @@ static void send_json(struct call *call, struct buf *answer)
 	call_json(call, 200, buf_text(answer), answer->len);
 }
 
-/* GET /api/v1/NAME or /api/v1/NAME/ID */
+/* GET /api/v1/NAME, /api/v1/NAME/ID, or /api/v1/verdicts/ID/record */
 static query_fn *question_of(const struct call *call, uint64_t *id)
 {
 	char name[32];
@@ -139,11 +148,22 @@ static query_fn *question_of(const struct call *call, uint64_t *id)
 	if (!call->rest[len])
 		return query_find(name);
 	*id = strtoull(call->rest + len + 1, &end, 10);
-	if (*end || !*id || *id > INT64_MAX)
+	if (!*id || *id > INT64_MAX)
+		return NULL;
+	if (!strcmp(name, "verdicts") && !strcmp(end, "/record"))
+		return query_record;
+	if (*end)
 		return NULL;
 	if (!strcmp(name, "verdicts"))
 		return query_verdict;
 	return !strcmp(name, "requests") ? query_requests : NULL;
+}
+
+static bool wants_final(const struct call *call, query_fn *ask)
+{
+	const char *final = call_param(call, "final");
+
+	return final && strcmp(final, "0") && (ask == query_verdicts || ask == query_verdict);
 }
 
 void api_query(struct call *call)
@@ -156,13 +176,13 @@ void api_query(struct call *call)
 	if (!ask)
 		error_set(&err, ENOENT, "there is nothing there");
 	else
-		read_query(call, &q, &err);
+		read_query(call, ask, &q, &err);
 	if (id)
 		q.request = id;
 	if (err.code)
 		call_error(call, &err);
 	else
-		call_ask(call, ask, &q, send_json);
+		call_ask(call, ask, &q, ask == query_record ? api_send_record : wants_final(call, ask) ? api_send_final : send_json);
 }
 
 /* ---- answered at once ---- */

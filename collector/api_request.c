@@ -81,8 +81,7 @@ static void on_frame(const struct frame_in *in, void *arg)
 	asking_free(a);
 }
 
-/* Sends a REQUEST as whoever the token belongs to. */
-static void ask(struct call *call, struct buf *frame, int status, uint64_t id)
+void api_ask(struct call *call, struct buf *frame, int status, uint64_t id)
 {
 	struct asking *a = calloc(1, sizeof(*a));
 	struct error err = { 0 };
@@ -104,6 +103,13 @@ static void ask(struct call *call, struct buf *frame, int status, uint64_t id)
 	}
 	evhttp_connection_set_closecb(evhttp_request_get_connection(call->req), on_gone, a);
 	inside_send(a->inside, frame);
+}
+
+void api_frame_begin(struct frame *f, struct buf *out, const char *verb)
+{
+	frame_begin(f, out, WIRE_REQUEST, 4);
+	msgpack_pack_int(&f->pk, REQUEST_ID);
+	pack_text(&f->pk, verb);
 }
 
 /* ---- JSON to arguments ---- */
@@ -195,9 +201,7 @@ static int put_request(json_t *body, struct buf *out, struct error *err)
 
 	if (!verb || (strcmp(verb, "trace") && strcmp(verb, "stat")))
 		return error_set(err, EINVAL, "verb is trace or stat");
-	frame_begin(&f, out, WIRE_REQUEST, 4);
-	msgpack_pack_int(&f.pk, REQUEST_ID);
-	pack_text(&f.pk, verb);
+	api_frame_begin(&f, out, verb);
 	msgpack_pack_map(&f.pk, json_object_size(body));
 	json_object_foreach(body, name, value)
 		if (!rc && strcmp(name, "verb"))
@@ -207,11 +211,17 @@ static int put_request(json_t *body, struct buf *out, struct error *err)
 	return rc ? rc : frame_end(&f) ? error_set(err, E2BIG, "the request is too long") : 0;
 }
 
-void api_request_open(struct call *call)
+json_t *api_body(struct call *call)
 {
 	struct evbuffer *input = evhttp_request_get_input_buffer(call->req);
 	size_t len = evbuffer_get_length(input);
-	json_t *body = len ? json_loadb((const char *)evbuffer_pullup(input, -1), len, JSON_REJECT_DUPLICATES, NULL) : NULL;
+
+	return len ? json_loadb((const char *)evbuffer_pullup(input, -1), len, JSON_REJECT_DUPLICATES, NULL) : NULL;
+}
+
+void api_request_open(struct call *call)
+{
+	json_t *body = api_body(call);
 	struct buf frame = { 0 };
 	struct error err = { 0 };
 
@@ -223,7 +233,7 @@ void api_request_open(struct call *call)
 	if (err.code)
 		call_error(call, &err);
 	else
-		ask(call, &frame, 201, 0);
+		api_ask(call, &frame, 201, 0);
 	buf_free(&frame);
 }
 
@@ -240,12 +250,10 @@ void api_request_remove(struct call *call)
 		call_error(call, &err);
 		return;
 	}
-	frame_begin(&f, &frame, WIRE_REQUEST, 4);
-	msgpack_pack_int(&f.pk, REQUEST_ID);
-	pack_text(&f.pk, "rm");
+	api_frame_begin(&f, &frame, "rm");
 	msgpack_pack_map(&f.pk, 1);
 	pack_key_u64(&f.pk, "id", id);
 	frame_end(&f);
-	ask(call, &frame, 200, id);
+	api_ask(call, &frame, 200, id);
 	buf_free(&frame);
 }

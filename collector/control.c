@@ -205,6 +205,11 @@ static int verb_audit(struct client *c, uint64_t id, const char *verb, const msg
 	return report_audit(c, id, since_ns, err);
 }
 
+static int verb_verdict(struct client *c, uint64_t id, const char *verb, const msgpack_object *args, struct error *err)
+{
+	return verdict_put(c, id, args, err);
+}
+
 /* A verb that refuses returns the error for the REPLY. */
 static const struct {
 	const char *name;
@@ -212,7 +217,7 @@ static const struct {
 } verbs[] = {
 	{ "trace", verb_start }, { "stat", verb_start }, { "stop", verb_stop }, { "rm", verb_rm }, { "list", verb_list },
 	{ "hosts", verb_hosts }, { "audit", verb_audit }, { "ps", verb_ask }, { "funcs", verb_ask }, { "lines", verb_ask },
-	{ "doctor", verb_ask }, { "explain", verb_ask },
+	{ "doctor", verb_ask }, { "explain", verb_ask }, { "verdict", verb_verdict },
 };
 
 static int dispatch(struct client *c, uint64_t id, const char *verb, const msgpack_object *args, struct error *err)
@@ -290,6 +295,7 @@ void control_tick(struct collector *c)
 		request_tick(r);
 	}
 	questions_tick(k);
+	verdicts_tick(k);
 	let_go_refused(k);
 	control_audit_tick(k);
 }

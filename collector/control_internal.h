@@ -54,6 +54,7 @@ struct control {
 	LIST_HEAD(, question) questions;
 	unsigned n_requests, n_questions;
 	uint64_t next_question;
+	uint64_t verdicts_again_ns;   /* monotonic: when those that run are looked at */
 	uint64_t logins_since_ns;
 	unsigned logins_refused; /* since then */
 };
@@ -196,6 +197,20 @@ int merge_add(struct merge *m, const char *host, const msgpack_object *value);
 bool merge_cut(const struct merge *m);
 /* An array of rows, or the text. */
 void merge_pack(const struct merge *m, msgpack_packer *pk);
+
+/* ---- control_verdict.c, control_verdict_args.c: verdicts that clients store ---- */
+/* What a frame says of one. Owns its texts; those of v are borrowed from here, the record from the frame. */
+struct verdict_said {
+	char *state, *title, *service, *reason, *report;
+	struct store_verdict v;
+};
+
+/* out is all zeros before; free it also after an error. */
+int verdict_said_read(const msgpack_object *args, struct verdict_said *out, struct error *err);
+void verdict_said_free(struct verdict_said *s);
+/* The verb "verdict": stores and replies. */
+int verdict_put(struct client *c, uint64_t id, const msgpack_object *args, struct error *err);
+void verdicts_tick(struct control *k);
 
 /* ---- control_report.c: what the collector answers itself ---- */
 void report_list(struct client *c, uint64_t wire_id);

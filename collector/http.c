@@ -133,6 +133,7 @@ static const struct {
 	{ EVHTTP_REQ_GET, "/api/v1/live", "live", sse_live },
 	{ EVHTTP_REQ_POST, "/api/v1/requests", "trace", api_request_open },
 	{ EVHTTP_REQ_DELETE, "/api/v1/requests/*", "rm", api_request_remove },
+	{ EVHTTP_REQ_POST, "/api/v1/verdicts", "verdict", api_verdict_store },
 	{ EVHTTP_REQ_GET, "/api/v1/audit", "audit", api_query },
 	{ EVHTTP_REQ_GET, "/api/v1/*", "query", api_query },
 	{ EVHTTP_REQ_GET, "/metrics", "query", metrics_get },

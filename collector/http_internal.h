@@ -71,6 +71,16 @@ typedef void route_fn(struct call *call);
 route_fn api_query, api_whoami, api_healthz;
 /* api_request.c */
 route_fn api_request_open, api_request_remove;
+/* The body; NULL: it is no JSON. The caller's to json_decref. */
+struct json_t *api_body(struct call *call);
+/* Begins a REQUEST with that verb; its map of arguments and frame_end follow. */
+void api_frame_begin(struct frame *f, struct buf *out, const char *verb);
+/* Sends it as whoever the token belongs to, and answers with the id of the REPLY, or else with this one. */
+void api_ask(struct call *call, struct buf *frame, int status, uint64_t id);
+/* api_verdict.c */
+route_fn api_verdict_store;
+void api_send_record(struct call *call, struct buf *answer);
+void api_send_final(struct call *call, struct buf *answer);
 /* sse.c */
 route_fn sse_live;
 void sse_stop(struct http *h);

@@ -10,7 +10,7 @@
 #include <sys/queue.h>
 #include <unistd.h>
 
-enum { TEXTS = 5, THREAD_STACK_BYTES = 1 << 20 };
+enum { TEXTS = 6, THREAD_STACK_BYTES = 1 << 20 };
 
 struct pool_job {
 	STAILQ_ENTRY(pool_job) link;
@@ -202,7 +202,8 @@ void pool_free(struct pool *p)
 
 static int copy_query(struct pool_job *job, const struct query *q)
 {
-	const char **text[TEXTS] = { &job->query.service, &job->query.function, &job->query.host, &job->query.build, &job->query.who };
+	const char **text[TEXTS] = { &job->query.service, &job->query.function, &job->query.host, &job->query.build, &job->query.who,
+		&job->query.title };
 
 	job->query = *q;
 	for (int i = 0; i < TEXTS; i++) {

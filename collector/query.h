@@ -33,6 +33,7 @@ struct query {
 	const char *service, *function, *host;
 	const char *build;           /* the beginning of a build-id */
 	const char *who;
+	const char *title;           /* of a verdict */
 	unsigned by;                 /* QUERY_BY_... */
 	bool errors_only, open_only;
 	uint32_t limit;              /* rows; 0: a default */
@@ -49,6 +50,8 @@ typedef int query_fn(struct reader *r, const struct query *q, struct buf *out, s
  */
 query_fn query_series, query_heatmap, query_calls, query_top, query_services, query_hosts, query_requests, query_probes, query_audit,
 	query_verdicts, query_verdict;
+/* The record of a verdict (query.request), as bytes: the only one that is no JSON. Not found by its name. */
+query_fn query_record;
 
 /* NULL: there is no such question. */
 query_fn *query_find(const char *name);

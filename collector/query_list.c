@@ -43,17 +43,18 @@ static void bind_all(sqlite3_stmt *st, const struct query *q)
 		{ NULL, (sqlite3_int64)q->from_ns }, { NULL, (sqlite3_int64)q->to_ns }, { NULL, (sqlite3_int64)q->request },
 		{ q->service, 0 }, { q->function, 0 }, { q->host, 0 }, { q->who, 0 }, { NULL, q->open_only },
 		{ NULL, q->limit && q->limit < QUERY_ROWS_MAX ? q->limit : QUERY_ROWS_MAX }, { NULL, q->probe },
+		{ q->title, 0 },
 	};
 
 	for (int i = 1; i <= n; i++) {
-		if (i >= 4 && i <= 7)
+		if ((i >= 4 && i <= 7) || i == 11)
 			reader_bind_text(st, i, value[i - 1].text);
 		else
 			sqlite3_bind_int64(st, i, value[i - 1].number);
 	}
 }
 
-/* Parameters: 1 from, 2 to, 3 request, 4 service, 5 function, 6 host, 7 who, 8 open only, 9 limit, 10 probe. */
+/* Parameters: 1 from, 2 to, 3 request, 4 service, 5 function, 6 host, 7 who, 8 open only, 9 limit, 10 probe, 11 title. */
 static int list(struct reader *r, const struct query *q, const char *sql, const struct column *columns, const char *key, struct buf *out,
 		struct error *err)
 {
@@ -141,12 +142,16 @@ int query_audit(struct reader *r, const struct query *q, struct buf *out, struct
 	return list(r, q, sql, columns, "audit", out, err);
 }
 
+#define VERDICT_COLUMNS \
+	{ "id", COLUMN_INT }, { "at_ns", COLUMN_INT }, { "updated_ns", COLUMN_INT }, { "who", COLUMN_TEXT }, { "state", COLUMN_TEXT }, \
+	{ "title", COLUMN_TEXT }, { "service", COLUMN_TEXT }, { "reason", COLUMN_TEXT }, { "record_bytes", COLUMN_INT }
+
 int query_verdicts(struct reader *r, const struct query *q, struct buf *out, struct error *err)
 {
-	static const char sql[] = "SELECT id, at_ns, who, state, title FROM verdict WHERE at_ns >= ?1 AND at_ns < ?2 AND (?7 IS NULL OR who = ?7)"
-		" ORDER BY id DESC LIMIT ?9";
-	static const struct column columns[] = { { "id", COLUMN_INT }, { "at_ns", COLUMN_INT }, { "who", COLUMN_TEXT }, { "state", COLUMN_TEXT },
-		{ "title", COLUMN_TEXT }, { NULL, 0 } };
+	static const char sql[] =
+		"SELECT id, at_ns, updated_ns, who, state, title, service, reason, record_bytes FROM verdict WHERE at_ns >= ?1 AND at_ns < ?2"
+		" AND (?4 IS NULL OR service = ?4) AND (?7 IS NULL OR who = ?7) AND (?11 IS NULL OR title = ?11) ORDER BY id DESC LIMIT ?9";
+	static const struct column columns[] = { VERDICT_COLUMNS, { NULL, 0 } };
 
 	return list(r, q, sql, columns, "verdicts", out, err);
 }
@@ -154,9 +159,28 @@ int query_verdicts(struct reader *r, const struct query *q, struct buf *out, str
 /* q->request is its id. */
 int query_verdict(struct reader *r, const struct query *q, struct buf *out, struct error *err)
 {
-	static const char sql[] = "SELECT id, at_ns, who, state, title, report FROM verdict WHERE id = ?3 LIMIT ?9";
-	static const struct column columns[] = { { "id", COLUMN_INT }, { "at_ns", COLUMN_INT }, { "who", COLUMN_TEXT }, { "state", COLUMN_TEXT },
-		{ "title", COLUMN_TEXT }, { "report", COLUMN_JSON }, { NULL, 0 } };
+	static const char sql[] =
+		"SELECT id, at_ns, updated_ns, who, state, title, service, reason, record_bytes, report FROM verdict WHERE id = ?3 LIMIT ?9";
+	static const struct column columns[] = { VERDICT_COLUMNS, { "report", COLUMN_JSON }, { NULL, 0 } };
 
 	return list(r, q, sql, columns, "verdicts", out, err);
+}
+
+/* Not JSON: the bytes. q->request is its id. */
+int query_record(struct reader *r, const struct query *q, struct buf *out, struct error *err)
+{
+	static const char sql[] = "SELECT bytes FROM verdict_record WHERE verdict = ?1 ORDER BY at";
+	sqlite3_stmt *st = reader_statement(r, sql, err);
+	int rc;
+
+	if (!st)
+		return -err->code;
+	sqlite3_bind_int64(st, 1, (sqlite3_int64)q->request);
+	while ((rc = reader_step(r, st, err)) > 0)
+		buf_add(out, sqlite3_column_blob(st, 0), (size_t)sqlite3_column_bytes(st, 0));
+	if (rc)
+		return rc;
+	if (out->failed)
+		return error_set(err, ENOMEM, "no memory for the record");
+	return out->len ? 0 : error_set(err, ENOENT, "no record was stored with verdict %lu", (unsigned long)q->request);
 }

@@ -1,5 +1,5 @@
 -- SPDX-License-Identifier: Apache-2.0
--- The store, version 1.  Times are wall-clock ns of the collector's clock unless said (an agent's times have its offset added).
+-- The store, version 1; schema_2.sql goes on from there.  Times are wall-clock ns of the collector's clock unless said (an agent's times have its offset added).
 
 CREATE TABLE agent (
 	id INTEGER PRIMARY KEY AUTOINCREMENT,

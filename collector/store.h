@@ -150,7 +150,31 @@ struct store_audit {
 
 int store_audit(struct store *s, struct store_audit *a, struct error *err);
 int store_audit_end(struct store *s, int64_t id, const char *outcome, uint64_t now_ns, struct error *err);
-int store_verdict(struct store *s, uint64_t at_ns, const char *who, const char *state, const char *title, const void *inputs,
-		  size_t inputs_len, const char *report, int64_t *id, struct error *err);
+/* Texts NULL: as they are ("" in a new one). */
+struct store_verdict {
+	int64_t id;
+	const char *who, *state, *title, *service, *reason, *report;
+	const void *record;          /* what is added to what is there of it; NULL */
+	size_t record_len;
+	uint64_t record_at;          /* where the stored record ends */
+	uint64_t now_ns;
+	int64_t audit;
+};
+
+/* id 0: a new one, and its id is put in. */
+int store_verdict(struct store *s, struct store_verdict *v, struct error *err);
+
+/* Where a stored one stands. */
+struct store_verdict_state {
+	char who[64];
+	bool running;
+	uint64_t record_bytes;
+	int64_t audit;
+};
+
+/* 1: found, 0: not, -errno. */
+int store_verdict_find(struct store *s, int64_t id, struct store_verdict_state *out, struct error *err);
+/* One that runs and was not heard of since `before_ns`: 1 and its id, 0: there is none, -errno. */
+int store_verdict_silent(struct store *s, uint64_t before_ns, int64_t *id, struct error *err);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The store: what agents send, except counters; audit and verdicts. */
+/* The store: what agents send, except counters; audit. */
 #include <errno.h>
 
 #include "store_internal.h"
@@ -74,7 +74,7 @@ int store_notice(struct store *s, int64_t agent, uint64_t request, uint64_t at_n
 			 request, at_ns, code, text);
 }
 
-/* ---- audit and verdicts ---- */
+/* ---- audit ---- */
 
 int store_audit(struct store *s, struct store_audit *a, struct error *err)
 {
@@ -93,16 +93,4 @@ int store_audit_end(struct store *s, int64_t id, const char *outcome, uint64_t n
 {
 	return store_run(s, ST_AUDIT_END, "UPDATE audit SET outcome = ?2, ended_ns = ?3 WHERE id = ?1", err, "itu", id, outcome,
 			 now_ns);
-}
-
-int store_verdict(struct store *s, uint64_t at_ns, const char *who, const char *state, const char *title, const void *inputs,
-		  size_t inputs_len, const char *report, int64_t *id, struct error *err)
-{
-	int rc = store_run(s, ST_VERDICT,
-			   "INSERT INTO verdict (at_ns, who, state, title, inputs, report) VALUES (?, ?, ?, ?, ?, ?)", err,
-			   "utttbt", at_ns, who, state, title, inputs, inputs_len, report);
-
-	if (!rc)
-		*id = sqlite3_last_insert_rowid(s->db);
-	return rc;
 }

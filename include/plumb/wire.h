@@ -89,6 +89,12 @@
  *   "ps", "funcs", "doctor": each row has its host (ps) or its hosts (an array) before it; "explain": text with hosts as headings; all
  *            with failed: [[host, text], ...] and cut bool: not all rows fit
  *   "lines": REPLY {answers: [[host, what its agent said], ...], failed: [[host, text], ...], cut bool, more bool}
+ *   "verdict": state ("RUNNING", "PASS", "FAIL", "INCONCLUSIVE"; required), title (required for a new one), service, reason, report (text or bin: a JSON
+ *            object), record (bin: the bytes to compute it again from), at (how many bytes of the record were sent before), id (to go on with a RUNNING one)
+ *            -> REPLY {id, record: bytes that are stored by now}
+ *            What is left out stays as it is. A record longer than a frame comes in parts, each with its `at`; the last frame has the state that
+ *            is not RUNNING, after which nothing can be changed. One that says RUNNING and is not heard of for VERDICT_SILENCE_S
+ *            becomes INCONCLUSIVE.
  *   END      once, when every source has ended, or the request has been stopped; its rows are empty: each source's final
  *            counters came as a last STATS.
  */
@@ -109,6 +115,12 @@ enum { WIRE_ENTRY_ROOM = 64 };
 #define WIRE_LOCAL_REQUEST (1ULL << 62)
 
 enum wire_codec { WIRE_CODEC_NONE, WIRE_CODEC_DEFLATE, WIRE_CODEC_COLUMNS };
+
+/* Bounds of the verb "verdict"; bytes, record: of all parts together. */
+enum {
+	VERDICT_TITLE_MAX = 200, VERDICT_SERVICE_MAX = 255, VERDICT_REASON_MAX = 1200, VERDICT_REPORT_MAX = 512 << 10,
+	VERDICT_RECORD_MAX = 64 << 20, VERDICT_SILENCE_S = 120,
+};
 
 #define PLUMB_SOCKET_PATH "/run/plumb/plumbd.sock"
 /* The token that a collector makes at its first start: for root, on that host. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Any bytes as what a plumb asks of a collector, and as what agents answer: the arguments of a request are checked and packed for an
- * agent, answers are merged.  What is packed must be one object that can be read again.
- * fuzz-sources: collector/control_args.c collector/control_merge.c common/frame.c common/text.c common/buf.c common/error.c
+ * agent, verdicts are read, answers are merged.  What is packed must be one object that can be read again.
+ * fuzz-sources: collector/control_args.c collector/control_verdict_args.c collector/control_merge.c common/frame.c common/text.c common/buf.c common/error.c
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -29,6 +29,16 @@ static void take_arguments(const msgpack_object *o, const void *data, size_t len
 	}
 	control_args_free(&args);
 	buf_free(&out);
+}
+
+static void take_verdict(const msgpack_object *o)
+{
+	struct verdict_said said = { 0 };
+	struct error err = { 0 };
+
+	if (verdict_said_read(o, &said, &err) == 0 && (!said.v.state || said.v.record_len > VERDICT_RECORD_MAX))
+		abort();
+	verdict_said_free(&said);
 }
 
 static void take_answers(const msgpack_object *o, enum merge_kind kind)
@@ -59,6 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	n = pack_take(data, size, &zone, &o);
 	if (n > 0) {
 		take_arguments(&o, data, (size_t)n);
+		take_verdict(&o);
 		take_answers(&o, MERGE_ROWS);
 		take_answers(&o, MERGE_EQUAL);
 		take_answers(&o, MERGE_TEXT);

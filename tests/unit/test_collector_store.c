@@ -10,6 +10,7 @@
 #include "collector_fixture.h"
 #include "hist.h"
 #include "histpack.h"
+#include "schema.h"
 #include "store_internal.h"
 
 #define UID_A "00000000000000000000000000000001"
@@ -489,7 +490,7 @@ static void test_no_database(void **state)
 	assert_null(s);
 }
 
-/* ---- audit and verdicts ---- */
+/* ---- audit ---- */
 
 static void test_audit(void **state)
 {
@@ -498,16 +499,69 @@ static void test_audit(void **state)
 	.detail = "x" };
 	struct store_audit b = { .at_ns = T0, .who = "?", .role = "", .peer = "::1", .action = "login refused", .detail = "",
 	.outcome = "refused" };
-	int64_t verdict = 0;
 
 	assert_int_equal(store_audit(f->store, &a, NULL), 0);
 	assert_int_equal(store_audit(f->store, &b, NULL), 0);
 	assert_int_equal(store_audit_end(f->store, a.id, "stopped", T0 + SECOND, NULL), 0);
-	assert_int_equal(store_verdict(f->store, T0, "ann", "PASS", "fix", "\0x", 2, "{}", &verdict, NULL), 0);
 	commit(f);
 	assert_int_equal(ask(f, "SELECT request FROM audit WHERE outcome = 'stopped'"), 5);
 	assert_int_equal(ask(f, "SELECT count(*) FROM audit WHERE request IS NULL AND ended_ns IS NULL"), 1);
-	assert_int_equal(ask(f, "SELECT length(inputs) FROM verdict"), 2);
+}
+
+/* ---- verdicts ---- */
+
+static void test_verdict(void **state)
+{
+	struct fixture *f = *state;
+	struct store_verdict v = { .who = "ann", .state = "RUNNING", .title = "fix", .record = "ab\0", .record_len = 3, .now_ns = T0, .audit = 7 };
+	struct store_verdict more = { .state = "PASS", .reason = "all gates", .report = "{\"a\":1}", .record = "c", .record_len = 1, .record_at = 3,
+				      .now_ns = T0 + SECOND };
+	struct store_verdict_state at = { 0 };
+	int64_t id = 0;
+
+	assert_int_equal(store_verdict(f->store, &v, NULL), 0);
+	assert_int_equal(store_verdict_find(f->store, v.id, &at, NULL), 1);
+	assert_true(at.running);
+	assert_string_equal(at.who, "ann");
+	assert_int_equal(at.record_bytes, 3);
+	assert_int_equal(at.audit, 7);
+	assert_int_equal(store_verdict_silent(f->store, T0, &id, NULL), 0);
+	assert_int_equal(store_verdict_silent(f->store, T0 + 1, &id, NULL), 1);
+	assert_int_equal(id, v.id);
+	more.id = v.id;
+	assert_int_equal(store_verdict(f->store, &more, NULL), 0);
+	assert_int_equal(store_verdict_find(f->store, v.id, &at, NULL), 1);
+	assert_false(at.running);
+	assert_int_equal(store_verdict_find(f->store, v.id + 1, &at, NULL), 0);
+	assert_int_equal(store_verdict_silent(f->store, T0 + 10 * SECOND, &id, NULL), 0);
+	commit(f);
+	assert_int_equal(ask(f, "SELECT sum(length(bytes)) FROM verdict_record"), 4);
+	assert_int_equal(ask(f, "SELECT count(*) FROM verdict WHERE title = 'fix' AND service = '' AND reason = 'all gates' AND record_bytes = 4"), 1);
+	assert_int_equal(ask(f, "SELECT updated_ns - at_ns FROM verdict"), SECOND);
+	assert_int_equal(store_verdict(f->store, &more, NULL), -EEXIST);   /* that part of the record is there */
+}
+
+/* A store of version 1 keeps its verdicts and what they were made of. */
+static void test_verdicts_of_version_1(void **state)
+{
+	struct fixture *f = *state;
+	sqlite3 *db;
+
+	store_close(f->store);
+	f->store = NULL;
+	sqlite3_close(f->reader);
+	remove(f->path);
+	assert_int_equal(sqlite3_open(f->path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, schema_sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 1; INSERT INTO verdict (at_ns, who, state, title, inputs, report) VALUES"
+				      " (5, 'ann', 'PASS', 'fix', x'610062', '{}'), (6, 'ann', 'FAIL', 'fix', x'', '{}')", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	fixture_reopen(f);
+	assert_int_equal(sqlite3_open_v2(f->path, &f->reader, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+	assert_int_equal(ask(f, "PRAGMA user_version"), 2);
+	assert_int_equal(ask(f, "SELECT record_bytes FROM verdict WHERE state = 'PASS' AND updated_ns = 5"), 3);
+	assert_int_equal(ask(f, "SELECT count(*) FROM verdict_record WHERE bytes = x'610062' AND at = 0"), 1);
+	assert_int_equal(ask(f, "SELECT count(*) FROM verdict_record"), 1);
 }
 
 #define STORE_TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -520,7 +574,7 @@ int main(void)
 		STORE_TEST(test_resets_and_processes), STORE_TEST(test_end_forgets_last_counters), cmocka_unit_test(test_difference),
 		STORE_TEST(test_age), STORE_TEST(test_old_requests_go_whole), STORE_TEST(test_size), STORE_TEST(test_size_without_chunks),
 		STORE_TEST(test_full), cmocka_unit_test(test_migration), STORE_TEST(test_later_version_is_refused), STORE_TEST(test_no_database),
-		STORE_TEST(test_audit),
+		STORE_TEST(test_audit), STORE_TEST(test_verdict), STORE_TEST(test_verdicts_of_version_1),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
