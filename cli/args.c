@@ -138,6 +138,34 @@ static int set_verify_guard(struct args *a, const char *value, struct error *err
 	return 0;
 }
 
+static int set_query_host(struct args *a, const char *value, struct error *err)
+{
+	a->query.host = value;
+	return 0;
+}
+
+static int set_query_by(struct args *a, const char *value, struct error *err)
+{
+	a->query.by = value;
+	return 0;
+}
+
+static int set_query_request(struct args *a, const char *value, struct error *err)
+{
+	return parse_count(value, &a->query.request, err);
+}
+
+static int set_query_step(struct args *a, const char *value, struct error *err)
+{
+	return parse_duration(value, &a->query.step_ns, err);
+}
+
+static int set_query_csv(struct args *a, const char *value, struct error *err)
+{
+	a->query.csv = true;
+	return 0;
+}
+
 static int set_verify_by_time(struct args *a, const char *value, struct error *err)
 {
 	a->verify.by_time = true;
@@ -185,11 +213,11 @@ static const struct option_def {
 	{ "allow-unwind", 0, no_argument, ARGS_REQUEST | ARGS_EXPLAIN | ARGS_VERIFY, set_allow_unwind },
 	{ "ttl", 0, required_argument, ARGS_REQUEST, set_ttl_ns },
 	{ "budget", 0, required_argument, ARGS_REQUEST | ARGS_VERIFY, set_budget_ppm },
-	{ "errors", 0, no_argument, ARGS_TRACE | ARGS_EXPLAIN, set_errors },
+	{ "errors", 0, no_argument, ARGS_TRACE | ARGS_EXPLAIN | ARGS_QUERY, set_errors },
 	{ "depth", 0, required_argument, ARGS_TRACE | ARGS_EXPLAIN, set_depth },
 	{ "bytes", 0, required_argument, ARGS_TRACE | ARGS_EXPLAIN, set_bytes },
 	{ "string", 0, required_argument, ARGS_TRACE | ARGS_EXPLAIN, set_string },
-	{ "limit", 0, required_argument, ARGS_TRACE, set_limit },
+	{ "limit", 0, required_argument, ARGS_TRACE | ARGS_QUERY, set_limit },
 	{ "sample", 0, required_argument, ARGS_TRACE, set_sample },
 	{ "rate", 0, required_argument, ARGS_TRACE, set_rate },
 	{ "msgpack", 0, no_argument, ARGS_TRACE, set_msgpack },
@@ -202,7 +230,7 @@ static const struct option_def {
 	{ "candidate", 0, required_argument, ARGS_VERIFY, set_verify_candidate },
 	{ "arm-by", 0, required_argument, ARGS_VERIFY, set_verify_arm_by },
 	{ "before", 0, required_argument, ARGS_VERIFY, set_verify_before },
-	{ "function", 0, required_argument, ARGS_VERIFY, set_verify_function },
+	{ "function", 0, required_argument, ARGS_VERIFY | ARGS_QUERY, set_verify_function },
 	{ "trigger", 0, required_argument, ARGS_VERIFY, set_verify_trigger },
 	{ "expect", 0, required_argument, ARGS_VERIFY, set_verify_expect },
 	{ "guard", 0, required_argument, ARGS_VERIFY, set_verify_guard },
@@ -217,6 +245,11 @@ static const struct option_def {
 	{ "verify-key", 0, required_argument, ARGS_VERIFY, set_verify_verify_key },
 	{ "by-time", 0, no_argument, ARGS_VERIFY, set_verify_by_time },
 	{ "aa", 0, no_argument, ARGS_VERIFY, set_verify_aa },
+	{ "host", 0, required_argument, ARGS_QUERY, set_query_host },
+	{ "request", 0, required_argument, ARGS_QUERY, set_query_request },
+	{ "step", 0, required_argument, ARGS_QUERY, set_query_step },
+	{ "by", 0, required_argument, ARGS_QUERY, set_query_by },
+	{ "csv", 0, no_argument, ARGS_QUERY, set_query_csv },
 	{ "module", 'm', required_argument, ARGS_FUNCS, set_module },
 };
 

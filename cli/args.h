@@ -22,6 +22,7 @@ enum arg_groups {
 	ARGS_VERSION = 256,  /* --version; main's */
 	ARGS_SINCE = 512,    /* --since */
 	ARGS_VERIFY = 1024,  /* what only verify takes */
+	ARGS_QUERY = 2048,   /* --function --host --request --step --by --errors --limit --csv */
 };
 
 enum color_mode { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER };
@@ -56,6 +57,7 @@ struct args {
 	bool errors, json, msgpack, keep, allow_unwind, by_host;
 	uint64_t limit, for_ns, sample, rate, ttl_ns, budget_ppm, tick_ns, depth, bytes, string, since_ns;
 	struct verify_args verify;
+	struct query_args { const char *host, *by; uint64_t request, step_ns; bool csv; } query;
 	char **rest;         /* what is left: probes, a glob, an id */
 	int n_rest;
 };

@@ -13,7 +13,7 @@
 
 static const struct command *const commands[] = {
 	&command_doctor, &command_ps, &command_funcs, &command_explain, &command_trace, &command_stat, &command_list, &command_rm,
-	&command_hosts, &command_audit, &command_verify,
+	&command_hosts, &command_audit, &command_query, &command_verify,
 };
 enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
@@ -95,7 +95,7 @@ static const struct command *find(const char *name, struct error *err)
 
 static int check_rest(const struct command *c, const struct args *a, struct error *err)
 {
-	if ((c->groups & ARGS_TARGET) && !(c->groups & ARGS_VERIFY) && a->target == TARGET_NONE) {
+	if ((c->groups & ARGS_TARGET) && !(c->groups & (ARGS_VERIFY | ARGS_QUERY)) && a->target == TARGET_NONE) {
 		error_set(err, EINVAL, "no target is given");
 		return error_hint(err, "one of -p PID, -s NAME, -x PATH; plumb ps lists the processes");
 	}

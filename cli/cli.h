@@ -19,7 +19,7 @@ struct command {
 };
 
 extern const struct command command_doctor, command_ps, command_funcs, command_explain, command_trace, command_stat,
-	command_list, command_rm, command_hosts, command_audit, command_verify;
+	command_list, command_rm, command_hosts, command_audit, command_query, command_verify;
 
 /* Runs plumb with these arguments. Returns the exit code. */
 int cli_run(int argc, char **argv);

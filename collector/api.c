@@ -23,27 +23,6 @@ static int number(const struct call *call, const char *name, uint64_t max, uint6
 	return 0;
 }
 
-static int read_by(const struct call *call, unsigned *by, struct error *err)
-{
-	static const struct { const char *name; unsigned bit; } names[] = {
-		{ "function", QUERY_BY_FUNCTION }, { "build", QUERY_BY_BUILD }, { "host", QUERY_BY_HOST },
-	};
-	const char *at = call_param(call, "by");
-
-	while (at && *at) {
-		size_t len = strcspn(at, ","), i;
-
-		for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-			if (len == strlen(names[i].name) && !strncmp(at, names[i].name, len))
-				break;
-		if (i == sizeof(names) / sizeof(names[0]))
-			return error_set(err, EINVAL, "by is a list of function, build and host");
-		*by |= names[i].bit;
-		at += len + (at[len] == ',');
-	}
-	return 0;
-}
-
 /* Verdicts are asked for by who made them and for what, rarely by their time: all of them, if no time is given. */
 static void any_time(query_fn *ask, struct query *q)
 {
@@ -61,7 +40,7 @@ static int read_query(const struct call *call, query_fn *ask, struct query *q, s
 	if ((rc = number(call, "from", INT64_MAX, &q->from_ns, err)) || (rc = number(call, "to", INT64_MAX, &q->to_ns, err)) ||
 	    (rc = number(call, "step", UINT32_MAX, &step, err)) || (rc = number(call, "limit", UINT32_MAX, &limit, err)) ||
 	    (rc = number(call, "probe", INT64_MAX, &probe, err)) || (rc = number(call, "request", INT64_MAX, &request, err)) ||
-	    (rc = read_by(call, &q->by, err)))
+	    (rc = query_by(call_param(call, "by"), &q->by, err)))
 		return rc;
 	q->step_s = (uint32_t)step;
 	q->limit = (uint32_t)limit;
@@ -120,7 +99,7 @@ void call_ask(struct call *call, query_fn *ask, const struct query *q, void (*do
 	p->call = *call;
 	TAILQ_INIT(&p->call.params); /* they are the caller's */
 	p->done = done;
-	if (pool_ask(call->http->pool, ask, q, on_answer, p, &p->job, &err)) {
+	if (pool_ask(call->http->collector->pool, ask, q, on_answer, p, &p->job, &err)) {
 		free(p);
 		call_error(call, &err);
 		return;

@@ -14,6 +14,7 @@
 #include "http.h"
 #include "ingest.h"
 #include "log.h"
+#include "pool.h"
 
 #define EXPIRE_NS (20ULL * 1000000)
 #define EXPIRE_PAUSE_NS (5ULL * 1000000000)
@@ -234,6 +235,8 @@ static int start(struct collector *c, struct error *err)
 		rc = add_events(c, err);
 	if (!rc)
 		rc = listener_start(c, err);
+	if (!rc)
+		rc = pool_new(c->base, c->store_path, &c->pool, err);
 	if (!rc && c->opt.http[0])
 		rc = http_start(c, err);
 	return rc;
@@ -305,6 +308,7 @@ void collector_free(struct collector *c)
 		collector_commit(c, NULL);
 	sessions_stop(c);
 	control_stop(c);
+	pool_free(c->pool); /* nobody is left who asked */
 	ingest_free(c->ingest);
 	if (c->store)
 		store_commit(c->store, NULL);

@@ -100,6 +100,7 @@ struct collector {
 	int lock_fd;                      /* held for the data directory */
 	struct tokens *tokens;            /* who may ask */
 	void *control;                    /* control.c's own */
+	struct pool *pool;                /* answers questions to the store */
 	struct http *http;                /* NULL: there is no HTTP side */
 };
 

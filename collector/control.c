@@ -90,6 +90,7 @@ void control_gone(struct session *s)
 		return;
 	k = control_of(s->collector);
 	questions_client_gone(k, c);
+	control_query_client_gone(c);
 	for (r = LIST_FIRST(&k->requests); r; r = next) {
 		next = LIST_NEXT(r, link);
 		if (r->client == c)
@@ -210,6 +211,11 @@ static int verb_verdict(struct client *c, uint64_t id, const char *verb, const m
 	return verdict_put(c, id, args, err);
 }
 
+static int verb_query(struct client *c, uint64_t id, const char *verb, const msgpack_object *args, struct error *err)
+{
+	return control_query(c, id, args, err);
+}
+
 /* A verb that refuses returns the error for the REPLY. */
 static const struct {
 	const char *name;
@@ -217,7 +223,7 @@ static const struct {
 } verbs[] = {
 	{ "trace", verb_start }, { "stat", verb_start }, { "stop", verb_stop }, { "rm", verb_rm }, { "list", verb_list },
 	{ "hosts", verb_hosts }, { "audit", verb_audit }, { "ps", verb_ask }, { "funcs", verb_ask }, { "lines", verb_ask },
-	{ "doctor", verb_ask }, { "explain", verb_ask }, { "verdict", verb_verdict },
+	{ "doctor", verb_ask }, { "explain", verb_ask }, { "verdict", verb_verdict }, { "query", verb_query },
 };
 
 static int dispatch(struct client *c, uint64_t id, const char *verb, const msgpack_object *args, struct error *err)

@@ -44,7 +44,8 @@ struct client {
 	struct session *session;
 	struct identity who;
 	uint64_t refused_ns;     /* monotonic; its token was not accepted: it is let go when it has had time to read that. 0 */
-	unsigned n_requests, n_questions;
+	unsigned n_requests, n_questions, n_queries;
+	LIST_HEAD(, control_query) queries;
 };
 
 struct control {
@@ -179,6 +180,10 @@ void questions_agent_down(struct control *k, const struct agent *a);
 void questions_client_gone(struct control *k, const struct client *c);
 void questions_tick(struct control *k);
 void questions_free(struct control *k);
+
+/* ---- control_query.c ---- */
+int control_query(struct client *c, uint64_t wire_id, const msgpack_object *args, struct error *err);
+void control_query_client_gone(struct client *c);
 
 /* ---- control_merge.c: rows of several agents as one answer ---- */
 enum merge_kind {

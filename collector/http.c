@@ -251,8 +251,6 @@ static int start(struct http *h, struct error *err)
 	}
 	if (http_connections_start(h))
 		return error_set(err, ENOMEM, "out of memory");
-	if (pool_new(c->base, c->store_path, &h->pool, err))
-		return -err->code;
 	return evconnlistener_enable(h->listener) ? error_set(err, EIO, "cannot listen on %s", c->opt.http) : 0;
 }
 
@@ -275,7 +273,6 @@ void http_stop(struct collector *c)
 	if (!h)
 		return;
 	sse_stop(h);
-	pool_free(h->pool);
 	if (h->tick)
 		event_free(h->tick);
 	h->listener = NULL; /* the server's, and it goes with its connections */

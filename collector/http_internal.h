@@ -23,7 +23,6 @@ struct http {
 	struct collector *collector;
 	struct evhttp *server;
 	struct evconnlistener *listener;
-	struct pool *pool;
 	struct event *tick;
 	LIST_HEAD(, live_stream) live;
 	unsigned streams;

@@ -23,6 +23,27 @@ query_fn *query_find(const char *name)
 	return NULL;
 }
 
+int query_by(const char *text, unsigned *by, struct error *err)
+{
+	static const struct { const char *name; unsigned bit; } names[] = {
+		{ "function", QUERY_BY_FUNCTION }, { "build", QUERY_BY_BUILD }, { "host", QUERY_BY_HOST },
+	};
+	const char *at = text;
+
+	while (at && *at) {
+		size_t len = strcspn(at, ","), i;
+
+		for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+			if (len == strlen(names[i].name) && !strncmp(at, names[i].name, len))
+				break;
+		if (i == sizeof(names) / sizeof(names[0]))
+			return error_set(err, EINVAL, "by is a list of function, build and host");
+		*by |= names[i].bit;
+		at += len + (at[len] == ',');
+	}
+	return 0;
+}
+
 int query_check(struct query *q, uint64_t now_ns, struct error *err)
 {
 	if (!q->to_ns)

@@ -53,6 +53,8 @@ query_fn query_series, query_heatmap, query_calls, query_top, query_services, qu
 /* The record of a verdict (query.request), as bytes: the only one that is no JSON. Not found by its name. */
 query_fn query_record;
 
+/* "function,build,host" -> bits; NULL and "": none. */
+int query_by(const char *text, unsigned *by, struct error *err);
 /* NULL: there is no such question. */
 query_fn *query_find(const char *name);
 /* Fills in defaults and checks ranges. now_ns: the wall clock. */

@@ -39,6 +39,7 @@ int sandbox_capabilities(const int *keep, struct error *err)
 	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? error_set(err, errno, "cannot give up new privileges: %s", strerror(errno)) : 0;
 }
 
+#ifndef SANITIZED
 /* Names, not numbers: what this machine or this libseccomp does not know is passed over. */
 static const char *const collector_calls[] = {
 	/* files and the store */
@@ -97,9 +98,6 @@ static int fill(scmp_filter_ctx filter, enum sandbox_profile profile)
 
 int sandbox_syscalls(enum sandbox_profile profile, struct error *err)
 {
-#ifdef SANITIZED
-	return 0;
-#else
 	scmp_filter_ctx filter = seccomp_init(profiles[profile].otherwise);
 	int rc = filter ? fill(filter, profile) : -ENOMEM;
 
@@ -111,5 +109,10 @@ int sandbox_syscalls(enum sandbox_profile profile, struct error *err)
 	if (filter)
 		seccomp_release(filter);
 	return rc ? error_set(err, rc < 0 ? -rc : rc, "cannot give up system calls: %s", strerror(rc < 0 ? -rc : rc)) : 0;
-#endif
 }
+#else
+int sandbox_syscalls(enum sandbox_profile profile, struct error *err)
+{
+	return 0;
+}
+#endif
