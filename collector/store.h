@@ -82,7 +82,8 @@ struct store_request {
 
 /* r->id 0: a new id is given (and r->wire_id, if r->agent is 0). */
 int store_request_open(struct store *s, struct store_request *r, struct error *err);
-/* Its last counters are forgotten: no differences follow. */
+/* An agent's own request has ended there: its last counters are forgotten, no differences follow. One that was opened here may end
+ * before its agents' last counters come: those are forgotten with store_request_agent "ended". */
 int store_request_end(struct store *s, uint64_t id, const char *reason, const char *text, uint64_t now_ns, struct error *err);
 /* state: "sent", "running", "refused" or "ended". */
 int store_request_agent(struct store *s, uint64_t id, int64_t agent, const char *state, const char *reason, const char *text,

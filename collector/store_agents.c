@@ -148,8 +148,10 @@ int store_request_end(struct store *s, uint64_t id, const char *reason, const ch
 
 	if (rc)
 		return rc;
-	return store_run(s, ST_TALLY_DROP, "DELETE FROM tally WHERE probe IN (SELECT id FROM probe WHERE request = ?1)", err, "u",
-			 id);
+	/* Of a request that was opened here, counters may still lie in the spools of agents that are away. */
+	return store_run(s, ST_TALLY_DROP,
+			 "DELETE FROM tally WHERE probe IN (SELECT p.id FROM probe p JOIN request r ON r.id = p.request WHERE r.id = ?1 AND r.agent <> 0)",
+			 err, "u", id);
 }
 
 /* After the end on an agent nothing follows from there: its last counters are forgotten. */

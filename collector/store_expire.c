@@ -171,6 +171,8 @@ static int expire_request(struct store *s, uint64_t before_ns, struct error *err
 	id = sqlite3_column_int64(row, 0);
 	store_done(row);
 	rc = store_run(s, ST_PROCESSES_DROP, processes, err, "i", id);
+	if (!rc)   /* of agents that never came back */
+		rc = store_run(s, ST_TALLIES_DROP, "DELETE FROM tally WHERE probe IN (SELECT id FROM probe WHERE request = ?1)", err, "i", id);
 	if (!rc)
 		rc = store_run(s, ST_PROBES_DROP, "DELETE FROM probe WHERE request = ?1", err, "i", id);
 	if (!rc)

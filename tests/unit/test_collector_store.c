@@ -225,6 +225,23 @@ static void test_end_forgets_last_counters(void **state)
 	assert_int_equal(ask(f, "SELECT count(*) FROM tally"), 0);
 }
 
+/* Ended here while the agent was away: what its spool still has goes on from the counters before. */
+static void test_counters_after_the_end(void **state)
+{
+	struct fixture *f = *state;
+	int64_t agent = add_agent(f, UID_A);
+	uint64_t request = open_request(f, 0, 0);
+	int64_t probe = add_probe(f, request, agent, 7, 1);
+
+	store_stats(f->store, probe, 100, T0, counters(10, 0, 500), NULL);
+	store_request_end(f->store, request, "removed", "", T0, NULL);
+	store_stats(f->store, probe, 100, T0 + SECOND, counters(25, 0, 500), NULL);
+	assert_int_equal(sum(f, "calls", 1), 25);
+	store_request_agent(f->store, request, agent, "ended", "removed", "", T0 + SECOND, NULL);
+	commit(f);
+	assert_int_equal(ask(f, "SELECT count(*) FROM tally"), 0);
+}
+
 static void test_difference(void **state)
 {
 	static struct rollup now, before, out;
@@ -571,7 +588,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		STORE_TEST(test_agents), STORE_TEST(test_uncommitted_is_gone), STORE_TEST(test_requests),
 		STORE_TEST(test_restart_ends_what_is_not_served), STORE_TEST(test_rollups), STORE_TEST(test_differences_survive_a_restart),
-		STORE_TEST(test_resets_and_processes), STORE_TEST(test_end_forgets_last_counters), cmocka_unit_test(test_difference),
+		STORE_TEST(test_resets_and_processes), STORE_TEST(test_end_forgets_last_counters), STORE_TEST(test_counters_after_the_end),
+		cmocka_unit_test(test_difference),
 		STORE_TEST(test_age), STORE_TEST(test_old_requests_go_whole), STORE_TEST(test_size), STORE_TEST(test_size_without_chunks),
 		STORE_TEST(test_full), cmocka_unit_test(test_migration), STORE_TEST(test_later_version_is_refused), STORE_TEST(test_no_database),
 		STORE_TEST(test_audit), STORE_TEST(test_verdict), STORE_TEST(test_verdicts_of_version_1),
