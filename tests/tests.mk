@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # make check   all tests: units, end to end on the real kernel; lint of what is not committed yet
 # make asan    the same tests on a build with AddressSanitizer and UndefinedBehaviorSanitizer
+# make soak    500 rounds of test_faults: kills, cuts and full disks at random moments (SOAK_ROUNDS=N)
 # make fuzz    every fuzz target for FUZZ_SECONDS
 # make lint    cppcheck and clang-tidy
 
-.PHONY: test-deps test-programs unit-tests lint-changed
+.PHONY: soak test-deps test-programs unit-tests lint-changed
 
 FUZZ_SECONDS ?= 20
+SOAK_ROUNDS ?= 500
 
 test-deps:
 	@scripts/deps.sh test
@@ -32,6 +34,9 @@ $(BROWSER_TESTS): | test-deps
 
 check: test-deps test-programs lint-changed $(if $(KERNEL_TESTS),$(REDIS_SRC) $(BROWSER_TESTS))
 	tests/run --build $(BUILD)
+
+soak: test-deps test-programs
+	PLUMB_FAULT_ROUNDS=$(SOAK_ROUNDS) tests/run --build $(BUILD) --e2e test_faults
 
 # The programs to probe have no sanitizers: they stand for other people's.
 asan: test-deps test-targets $(if $(KERNEL_TESTS),$(REDIS_SRC) $(BROWSER_TESTS))
