@@ -71,7 +71,7 @@ static void read_series(sqlite3_stmt *st, struct metric_series *s)
 	buf_str(&s->ids, reader_text(st, 5));
 }
 
-static int add_row(uint64_t at_s, const struct sum *row, void *arg)
+static int add_sum(uint64_t at_s, const struct sum *row, void *arg)
 {
 	sum_add(arg, row);
 	return 0;
@@ -82,7 +82,7 @@ static int sum_series(struct reader *r, struct metric_series *s, struct error *e
 {
 	struct group g = { .ids = s->ids };
 
-	return rollup_each(r, &g, 3600, 0, INT64_MAX, add_row, &s->sum, err);
+	return rollup_each(r, &g, &(struct span){ .span = 3600, .to_s = INT64_MAX }, add_sum, &s->sum, err);
 }
 
 static const struct {

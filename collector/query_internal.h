@@ -34,12 +34,19 @@ struct sum {
 	__u64 hist[HIST_BUCKETS];
 };
 
-/* The span (1, 60, 3600 s) of rollups that a question is answered from: the coarsest that its step, or else its length, allows.
- * *from and *to (s) are widened to it. */
-uint32_t rollup_span(const struct query *q, uint64_t *from_s, uint64_t *to_s);
-/* Calls `row` for each rollup row of a group in the order of time. row returns 0 to go on. */
-int rollup_each(struct reader *r, const struct group *g, uint32_t span, uint64_t from_s, uint64_t to_s,
-		int (*row)(uint64_t at_s, const struct sum *s, void *arg), void *arg, struct error *err);
+/* Which rollups a question is answered from. */
+struct span {
+	uint32_t span;             /* 1, 60 or 3600 s */
+	uint32_t step_s;           /* by which they are summed up; 0: all is one */
+	uint64_t from_s, to_s;
+};
+
+/* The coarsest span that the question's step, or else its length, allows; its time is widened to it. */
+struct span rollup_span(const struct query *q);
+/* Returns 0 to go on. */
+typedef int rollup_fn(uint64_t at_s, const struct sum *s, void *arg);
+/* Calls `row` with the sum of each step of a group that has rollups, in the order of time. */
+int rollup_each(struct reader *r, const struct group *g, const struct span *span, rollup_fn *row, void *arg, struct error *err);
 void sum_add(struct sum *to, const struct sum *more);
 /* Adds counts and quantiles to o. */
 int sum_json(const struct sum *s, json_t *o);

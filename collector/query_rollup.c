@@ -128,15 +128,15 @@ json_t *group_json(const struct group *g)
 
 /* ---- rows ---- */
 
-uint32_t rollup_span(const struct query *q, uint64_t *from_s, uint64_t *to_s)
+struct span rollup_span(const struct query *q)
 {
 	uint64_t length_s = (q->to_ns - q->from_ns) / NS_PER_S, step_s = q->step_s ? q->step_s : length_s / 100;
 	uint32_t span = step_s >= 3600 ? 3600 : step_s >= 60 ? 60 : 1;
 
-	*from_s = q->from_ns / NS_PER_S / span * span;
-	*to_s = (q->to_ns + NS_PER_S - 1) / NS_PER_S;
-	*to_s = (*to_s + span - 1) / span * span;
-	return span;
+	return (struct span){
+		.span = span, .step_s = q->step_s, .from_s = q->from_ns / NS_PER_S / span * span,
+		.to_s = ((q->to_ns + NS_PER_S - 1) / NS_PER_S + span - 1) / span * span,
+	};
 }
 
 static const char select_rows[] =
@@ -144,42 +144,61 @@ static const char select_rows[] =
 	" unpaired, sum_ns, max_ns, hist FROM rollup WHERE span = ?1 AND probe IN (SELECT value FROM json_each(?2)) AND at >= ?3 AND at < ?4"
 	" ORDER BY at";
 
-static int read_row(sqlite3_stmt *st, struct sum *s, struct error *err)
+static int add_row(sqlite3_stmt *st, struct sum *s, struct error *err)
 {
 	uint64_t *const field[] = {
 		&s->calls, &s->returns, &s->errors, &s->matched, &s->undecided, &s->shipped, &s->sampled, &s->drop_ring, &s->drop_rate,
-		&s->drop_nomem, &s->drop_client, &s->unread, &s->unpaired, &s->sum_ns, &s->max_ns,
+		&s->drop_nomem, &s->drop_client, &s->unread, &s->unpaired, &s->sum_ns,
 	};
 	int n = sizeof(field) / sizeof(field[0]);
+	uint64_t max_ns = (uint64_t)sqlite3_column_int64(st, n + 1);
 
 	for (int i = 0; i < n; i++)
-		*field[i] = (uint64_t)sqlite3_column_int64(st, i + 1);
-	memset(s->hist, 0, sizeof(s->hist));
-	if (hist_unpack_add(sqlite3_column_blob(st, n + 1), (size_t)sqlite3_column_bytes(st, n + 1), s->hist))
+		*field[i] += (uint64_t)sqlite3_column_int64(st, i + 1);
+	s->max_ns = max_ns > s->max_ns ? max_ns : s->max_ns;
+	if (hist_unpack_add(sqlite3_column_blob(st, n + 2), (size_t)sqlite3_column_bytes(st, n + 2), s->hist))
 		return error_set(err, EIO, "the store holds a histogram that is none");
 	return 0;
 }
 
-int rollup_each(struct reader *r, const struct group *g, uint32_t span, uint64_t from_s, uint64_t to_s,
-		int (*row)(uint64_t at_s, const struct sum *s, void *arg), void *arg, struct error *err)
+static int each_step(struct reader *r, sqlite3_stmt *st, uint32_t step_s, rollup_fn *row, void *arg, struct error *err)
+{
+	struct sum s = { 0 };
+	uint64_t at_s = 0;
+	bool any = false;
+	int rc;
+
+	while ((rc = reader_step(r, st, err)) > 0) {
+		uint64_t at = step_s ? (uint64_t)sqlite3_column_int64(st, 0) / step_s * step_s : 0;
+
+		if (any && at != at_s) {
+			rc = row(at_s, &s, arg);
+			memset(&s, 0, sizeof(s));
+		} else {
+			rc = 0;
+		}
+		if (!rc)
+			rc = add_row(st, &s, err);
+		if (rc)
+			return rc;
+		at_s = at;
+		any = true;
+	}
+	return rc || !any ? rc : row(at_s, &s, arg);
+}
+
+int rollup_each(struct reader *r, const struct group *g, const struct span *span, rollup_fn *row, void *arg, struct error *err)
 {
 	sqlite3_stmt *st = reader_statement(r, select_rows, err);
-	struct sum s;
 	int rc;
 
 	if (!st)
 		return -err->code;
-	sqlite3_bind_int(st, 1, (int)span);
+	sqlite3_bind_int(st, 1, (int)span->span);
 	reader_bind_text(st, 2, buf_text(&g->ids));
-	sqlite3_bind_int64(st, 3, (sqlite3_int64)from_s);
-	sqlite3_bind_int64(st, 4, (sqlite3_int64)to_s);
-	while ((rc = reader_step(r, st, err)) > 0) {
-		rc = read_row(st, &s, err);
-		if (!rc)
-			rc = row((uint64_t)sqlite3_column_int64(st, 0), &s, arg);
-		if (rc)
-			break;
-	}
+	sqlite3_bind_int64(st, 3, (sqlite3_int64)span->from_s);
+	sqlite3_bind_int64(st, 4, (sqlite3_int64)span->to_s);
+	rc = each_step(r, st, span->step_s, row, arg, err);
 	sqlite3_reset(st);
 	return rc;
 }

@@ -5,47 +5,29 @@
 #include "hist.h"
 #include "query_internal.h"
 
-/* One group while its rows come, in the order of time. */
+/* One group while its points come, in the order of time. */
 struct series {
-	uint32_t step_s;
-	uint64_t at_s;             /* of the point being summed up */
-	bool open;
-	struct sum point, total;
+	bool has_points;           /* or only a sum over the whole time */
+	struct sum total;
 	uint32_t *points_left;
 	int (*put)(uint64_t at_s, const struct sum *s, json_t *points);
 	json_t *points;
 	struct error *err;
 };
 
-static int close_point(struct series *s)
+static int on_point(uint64_t at_s, const struct sum *point, void *arg)
 {
-	if (!s->open)
+	struct series *s = arg;
+
+	sum_add(&s->total, point);
+	if (!s->has_points)
 		return 0;
-	s->open = false;
 	if (!*s->points_left) {
 		error_set(s->err, E2BIG, "more than %d points", QUERY_POINTS_MAX);
 		return error_hint(s->err, "ask for longer steps or less time");
 	}
 	--*s->points_left;
-	return s->put(s->at_s, &s->point, s->points) ? error_set(s->err, ENOMEM, "no memory for an answer") : 0;
-}
-
-static int on_row(uint64_t at_s, const struct sum *row, void *arg)
-{
-	struct series *s = arg;
-	uint64_t at = s->step_s ? at_s / s->step_s * s->step_s : 0;
-	int rc = 0;
-
-	if (s->open && at != s->at_s)
-		rc = close_point(s);
-	if (!s->open) {
-		memset(&s->point, 0, sizeof(s->point));
-		s->at_s = at;
-		s->open = true;
-	}
-	sum_add(&s->point, row);
-	sum_add(&s->total, row);
-	return rc;
+	return s->put(at_s, point, s->points) ? error_set(s->err, ENOMEM, "no memory for an answer") : 0;
 }
 
 static int put_counts(uint64_t at_s, const struct sum *s, json_t *points)
@@ -73,20 +55,17 @@ static int put_octaves(uint64_t at_s, const struct sum *s, json_t *points)
 
 struct question {
 	const struct query *q;
-	uint32_t span;
-	uint64_t from_s, to_s;
+	struct span span;
 	uint32_t points_left;
 	int (*put)(uint64_t at_s, const struct sum *s, json_t *points);
 };
 
 static int put_group(struct reader *r, struct question *ask, const struct group *g, json_t *list, struct error *err)
 {
-	struct series s = { .step_s = ask->q->step_s, .points_left = &ask->points_left, .put = ask->put, .points = json_array(), .err = err };
+	struct series s = { .has_points = ask->span.step_s != 0, .points_left = &ask->points_left, .put = ask->put, .points = json_array(), .err = err };
 	json_t *o = group_json(g), *total = json_object();
-	int rc = rollup_each(r, g, ask->span, ask->from_s, ask->to_s, on_row, &s, err);
+	int rc = rollup_each(r, g, &ask->span, on_point, &s, err);
 
-	if (!rc)
-		rc = s.step_s ? close_point(&s) : 0;
 	if (!rc && (sum_json(&s.total, total) || json_object_set(o, "points", s.points) || json_object_set(o, "total", total) ||
 		    json_array_append(list, o)))
 		rc = error_set(err, ENOMEM, "no memory for an answer");
@@ -102,7 +81,7 @@ static int ask_series(struct reader *r, struct question *ask, struct buf *out, s
 	json_t *list = json_array();
 	int rc = groups_select(r, ask->q, &gs, err);
 
-	ask->span = rollup_span(ask->q, &ask->from_s, &ask->to_s);
+	ask->span = rollup_span(ask->q);
 	ask->points_left = QUERY_POINTS_MAX;
 	for (uint32_t i = 0; !rc && i < gs.n; i++)
 		rc = put_group(r, ask, &gs.group[i], list, err);
@@ -111,8 +90,8 @@ static int ask_series(struct reader *r, struct question *ask, struct buf *out, s
 		json_decref(list);
 		return rc;
 	}
-	return answer(json_pack("{sIsIsisiso}", "from", (json_int_t)ask->from_s, "to", (json_int_t)ask->to_s, "step", (int)ask->q->step_s,
-				"span", (int)ask->span, "groups", list), out, err);
+	return answer(json_pack("{sIsIsisiso}", "from", (json_int_t)ask->span.from_s, "to", (json_int_t)ask->span.to_s, "step",
+				(int)ask->span.step_s, "span", (int)ask->span.span, "groups", list), out, err);
 }
 
 int query_series(struct reader *r, const struct query *q, struct buf *out, struct error *err)
