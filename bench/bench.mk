@@ -10,7 +10,7 @@ PROBED_ENDBR := -fcf-protection=full -DPROBED_SAVES -DPROBED=f_endbr
 PROBED_SUB   := -fno-stack-protector -fcf-protection=none -DPROBED_ROOM -DPROBED=f_sub
 PROBED_NOP5  := -fcf-protection=none -fpatchable-function-entry=5 -DPROBED=f_nop5
 
-BENCH_BIN := $(BENCH)/target $(BENCH)/target-many $(BENCH)/caller $(BENCH)/realfns $(BENCH)/direct $(BENCH)/site_census $(BENCH)/site_costs $(BENCH)/verdict_sim
+BENCH_BIN := $(BENCH)/target $(BENCH)/target-many $(BENCH)/caller $(BENCH)/realfns $(BENCH)/direct $(BENCH)/site_census $(BENCH)/site_costs $(BENCH)/verdict_sim $(BENCH)/flood $(BENCH)/rollups
 
 .PHONY: bench bench-check bench-programs
 
@@ -72,8 +72,8 @@ bench: all bench-programs
 bench-check: all $(BENCH)/target $(BENCH)/direct $(BENCH)/site_census
 	@python3 bench/check.py --build $(BUILD)
 
-# The collector alone: bench/ingest.c.
-$(BENCH)/ingest: bench/ingest.c $(COLLECTOR_LIB) $(COMMON_LIB)
+# The collector alone: bench/ingest.c; a store to be asked: bench/rollups.c.
+$(BENCH)/ingest $(BENCH)/rollups: $(BENCH)/%: bench/%.c $(COLLECTOR_LIB) $(COMMON_LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CPPFLAGS) $(COLLECTOR_CPPFLAGS) -Itests/unit $(CFLAGS) $(LDFLAGS) -o $@ $< $(COLLECTOR_LIB) $(COMMON_LIB) $(COLLECTOR_LIBS)

@@ -28,3 +28,6 @@ FIRST_WARM = ("measured: a small program takes 76 ms already (the verifier, the 
               "OSD.cc 180 ms (index of 261,000 DIEs 95, line table 70). The line table is decoded by libdw for one file name")
 FIRST_RSS = "not explained"
 GLOB = "one link's part of it is the kernel's: see the first row"
+COLLECTOR_RATE = "not explained"
+COLLECTOR_BYTES = "not explained"
+COLLECTOR_PROBE = "not explained"

@@ -13,7 +13,7 @@ import report
 from harness import Env, Unavailable
 
 # The order of the table; a file q_*.py has a list QUESTIONS of functions (env) -> result.
-FILES = ["q_cost", "q_real", "q_glob", "q_first", "q_rate", "q_rest", "q_growth", "q_verdict"]
+FILES = ["q_cost", "q_real", "q_glob", "q_first", "q_rate", "q_rest", "q_growth", "q_collector", "q_verdict"]
 
 
 def questions():
