@@ -5,6 +5,7 @@
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "debuginfo.h"
@@ -75,9 +76,19 @@ static const struct executable *executable_of(struct executable *known, size_t *
 	return e;
 }
 
+static uint64_t age_ns(const struct process *p)
+{
+	uint64_t started = p->start_ticks * (1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK));
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	started = (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec - started;
+	return started < INT64_MAX ? started : 0;
+}
+
 static void pack_process(const struct process *p, const struct executable *e, msgpack_packer *pk)
 {
-	msgpack_pack_array(pk, 9);
+	msgpack_pack_array(pk, 11);
 	msgpack_pack_int(pk, p->pid);
 	pack_text(pk, p->comm);
 	pack_text(pk, p->exe);
@@ -87,6 +98,8 @@ static void pack_process(const struct process *p, const struct executable *e, ms
 	pack_text(pk, e->language);
 	pack_text(pk, e->debug);
 	msgpack_pack_uint32(pk, p->uid);
+	msgpack_pack_uint64(pk, age_ns(p));
+	msgpack_pack_uint32(pk, p->threads);
 }
 
 void inventory_ps_work(struct buf *out, void *arg)

@@ -138,6 +138,7 @@ static int read_stat(int dir, struct process *out)
 		return -ESRCH;
 	memcpy(out->comm, stat.comm, sizeof(out->comm));
 	out->start_ticks = stat.start_ticks;
+	out->threads = stat.threads;
 	return 0;
 }
 

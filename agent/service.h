@@ -32,6 +32,7 @@ struct process {
 	pid_t pid;
 	uid_t uid;                 /* effective */
 	bool confined;             /* the kernel would not let this user trace it: it has other uids too, or is not dumpable */
+	uint32_t threads;
 	uint64_t start_ticks;      /* field 22 of stat: tells a reused pid */
 	char comm[32];
 	char exe[PATH_MAX];        /* as the link says, without " (deleted)" */

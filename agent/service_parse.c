@@ -122,7 +122,9 @@ int parse_stat(const char *text, size_t len, struct proc_stat *out)
 	out->state = *s.pos;                           /* field 3 */
 	if (!skip_fields(&s, 6) || !scan_u32(&s, 10, &out->flags))
 		return -EINVAL;                        /* field 9 */
-	if (!skip_fields(&s, 13) || !scan_number(&s, 10, &out->start_ticks))
+	if (!skip_fields(&s, 11) || !scan_u32(&s, 10, &out->threads))
+		return -EINVAL;                        /* field 20 */
+	if (!skip_fields(&s, 2) || !scan_number(&s, 10, &out->start_ticks))
 		return -EINVAL;                        /* field 22 */
 	return 0;
 }

@@ -17,6 +17,7 @@ struct proc_stat {
 	char comm[32];           /* raw bytes, may be cut */
 	char state;              /* 'R', 'S', 'Z', ... */
 	uint32_t flags;          /* PF_* */
+	uint32_t threads;
 	uint64_t start_ticks;
 };
 

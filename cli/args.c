@@ -166,18 +166,6 @@ static int set_query_csv(struct args *a, const char *value, struct error *err)
 	return 0;
 }
 
-static int set_verify_by_time(struct args *a, const char *value, struct error *err)
-{
-	a->verify.by_time = true;
-	return 0;
-}
-
-static int set_verify_before(struct args *a, const char *value, struct error *err)
-{
-	a->verify.by_time = true;
-	return parse_duration(value, &a->verify.before_ns, err);
-}
-
 static int set_verify_aa(struct args *a, const char *value, struct error *err)
 {
 	a->verify.aa = true;
@@ -229,7 +217,6 @@ static const struct option_def {
 	{ "baseline", 0, required_argument, ARGS_VERIFY, set_verify_baseline },
 	{ "candidate", 0, required_argument, ARGS_VERIFY, set_verify_candidate },
 	{ "arm-by", 0, required_argument, ARGS_VERIFY, set_verify_arm_by },
-	{ "before", 0, required_argument, ARGS_VERIFY, set_verify_before },
 	{ "function", 0, required_argument, ARGS_VERIFY | ARGS_QUERY, set_verify_function },
 	{ "trigger", 0, required_argument, ARGS_VERIFY, set_verify_trigger },
 	{ "expect", 0, required_argument, ARGS_VERIFY, set_verify_expect },
@@ -243,7 +230,6 @@ static const struct option_def {
 	{ "replay", 0, required_argument, ARGS_VERIFY, set_verify_replay },
 	{ "sign-key", 0, required_argument, ARGS_VERIFY, set_verify_sign_key },
 	{ "verify-key", 0, required_argument, ARGS_VERIFY, set_verify_verify_key },
-	{ "by-time", 0, no_argument, ARGS_VERIFY, set_verify_by_time },
 	{ "aa", 0, no_argument, ARGS_VERIFY, set_verify_aa },
 	{ "host", 0, required_argument, ARGS_QUERY, set_query_host },
 	{ "request", 0, required_argument, ARGS_QUERY, set_query_request },

@@ -36,8 +36,7 @@ struct verify_args {
 		*report, *record, *replay, *sign_key, *verify_key;
 	const char *guard[ARGS_GUARDS];
 	int n_guards;
-	bool by_time, aa;
-	uint64_t before_ns;
+	bool aa;
 };
 
 /* Borrows all its texts from argv and the environment. A quantity of 0 was not given. */

@@ -17,6 +17,8 @@ static const struct column columns[] = {
 	{ "LANGUAGE", "language", CELL_TEXT },
 	{ "DEBUG INFO", "debug_info", CELL_TEXT },
 	{ "UID", "uid", CELL_HIDDEN },
+	{ "AGE", "age_ns", CELL_HIDDEN },
+	{ "THREADS", "threads", CELL_HIDDEN },
 };
 
 static int show(const struct args *a, struct client *c, const msgpack_object *payload)

@@ -187,8 +187,6 @@ int verify_args_read(const struct args *a, struct verify_spec *s, struct error *
 		rc = read_numbers(a, s, err);
 	if (a->for_ns)
 		s->claim.deadline_ns = a->for_ns;
-	s->by_time |= a->verify.by_time;
-	s->before_ns = a->verify.before_ns ? a->verify.before_ns : s->before_ns;
 	s->aa |= a->verify.aa;
 	s->unwind_ok |= a->allow_unwind;
 	s->budget_ppm = a->budget_ppm ? a->budget_ppm : s->budget_ppm;

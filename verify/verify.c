@@ -14,6 +14,7 @@
 #define TICK_NS 1000000000ULL
 #define TICK_LATE_NS (3 * TICK_NS)
 #define PS_EVERY_NS (5 * TICK_NS)
+#define START_NS (60 * TICK_NS)
 #define STOP_NS (5 * TICK_NS)           /* how long the last counters may take */
 #define MISSING_NS (10 * TICK_NS)       /* an arm without a process may come back within this time */
 
@@ -222,8 +223,11 @@ static int on_reply(struct verify *v, const struct frame_in *in, uint64_t id, ui
 
 	if (in->count < 4 || !object_bool(&in->items[2], &ok))
 		return error_set(err, EPROTO, "the agent sent a malformed reply");
-	if (r && r->state == REQUEST_SENT && !ok)
-		return verify_refused(v, r, &in->items[3], err);
+	if (r && r->state == REQUEST_SENT && !ok) {
+		int rc = verify_refused(v, r, &in->items[3], err);
+
+		return rc || v->stage != VERIFY_PROBING ? rc : maybe_run(v, now_ns, err);
+	}
 	if (r && r->state == REQUEST_SENT) {
 		r->state = REQUEST_ACCEPTED;
 		return v->stage == VERIFY_PROBING ? maybe_run(v, now_ns, err) : 0;
@@ -416,6 +420,8 @@ int verify_timer(struct verify *v, uint64_t now_ns, struct error *err)
 	int rc = 0;
 
 	keep(v, RECORD_TIMER, now_ns, NULL, 0);
+	if (v->stage < VERIFY_RUNNING && now_ns - v->started_ns >= START_NS)
+		return error_set(err, ETIMEDOUT, "the agent does not answer, or does not get the probes set, within a minute");
 	if (v->stage == VERIFY_RUNNING && tick_is_due(v, now_ns))
 		rc = run_timer(v, now_ns, err);
 	maybe_done(v, now_ns);

@@ -21,7 +21,6 @@ enum verify_stage {
 	VERIFY_ASKING,       /* which processes, which lines */
 	VERIFY_PROBING,      /* requests are sent, not all are accepted */
 	VERIFY_RUNNING,
-	VERIFY_WAITING,      /* by time: the baseline has ended, the candidate is not there yet */
 	VERIFY_STOPPING,     /* decided; the last counters are under way */
 	VERIFY_DONE,
 };

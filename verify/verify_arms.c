@@ -141,8 +141,6 @@ static bool is_of(const struct verify_arm_spec *arm, const struct running *p)
 	case VERIFY_ARM_PID:
 		snprintf(pid, sizeof(pid), "%llu", (unsigned long long)p->pid);
 		return list_has(arm->text, pid);
-	case VERIFY_ARM_HOST:
-		return p->host && list_has(arm->text, p->host);
 	default:
 		return true;
 	}
@@ -157,10 +155,10 @@ static void label_arm(struct verify *v, enum verify_side side)
 {
 	const struct verify_arm_spec *s = spec_of(v, side);
 	struct arm *a = &v->arm[side];
-	const char *kind = s->by == VERIFY_ARM_PID ? "pid" : s->by == VERIFY_ARM_HOST ? "host" : "build";
+	const char *kind = s->by == VERIFY_ARM_PID ? "pid" : "build";
 
 	snprintf(a->label, sizeof(a->label), "%s %.*s", kind, s->by == VERIFY_ARM_BUILD || !s->by ? BUILD_SHOWN : 60,
-		 s->by == VERIFY_ARM_PID || s->by == VERIFY_ARM_HOST ? s->text : a->build_id);
+		 s->by == VERIFY_ARM_PID ? s->text : a->build_id);
 }
 
 /* "812 (build 8f3a21c0d1e2), ..." of what runs instead. */
@@ -184,7 +182,7 @@ static int no_process(const struct verify *v, enum verify_side side, struct erro
 	char others[300];
 
 	error_set(err, ESRCH, "the %s has no process: %s %s matches none", verify_side_name[side],
-		  spec_of(v, side)->by == VERIFY_ARM_PID ? "pid" : spec_of(v, side)->by == VERIFY_ARM_HOST ? "host" : "build",
+		  spec_of(v, side)->by == VERIFY_ARM_PID ? "pid" : "build",
 		  spec_of(v, side)->text);
 	describe_running(v, others, sizeof(others));
 	return error_hint(err, "of the target there run: %s", others);
@@ -266,13 +264,39 @@ static int guess_arms(struct verify *v, struct error *err)
 	return rc;
 }
 
+/* One build, both arms: by a condition, or for an A/A run by process, or by thread if there is one process only. */
+static int one_build(struct verify *v, struct error *err)
+{
+	struct arm *b = &v->arm[BASELINE], *c = &v->arm[CANDIDATE];
+	int rc = fill_arm(v, BASELINE, err);
+	uint32_t all = b->n_pids;
+
+	if (rc)
+		return rc;
+	*c = *b;
+	snprintf(b->label, sizeof(b->label), "not (%.60s)", v->spec.arm_by ? v->spec.arm_by : "$tid % 2 == 1");
+	snprintf(c->label, sizeof(c->label), "%.60s", v->spec.arm_by ? v->spec.arm_by : "$tid % 2 == 1");
+	if (v->spec.arm_by)
+		return 0;
+	verify_remark(v, "an A/A run: one build is both arms, split by %s; whatever it finds is chance, or calls that hang together",
+		      all > 1 ? "process" : "thread");
+	if (all == 1)
+		return verify_spec_text(&v->spec.arm_by, "$tid % 2 == 1", "the condition", err);
+	b->n_pids = all / 2;
+	c->n_pids = all - b->n_pids;
+	memcpy(c->pid, b->pid + b->n_pids, c->n_pids * sizeof(c->pid[0]));
+	snprintf(b->label, sizeof(b->label), "the first %u processes", b->n_pids);
+	snprintf(c->label, sizeof(c->label), "the other %u processes", c->n_pids);
+	return 0;
+}
+
 static int check_apart(const struct verify *v, struct error *err)
 {
 	const struct arm *b = &v->arm[BASELINE], *c = &v->arm[CANDIDATE];
 
 	for (uint32_t i = 0; i < b->n_pids; i++)
 		for (uint32_t k = 0; k < c->n_pids; k++)
-			if (b->pid[i] == c->pid[k] && v->spec.baseline.by != VERIFY_ARM_HOST)
+			if (b->pid[i] == c->pid[k])
 				return error_set(err, EINVAL, "baseline and candidate are the same: process %llu is in both",
 						 (unsigned long long)b->pid[i]);
 	if (strcmp(b->build_id, c->build_id) == 0 && v->patch) {
@@ -289,6 +313,8 @@ int verify_choose_arms(struct verify *v, struct error *err)
 
 	if (!v->n_running)
 		return error_set(err, ESRCH, "no process of the target runs: there is nothing to compare");
+	if (v->spec.arm_by || v->spec.aa)
+		return one_build(v, err);
 	if (!v->spec.baseline.by && !v->spec.candidate.by)
 		rc = guess_arms(v, err);
 	for (int side = 0; !rc && side < VERIFY_SIDES; side++)

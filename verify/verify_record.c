@@ -40,12 +40,12 @@ static char **text_of(struct verify_spec *s, size_t i)
 }
 
 /* Numbers and flags by their order. */
-enum { N_NUMBERS = 11 };
+enum { N_NUMBERS = 9 };
 
 static void numbers_of(const struct verify_spec *s, uint64_t n[N_NUMBERS])
 {
-	const uint64_t all[N_NUMBERS] = { s->target, s->pid, (uint64_t)(s->strip + 1), s->baseline.by, s->candidate.by, s->by_time, s->before_ns,
-		s->aa, s->lines, s->budget_ppm, s->unwind_ok };
+	const uint64_t all[N_NUMBERS] = { s->target, s->pid, (uint64_t)(s->strip + 1), s->baseline.by, s->candidate.by, s->aa,
+		 s->lines, s->budget_ppm, s->unwind_ok };
 
 	memcpy(n, all, sizeof(all));
 }
@@ -57,13 +57,11 @@ static bool take_numbers(const uint64_t n[N_NUMBERS], struct verify_spec *s)
 	s->strip = (int)n[2] - 1;
 	s->baseline.by = (enum verify_arm_by)n[3];
 	s->candidate.by = (enum verify_arm_by)n[4];
-	s->by_time = n[5];
-	s->before_ns = n[6];
-	s->aa = n[7];
-	s->lines = (enum verify_lines)n[8];
-	s->budget_ppm = n[9];
-	s->unwind_ok = n[10];
-	return n[0] <= VERIFY_TARGET_PATH && n[2] < 1000 && n[3] <= VERIFY_ARM_HOST && n[4] <= VERIFY_ARM_HOST && n[8] <= VERIFY_LINES_NONE;
+	s->aa = n[5];
+	s->lines = (enum verify_lines)n[6];
+	s->budget_ppm = n[7];
+	s->unwind_ok = n[8];
+	return n[0] <= VERIFY_TARGET_PATH && n[2] < 1000 && n[3] <= VERIFY_ARM_PID && n[4] <= VERIFY_ARM_PID && n[6] <= VERIFY_LINES_NONE;
 }
 
 static void pack_bin(msgpack_packer *pk, const void *data, size_t len)

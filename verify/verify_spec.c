@@ -64,11 +64,6 @@ static int check_pids(const char *text, struct error *err)
 	return 0;
 }
 
-static int check_hosts(const char *text, struct error *err)
-{
-	return text[0] ? 0 : error_set(err, EINVAL, "no host is named");
-}
-
 int verify_spec_arm(struct verify_arm_spec *arm, const char *text, struct error *err)
 {
 	static const struct {
@@ -77,7 +72,6 @@ int verify_spec_arm(struct verify_arm_spec *arm, const char *text, struct error 
 		int (*check)(const char *text, struct error *err);
 	} kinds[] = {
 		{ "build:", VERIFY_ARM_BUILD, check_build }, { "pid:", VERIFY_ARM_PID, check_pids },
-		{ "host:", VERIFY_ARM_HOST, check_hosts },
 	};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -93,7 +87,7 @@ int verify_spec_arm(struct verify_arm_spec *arm, const char *text, struct error 
 		return rc;
 	}
 	error_set(err, EINVAL, "an arm is not '%.60s'", text);
-	return error_hint(err, "build:8f3a21, pid:812,813 or host:web-1");
+	return error_hint(err, "build:8f3a21, or pid:812,813");
 }
 
 /* ---- a small language of words and numbers ---- */
@@ -271,15 +265,13 @@ static int check_arms(const struct verify_spec *s, struct error *err)
 {
 	bool given = s->baseline.by || s->candidate.by;
 
-	if (s->arm_by && (given || s->by_time || s->aa))
-		return error_set(err, EINVAL, "arms by a condition exclude --baseline, --candidate, --by-time and --aa");
-	if (s->by_time && s->aa)
-		return error_set(err, EINVAL, "--by-time and --aa exclude each other");
+	if (s->arm_by && (given || s->aa))
+		return error_set(err, EINVAL, "arms by a condition exclude --baseline, --candidate and --aa");
 	if (s->aa && s->candidate.by)
 		return error_set(err, EINVAL, "an A/A run has one build: give it as --baseline only");
 	if (s->baseline.by && s->candidate.by && s->baseline.by == s->candidate.by && strcmp(s->baseline.text, s->candidate.text) == 0)
 		return error_set(err, EINVAL, "baseline and candidate are the same: there is nothing to compare (--aa does that on purpose)");
-	if ((s->baseline.by == VERIFY_ARM_NONE) != (s->candidate.by == VERIFY_ARM_NONE) && !s->aa && !s->by_time)
+	if ((s->baseline.by == VERIFY_ARM_NONE) != (s->candidate.by == VERIFY_ARM_NONE) && !s->aa)
 		return error_set(err, EINVAL, "give both arms, --baseline and --candidate, or none");
 	return 0;
 }
@@ -307,6 +299,8 @@ int verify_spec_finish(struct verify_spec *s, struct error *err)
 		return error_set(err, EINVAL, "neither a patch nor a function is given: there is nothing to verify");
 	if (!s->function && (s->trigger || s->error || s->claim.expect != EXPECT_NONE))
 		return error_set(err, EINVAL, "a trigger, an error or an expectation needs the function that it is about");
+	if (s->aa && (s->patch || s->trigger || s->claim.expect != EXPECT_NONE))
+		return error_set(err, EINVAL, "an A/A run compares a build with itself: give it a function, no patch, trigger or expectation");
 	default_guards(s);
 	if (s->watched && !s->claim.watched) {
 		s->claim.watched = 1;

@@ -8,7 +8,7 @@
 #include "claim.h"
 
 enum verify_target { VERIFY_TARGET_NONE, VERIFY_TARGET_PID, VERIFY_TARGET_NAME, VERIFY_TARGET_PATH };
-enum verify_arm_by { VERIFY_ARM_NONE, VERIFY_ARM_BUILD, VERIFY_ARM_PID, VERIFY_ARM_HOST };
+enum verify_arm_by { VERIFY_ARM_NONE, VERIFY_ARM_BUILD, VERIFY_ARM_PID };
 enum verify_lines { VERIFY_LINES_ALL, VERIFY_LINES_ANY, VERIFY_LINES_NONE };
 
 enum {
@@ -21,7 +21,7 @@ enum {
 
 struct verify_arm_spec {
 	enum verify_arm_by by;
-	char *text;                    /* "8f3a21", "812,813", "web-1,web-2" */
+	char *text;                    /* "8f3a21", "812,813" */
 };
 
 /* Owns all its texts. verify_spec_init, then the setters; verify_spec_free also after an error. */
@@ -35,8 +35,6 @@ struct verify_spec {
 	int strip;                     /* patch -p, or PATCH_STRIP_AUTO */
 	struct verify_arm_spec baseline, candidate;
 	char *arm_by;                  /* a condition: it holds on the candidate */
-	bool by_time;                  /* the baseline runs first, then the service comes back with another build */
-	uint64_t before_ns;            /* by_time: end the baseline's window after this time at the latest; 0: when it ends */
 	bool aa;                       /* one build as both arms */
 	char *function, *trigger, *error;
 	char *watched, *watched_per;   /* GUARD_CALLS */
@@ -52,7 +50,7 @@ void verify_spec_free(struct verify_spec *s);
 
 /* Setters of single values; texts are copied. -EINVAL, -ENOMEM with err. */
 int verify_spec_text(char **to, const char *text, const char *what, struct error *err);
-/* "build:8f3a21", "pid:812,813", "host:web-1,web-2" */
+/* "build:8f3a21", "pid:812,813" */
 int verify_spec_arm(struct verify_arm_spec *arm, const char *text, struct error *err);
 /* "gone", "none", "error_rate < 0.5 x baseline" */
 int verify_spec_expect(struct verify_spec *s, const char *text, struct error *err);

@@ -291,7 +291,7 @@ void verify_progress(const struct verify_view *v, struct buf *out)
 {
 	static const char *const stages[] = {
 		[VERIFY_ASKING] = "asking which processes run which build", [VERIFY_PROBING] = "setting the probes",
-		[VERIFY_RUNNING] = "comparing", [VERIFY_WAITING] = "waiting for the candidate", [VERIFY_STOPPING] = "removing the probes",
+		[VERIFY_RUNNING] = "comparing", [VERIFY_STOPPING] = "removing the probes",
 		[VERIFY_DONE] = "done",
 	};
 	char eta[48];

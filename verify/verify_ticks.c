@@ -176,7 +176,7 @@ static void make_claim(struct verify *v, struct judged *j, bool first)
 	*c = v->spec.claim;
 	snprintf(c->function, sizeof(c->function), "%s", f->name);
 	c->alpha /= v->n_judged;
-	c->arms = v->spec.by_time ? ARMS_BY_TIME : ARMS_LIVE;
+	c->arms = ARMS_LIVE;
 	if (f->claimed)
 		snprintf(c->trigger, sizeof(c->trigger), "%s", v->spec.trigger ? v->spec.trigger : "");
 	else
@@ -200,8 +200,33 @@ static void forget_pending(struct verify *v)
 	}
 }
 
+/* Where no changed line can be watched, whether the new code ran cannot be told. */
+static int lines_can_run(const struct verify *v, struct error *err)
+{
+	const struct covered_line *refused = NULL;
+
+	for (uint32_t i = 0; i < v->coverage->n_lines; i++) {
+		const struct covered_line *l = &v->coverage->line[i];
+
+		if (l->side != CANDIDATE || v->spec.lines == VERIFY_LINES_NONE)
+			continue;
+		if (l->state == LINE_PROBED)
+			return 0;
+		if (l->state == LINE_REFUSED)
+			refused = l;
+	}
+	if (!refused)
+		return 0;
+	error_set(err, ENOENT, "whether the changed lines run cannot be told: none of them can be probed (%s)", refused->why);
+	return error_hint(err, "--lines none compares the functions only");
+}
+
 int verify_begin_judging(struct verify *v, struct error *err)
 {
+	int rc = lines_can_run(v, err);
+
+	if (rc)
+		return rc;
 	v->judged = calloc(v->coverage->n_functions + 1, sizeof(*v->judged));
 	if (!v->judged)
 		return error_set(err, ENOMEM, "no memory for verdicts");

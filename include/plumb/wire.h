@@ -43,7 +43,8 @@
  *                                         lines: [[index in files, line, [[index in functions, inlined bool, addresses], ...]], ...],
  *                                         more bool (there was no room for the rest)}
  *                                  A path means the files that end in it. A line without places has no code in this build.
- *   "ps": {}                 -> REPLY {processes: [[pid, comm, exe, unit, container, build id, language, debug info, uid], ...]}
+ *   "ps": {}                 -> REPLY {processes: [[pid, comm, exe, unit, container, build id, language, debug info, uid,
+ *                                           age ns, threads], ...]}
  *   "list": {}               -> REPLY {requests: [[id, verb, target, [probe texts], uid, age_ns, ttl_left_ns (or nil), state, calls, shipped], ...]}
  *   "rm": id                 -> REPLY {}
  *   "doctor": {}             -> REPLY {checks: [[name, state ("ok"|"missing"|"limited"), detail, what to do], ...]}
