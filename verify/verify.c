@@ -181,10 +181,21 @@ static int on_ps(struct verify *v, const msgpack_object *payload, uint64_t now_n
 	return rc;
 }
 
+/* A collector passes on what several hosts know of the build: any of them will do. */
+static const msgpack_object *one_answer(const msgpack_object *payload)
+{
+	const msgpack_object *all = map_get(payload, "answers"), *first;
+
+	if (!all || all->type != MSGPACK_OBJECT_ARRAY || !all->via.array.size)
+		return payload;
+	first = &all->via.array.ptr[0];
+	return first->type == MSGPACK_OBJECT_ARRAY && first->via.array.size > 1 ? &first->via.array.ptr[1] : payload;
+}
+
 static int on_lines(struct verify *v, enum verify_side side, const msgpack_object *payload, struct error *err)
 {
 	int rc = v->answered[side] || !v->patch ? error_set(err, EPROTO, "the agent answers what nobody asked") :
-						  lines_answer_read(payload, v->n_files[side], &v->lines[side], err);
+						  lines_answer_read(one_answer(payload), v->n_files[side], &v->lines[side], err);
 
 	v->answered[side] = true;
 	if (!rc && v->lines[side].more)

@@ -332,25 +332,47 @@ static const struct running *find_running(const struct verify *v, uint64_t pid, 
 	return NULL;
 }
 
+/* Those of the arm that have ended go. */
+static void drop_ended(struct verify *v, struct arm *a)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < a->n_pids; i++)
+		if (find_running(v, a->pid[i], a->build_id))
+			a->pid[kept++] = a->pid[i];
+	a->ended += a->n_pids - kept;
+	a->n_pids = kept;
+}
+
+static bool is_in(const struct arm *a, uint64_t pid)
+{
+	for (uint32_t i = 0; i < a->n_pids; i++)
+		if (a->pid[i] == pid)
+			return true;
+	return false;
+}
+
+static void add_newcomers(struct verify *v, enum verify_side side)
+{
+	struct arm *a = &v->arm[side];
+
+	for (uint32_t i = 0; i < v->n_running && a->n_pids < VERIFY_ARM_PIDS; i++)
+		if (strcmp(v->running[i].build_id, a->build_id) == 0 && !is_in(a, v->running[i].pid))
+			a->pid[a->n_pids++] = v->running[i].pid;
+}
+
 void verify_count_arms(struct verify *v, uint64_t now_ns)
 {
 	for (int side = 0; side < VERIFY_SIDES; side++) {
 		struct arm *a = &v->arm[side];
-		uint32_t kept = 0;
 
+		drop_ended(v, a);
+		if (verify_arm_is_open(v, (enum verify_side)side))
+			add_newcomers(v, (enum verify_side)side);
 		a->threads = 0;
-		for (uint32_t i = 0; i < a->n_pids; i++) {
-			const struct running *p = find_running(v, a->pid[i], a->build_id);
-
-			if (!p) {
-				a->ended++;
-				continue;
-			}
-			a->pid[kept++] = a->pid[i];
-			a->threads += (uint32_t)p->threads;
-		}
-		a->n_pids = kept;
-		a->most_processes = kept > a->most_processes ? kept : a->most_processes;
-		a->missing_since_ns = kept ? 0 : a->missing_since_ns ? a->missing_since_ns : now_ns;
+		for (uint32_t i = 0; i < a->n_pids; i++)
+			a->threads += (uint32_t)find_running(v, a->pid[i], a->build_id)->threads;
+		a->most_processes = a->n_pids > a->most_processes ? a->n_pids : a->most_processes;
+		a->missing_since_ns = a->n_pids ? 0 : a->missing_since_ns ? a->missing_since_ns : now_ns;
 	}
 }

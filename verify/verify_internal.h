@@ -62,7 +62,7 @@ struct arm_request {
 	enum verify_side side;
 	enum item_group group;
 	enum request_state state;
-	uint64_t pid;
+	uint64_t pid;                  /* 0: whoever runs the arm's build */
 	bool reported;                 /* since the last tick */
 	uint32_t *item, n_items;       /* which item a probe is */
 	struct model model;
@@ -122,6 +122,8 @@ int verify_choose_arms(struct verify *v, struct error *err);
 void verify_count_arms(struct verify *v, uint64_t now_ns);
 
 /* verify_probes.c */
+/* The arm is a build, and takes in whoever comes with it. */
+bool verify_arm_is_open(const struct verify *v, enum verify_side side);
 int verify_ask_lines(struct verify *v, struct error *err);
 int verify_make_items(struct verify *v, struct error *err);
 int verify_send_probes(struct verify *v, enum item_group group, struct error *err);

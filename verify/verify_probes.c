@@ -53,11 +53,24 @@ static void pack_file(msgpack_packer *pk, const struct patch_file *f, enum verif
 	}
 }
 
-static void pack_pid(msgpack_packer *pk, uint64_t pid)
+bool verify_arm_is_open(const struct verify *v, enum verify_side side)
+{
+	const struct verify_arm_spec *s = side == BASELINE ? &v->spec.baseline : &v->spec.candidate;
+
+	return s->by == VERIFY_ARM_BUILD && v->spec.target != VERIFY_TARGET_PID && !v->spec.aa && !v->spec.arm_by;
+}
+
+/* An arm by build: whoever runs it, now and later; else one process. */
+static void pack_target(struct verify *v, msgpack_packer *pk, enum verify_side side, uint64_t pid)
 {
 	pack_key(pk, "target");
-	msgpack_pack_map(pk, 1);
-	pack_key_u64(pk, "pid", pid);
+	msgpack_pack_map(pk, pid ? 1 : 2);
+	if (pid) {
+		pack_key_u64(pk, "pid", pid);
+		return;
+	}
+	pack_key_text(pk, v->spec.target == VERIFY_TARGET_NAME ? "name" : "path", v->spec.target_text);
+	pack_key_text(pk, "build", v->arm[side].build_id);
 }
 
 static int ask_side(struct verify *v, enum verify_side side, struct error *err)
@@ -70,7 +83,7 @@ static int ask_side(struct verify *v, enum verify_side side, struct error *err)
 	msgpack_pack_uint64(&f.pk, ID_LINES + (uint64_t)side);
 	pack_text(&f.pk, "lines");
 	msgpack_pack_map(&f.pk, 2);
-	pack_pid(&f.pk, v->arm[side].pid[0]);
+	pack_target(v, &f.pk, side, verify_arm_is_open(v, side) ? 0 : v->arm[side].pid[0]);
 	pack_key(&f.pk, "files");
 	msgpack_pack_array(&f.pk, v->n_files[side]);
 	for (uint32_t i = 0; i < v->patch->n_files; i++)
@@ -249,7 +262,7 @@ static int pack_request(struct verify *v, const struct arm_request *r, struct er
 	msgpack_pack_uint64(&f.pk, r->id);
 	pack_text(&f.pk, "stat");
 	msgpack_pack_map(&f.pk, 3U + error + (v->spec.budget_ppm != 0) + v->spec.unwind_ok);
-	pack_pid(&f.pk, r->pid);
+	pack_target(v, &f.pk, r->side, r->pid);
 	pack_key(&f.pk, "probes");
 	msgpack_pack_array(&f.pk, r->n_items);
 	for (uint32_t i = 0; i < r->n_items; i++)
@@ -285,9 +298,14 @@ int verify_send_probes(struct verify *v, enum item_group group, struct error *er
 {
 	int rc = 0;
 
-	for (int side = 0; side < VERIFY_SIDES; side++)
+	for (int side = 0; !rc && side < VERIFY_SIDES; side++) {
+		if (verify_arm_is_open(v, (enum verify_side)side)) {
+			rc = send_one(v, (enum verify_side)side, group, 0, err);
+			continue;
+		}
 		for (uint32_t i = 0; !rc && i < v->arm[side].n_pids; i++)
 			rc = send_one(v, (enum verify_side)side, group, v->arm[side].pid[i], err);
+	}
 	return rc;
 }
 
