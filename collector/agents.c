@@ -79,15 +79,32 @@ struct agent *agent_find(struct collector *c, int64_t id)
 	return NULL;
 }
 
-/* An agent whose line was cut comes back before the old connection is known to be dead. */
-static void replace(struct collector *c, const struct session *by, const char *uid)
+/*
+ * A run that comes back after another run of the same agent has taken its place has not ended: these are two agents with one
+ * spool's copies. They would use the same sequences, and what one sends would be taken for what the other has sent.
+ */
+static int check_single(struct collector *c, const struct hello *h, struct error *err)
 {
-	struct agent *old = find_uid(c, uid);
+	const struct agent *other = find_uid(c, h->uid);
+
+	if (!other || other->run == h->run || other->replaced_run != h->run)
+		return 0;
+	return error_set(err, EEXIST, "another agent, on host %s, has the same identity: one's spool is a copy of the other's; give it an empty one",
+			 other->host);
+}
+
+/* An agent whose line was cut comes back before the old connection is known to be dead. -> the run that is replaced by another */
+static uint64_t replace(struct collector *c, const struct session *by, const struct hello *h)
+{
+	struct agent *old = find_uid(c, h->uid);
+	uint64_t run;
 
 	if (!old)
-		return;
-	log_info("agents", "replaced", "agent=%s peer=%s by=%s", uid, old->session->peer, by->peer);
+		return 0;
+	run = old->run == h->run ? old->replaced_run : old->run;
+	log_info("agents", "replaced", "agent=%s peer=%s by=%s", h->uid, old->session->peer, by->peer);
 	session_close(old->session);
+	return run;
 }
 
 static struct agent *agent_new(struct session *s, const struct hello *h, struct stream *st)
@@ -121,9 +138,9 @@ static int greet(struct session *s, const struct hello *h, struct error *err)
 	};
 	struct stream *st = NULL;
 	struct agent *a;
+	uint64_t replaced = replace(c, s, h);
 	int rc;
 
-	replace(c, s, h->uid);
 	rc = ingest_open(c->ingest, &hello, s->received_ns, &st, err);
 	if (rc) {
 		collector_commit(c, NULL);
@@ -134,6 +151,7 @@ static int greet(struct session *s, const struct hello *h, struct error *err)
 		ingest_close(st);
 		return error_set(err, ENOMEM, "no memory for an agent");
 	}
+	a->replaced_run = replaced;
 	a->acked_sent = stream_acked(st);   /* WELCOME will say it: no ACK comes before */
 	if (collector_commit(c, err))
 		return -EIO;
@@ -156,6 +174,8 @@ int agent_hello(struct session *s, const msgpack_object *map, enum refusal *why,
 		return error_set(err, EACCES, "an agent needs a certificate of its own");
 	}
 	rc = read_hello(map, &h, err);
+	if (!rc)
+		rc = check_single(s->collector, &h, err);
 	if (!rc) {
 		*why = REFUSED_STORE;
 		rc = greet(s, &h, err);

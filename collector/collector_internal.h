@@ -70,6 +70,7 @@ struct agent {
 	int64_t id;                       /* the store's */
 	char uid[33], host[256], program[64];
 	uint64_t run;
+	uint64_t replaced_run;            /* of another run, whose connection this one's replaced; 0: none */
 	int64_t offset_ns;                /* collector's clock minus the agent's */
 	uint64_t delay_ns;                /* round trip the offset was measured with; 0: not measured */
 	uint64_t connected_ns;            /* wall clock */

@@ -86,6 +86,27 @@ class Taken(CollectorCase):
         second.wait_ack(n + 1)
         self.assertEqual(c.one('SELECT sum(records) FROM chunk'), 15)
 
+    def test_two_agents_with_copies_of_one_spool(self):
+        """Their sequences are the same: one of them is turned away and told why; what it has stays in its spool."""
+        c = self.collector()
+        first = self.agent(c, run=1)
+        n = first.begin(run=1)
+        first.entry(n, chunk_frame(10))
+        first.wait_ack(n)
+        second = self.agent(c, run=2, next_sequence=n + 1)     # a restart looks the same
+        self.assertTrue(closed(first.sock))
+        back = Agent.__new__(Agent)
+        with self.assertRaises((EOFError, ConnectionResetError)):
+            back.__init__(c.port, run=1, next_sequence=n + 1)
+        self.assertIn('has the same identity', back.kept[0][3]['text'])
+        back.close()
+        n = second.begin(n + 1, run=2, request=LOCAL + 1)
+        second.entry(n, chunk_frame(5, request=LOCAL + 1))
+        second.wait_ack(n)
+        self.assertEqual(c.one('SELECT sum(records) FROM chunk'), 15)
+        again = self.agent(c, run=2, next_sequence=n + 1)      # its own line was cut: that is no other agent
+        self.assertEqual(again.acked, n)
+
     def test_clock_of_the_welcome(self):
         before = time.time_ns()
         a = self.agent(self.collector())
@@ -365,6 +386,34 @@ class Faults(CollectorCase):
         wait_for('less than 3 MiB', lambda: c.one(used) <= 3 << 20)
         self.assertGreater(c.one('SELECT count(*) FROM chunk'), 100)
         self.assertEqual(c.one('SELECT sum(calls) FROM rollup WHERE span = 3600'), 8000)
+
+
+    def test_age_is_kept_while_agents_send(self):
+        """Seconds of an hour ago go while new ones come in; minutes and hours stay, and nobody is cut off."""
+        c = self.collector()
+        self.port = c.port
+        a = self.agent(c, uid='f' * 32)
+        n = a.begin()
+        old = time.time_ns() - 3600 * SECOND
+        for i in range(1000):
+            a.entry(n + i, stats_frame(10 * (i + 1), ns=old + i * SECOND))
+        a.wait_ack(n + 999)
+        a.close()
+        c.signal(signal.SIGTERM)
+        c.wait()
+        c = self.collector('--keep-days', '0.02', listen='127.0.0.1:%d' % self.port)      # half an hour; a pass begins at the start
+        s = Sender(self, 1, 4000)
+        s.start()
+        seconds = 'SELECT count(*) FROM rollup JOIN probe ON probe.id = probe WHERE span = 1 AND at < ? AND agent = (SELECT id FROM agent WHERE uid = ?)'
+        wait_for('no seconds of an hour ago', lambda: c.one(seconds, old // SECOND + 1000, 'f' * 32) == 0)
+        s.join(120)
+        self.assertEqual(s.acked, s.last)
+        for span in (60, 3600):
+            self.assertEqual(c.one('SELECT sum(calls) FROM rollup JOIN probe ON probe.id = probe JOIN agent ON agent.id = agent '
+                                   'WHERE span = ? AND uid = ?', span, 'f' * 32), 10000)
+        agent = c.one('SELECT id FROM agent WHERE uid = ?', s.uid)
+        self.assertEqual(c.one('SELECT sum(records) FROM chunk WHERE agent = ?', agent), s.records())
+        self.assertEqual(s.connections, 1)
 
 
 def openssl(*args):
