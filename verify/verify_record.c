@@ -311,6 +311,8 @@ static int read_head(const void *file, size_t len, struct head *h, struct error 
 	if (h->format != RECORD_FORMAT || h->verdict != VERDICT_VERSION)
 		return error_set(err, EPROTO, "the record was made by another version of the rules (%u; this is %d): it needs that plumb",
 				 h->verdict, VERDICT_VERSION);
+	if (h->flags & ~FLAG_SIGNED || h->zero || h->pad)
+		return damaged(err);
 	body = len - sizeof(*h) - (h->flags & FLAG_SIGNED ? (size_t)RECORD_SIGNATURE : 0);
 	if (be64toh(h->raw_be) > RECORD_RAW_MAX || be64toh(h->deflated_be) != body || body > len)
 		return damaged(err);

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""plumb verify on the kernel: two builds of the order service under the same traffic."""
+import json
+import os
+import shutil
+import subprocess
+import xml.etree.ElementTree
+
+from harness import ROOT, KernelCase, Process, target
+
+FIXES = os.path.join(ROOT, 'tests/targets/orderd/fixes')
+TRIGGER = 'o->qty == 0 && o->coupon == "HALF"'
+
+
+def build_id(path):
+    notes = subprocess.run(['readelf', '-n', path], stdout=subprocess.PIPE, check=True, universal_newlines=True).stdout
+    return notes.split('Build ID: ')[1].split()[0]
+
+
+class Canary(KernelCase):
+    """The services run under a name of their own: `-s` takes whatever has it."""
+    limit = 120
+
+    def service(self, version, load=True, bad=5, seed=1):
+        """-> (process, its build-id)"""
+        source = target('orderd') if version == 1 else target('orderd-v%d/orderd' % version)
+        directory = self.path('v%d.%d' % (version, self.count()))
+        os.mkdir(directory)
+        path = os.path.join(directory, 'ord' + os.path.basename(self.dir)[-8:])
+        shutil.copy(source, path)
+        p = Process(self, [path])
+        port = p.wait_line(r'^listening on 127.0.0.1:(\d+)').group(1)
+        if load:
+            Process(self, [target('orderload'), '--port', port, '--rate', '1500', '--seconds', '100', '--bad-percent', str(bad),
+                           '--unknown-percent', '1', '--seed', str(seed)])
+        self.name = os.path.basename(path)
+        return p, build_id(path)
+
+    def pair(self, version, **candidate):
+        self.first, base = self.service(1)
+        self.second, cand = self.service(version, seed=2, **candidate)
+        return ['-s', self.name, '--baseline', 'build:' + base[:10], '--candidate', 'build:' + cand[:10]]
+
+    def verify(self, agent, *args, code, timeout=60):
+        return agent.run('verify', *args, code=code, timeout=timeout)
+
+    def test_a_right_fix_passes_and_a_replay_says_the_same(self):
+        agent, arms = self.agent(), self.pair(2)
+        key, public = self.path('key.pem'), self.path('key.pub')
+        subprocess.run(['openssl', 'genpkey', '-algorithm', 'ed25519', '-out', key], check=True)
+        subprocess.run(['openssl', 'pkey', '-in', key, '-pubout', '-out', public], check=True)
+        reports = {kind: self.path('out.' + kind) for kind in ('json', 'md', 'junit')}
+        p = self.verify(agent, *arms, '--function', 'apply_coupon', '--trigger', TRIGGER, '--expect', 'gone', '--guard', 'error_rate < +25 %',
+                        '--for', '50s', '--report', ','.join('%s=%s' % r for r in reports.items()), '--record', self.path('rec'),
+                        '--sign-key', key, code=0)
+        self.assertRegex(p.stdout, r'(?m)^PASS  all 4 gates pass$')
+        self.assertRegex(p.stdout, r'PASS +the error is gone: baseline failed \d+ of \d+ trigger calls, candidate 0 of \d+')
+        with open(reports['json']) as f:
+            result = json.load(f)
+        function = result['functions'][0]
+        self.assertEqual((result['verdict'], function['function'], function['candidate']['trigger_errors']), ('PASS', 'apply_coupon', 0))
+        self.assertGreater(function['baseline']['trigger_errors'], 0)
+        self.assertEqual(xml.etree.ElementTree.parse(reports['junit']).getroot().get('failures'), '0')
+        with open(reports['md']) as f:
+            self.assertIn('## plumb verify: PASS', f.read())
+        again = self.verify(agent, '--replay', self.path('rec'), '--verify-key', public, code=0)
+        self.assertEqual(again.stdout, p.stdout)
+        self.assertIn('signed with that key', again.stderr)
+        with open(self.path('rec'), 'r+b') as f:
+            f.seek(60)
+            byte = f.read(1)
+            f.seek(60)
+            f.write(bytes([byte[0] ^ 1]))
+        changed = self.verify(agent, '--replay', self.path('rec'), '--verify-key', public, code=2)
+        self.assertIn('was changed after it was signed', changed.stderr)
+
+    def test_an_error_that_moves_fails(self):
+        """v3: apply_coupon fails no more, price_order does, with another value."""
+        agent, arms = self.agent(), self.pair(3)
+        p = self.verify(agent, *arms, '--function', 'checkout', '--trigger', TRIGGER, '--expect', 'gone', '--for', '50s', code=1)
+        self.assertRegex(p.stdout, r'(?m)^FAIL  the error is gone: it is not: baseline failed [1-9]\d* of \d+ trigger calls, candidate [1-9]')
+
+    def test_a_candidate_without_traffic_is_inconclusive(self):
+        agent, arms = self.agent(), self.pair(2, load=False)
+        p = self.verify(agent, *arms, '--function', 'apply_coupon', '--expect', 'gone', '--for', '5s', code=3)
+        self.assertRegex(p.stdout, r'(?m)^INCONCLUSIVE  .*apply_coupon was not called on the candidate')
+
+    def test_a_candidate_that_dies_is_inconclusive(self):
+        agent, arms = self.agent(), self.pair(2, bad=0)
+        p = Process(self, agent.command('verify', *arms, '--function', 'checkout', '--guard', 'error_rate < +0 %', '--for', '100s'))
+        p.wait_line(r'comparing', stream='stderr')
+        self.second.popen.kill()
+        self.assertEqual(p.wait(60), 3)
+        self.assertRegex(p.stdout, r'(?m)^INCONCLUSIVE  .*has no process any more')
+
+    def test_an_a_a_run_finds_nothing(self):
+        agent = self.agent()
+        self.service(1)
+        p = self.verify(agent, '-s', self.name, '--aa', '--function', 'checkout', '--guard', 'error_rate < +60 %', '--for', '50s', code=0)
+        self.assertIn('an A/A run', p.stdout)
+        self.assertNotIn('FAIL', p.stdout)
+
+    def test_the_older_build_is_the_baseline(self):
+        agent, arms = self.agent(), self.pair(2)
+        claim = self.path('claim.yaml')
+        with open(claim, 'w') as f:
+            f.write("target: {service: %s}\nfunction: apply_coupon\ntrigger: '%s'\nexpect: gone\nguards: [error_rate < +25 %%]\n"
+                    'deadline: 50s\n' % (self.name, TRIGGER))
+        p = self.verify(agent, claim, code=0)
+        self.assertIn('older is taken as the baseline (%s' % arms[3][6:], p.stdout)
+
+    def test_what_cannot_be_says_why(self):
+        agent, arms = self.agent(), self.pair(2)
+        base = arms[3]
+        for args, says in (
+                ((*arms, '--function', 'checkot'), "no function 'checkot'"),
+                ((*arms, '--function', 'checkout', '--trigger', 'o->qnt == 0'), "no member 'qnt'"),
+                (('-s', self.name, '--baseline', base, '--candidate', base, '--function', 'checkout'), 'are the same'),
+                (('-s', self.name, '--baseline', base, '--candidate', 'build:00000000', '--function', 'checkout'),
+                 'the candidate has no process'),
+                (('-s', 'nobody-has-this-name', '--function', 'checkout'), 'no process of the target runs'),
+                ((*arms, '--patch', os.path.join(ROOT, 'README.md')), 'plumb: '),
+                ((*arms, '--patch', self.other_patch()), 'touches nothing in the binaries'),
+                ((*arms,), 'neither a patch nor a function')):
+            p = self.verify(agent, *args, code=2)
+            self.assertIn(says, p.stderr, args)
+            self.assertEqual(p.stdout, '', args)
+
+    def other_patch(self):
+        path = self.path('other.diff')
+        with open(path, 'w') as f:
+            f.write('--- a/somewhere/else.c\n+++ b/somewhere/else.c\n@@ -1,1 +1,1 @@\n-a\n+b\n')
+        return path

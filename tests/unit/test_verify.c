@@ -1,0 +1,554 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A whole verification against a script: what an agent would send, and what comes of it. */
+#include <jansson.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "verify.h"
+#include "verify_record.h"
+#include "verify_report.h"
+#include "verify_text.h"
+#include "wire_pack.h"
+
+#define SECOND 1000000000ULL
+#define BUILD_B "aaaaaaaaaaaaaaaaaaaa"
+#define BUILD_C "cccccccccccccccccccc"
+
+static const char patch_text[] = "--- a/src/f.c\n+++ b/src/f.c\n@@ -10,3 +10,3 @@\n int f(int n)\n-\treturn -1;\n+\treturn n ? 0 : 1;\n }\n";
+
+/* ---- the agent's side ---- */
+
+struct bench {
+	struct verify *v;
+	uint64_t now_ns;
+	struct error err;
+	uint64_t calls[2], errors[2];   /* what f has counted, by side */
+	unsigned line_hits;
+	uint32_t request[2], lines_request[2];
+};
+
+static int give(struct bench *b, struct buf *frame)
+{
+	struct frame_in in;
+	int rc;
+
+	assert_int_equal(frame_take(frame->data, frame->len, &in, NULL), frame->len);
+	rc = verify_frame(b->v, &in, frame->data, frame->len, b->now_ns, &b->err);
+	frame_in_free(&in);
+	buf_free(frame);
+	return rc;
+}
+
+static void reply(struct frame *f, struct buf *out, uint64_t id, bool ok, unsigned keys)
+{
+	frame_begin(f, out, WIRE_REPLY, 4);
+	msgpack_pack_uint64(&f->pk, id);
+	ok ? msgpack_pack_true(&f->pk) : msgpack_pack_false(&f->pk);
+	msgpack_pack_map(&f->pk, keys);
+}
+
+static int give_ps(struct bench *b, unsigned n, const char *const *build)
+{
+	struct buf out = { 0 };
+	struct frame f;
+
+	reply(&f, &out, 1, true, 1);
+	pack_key(&f.pk, "processes");
+	msgpack_pack_array(&f.pk, n);
+	for (unsigned i = 0; i < n; i++) {
+		msgpack_pack_array(&f.pk, 11);
+		msgpack_pack_uint64(&f.pk, 100 + i);
+		pack_text(&f.pk, "orderd");
+		pack_text(&f.pk, "/usr/sbin/orderd");
+		pack_text(&f.pk, "");
+		pack_text(&f.pk, "");
+		pack_text(&f.pk, build[i]);
+		pack_text(&f.pk, "C");
+		pack_text(&f.pk, "yes");
+		msgpack_pack_int(&f.pk, 0);
+		msgpack_pack_uint64(&f.pk, (10 - i) * SECOND);
+		msgpack_pack_int(&f.pk, 4);
+	}
+	frame_end(&f);
+	return give(b, &out);
+}
+
+/* f's line 11 has code; own: f can be called there. */
+static int give_lines(struct bench *b, unsigned side, const char *signature, bool own, bool has_code)
+{
+	struct buf out = { 0 };
+	struct frame f;
+
+	reply(&f, &out, 2 + side, true, 4);
+	pack_key_text(&f.pk, "build_id", side ? BUILD_C : BUILD_B);
+	pack_key_text(&f.pk, "module", "orderd");
+	pack_key(&f.pk, "functions");
+	msgpack_pack_array(&f.pk, 1);
+	msgpack_pack_array(&f.pk, 6);
+	pack_text(&f.pk, "f");
+	pack_text(&f.pk, signature);
+	pack_text(&f.pk, "src/f.c");
+	msgpack_pack_int(&f.pk, 10);
+	msgpack_pack_int(&f.pk, own ? 0 : 2);
+	own ? msgpack_pack_true(&f.pk) : msgpack_pack_false(&f.pk);
+	pack_key(&f.pk, "lines");
+	msgpack_pack_array(&f.pk, 1);
+	msgpack_pack_array(&f.pk, 3);
+	msgpack_pack_int(&f.pk, 0);
+	msgpack_pack_int(&f.pk, 11);
+	msgpack_pack_array(&f.pk, has_code);
+	if (has_code) {
+		msgpack_pack_array(&f.pk, 3);
+		msgpack_pack_int(&f.pk, 0);
+		own ? msgpack_pack_false(&f.pk) : msgpack_pack_true(&f.pk);
+		msgpack_pack_int(&f.pk, 1);
+	}
+	frame_end(&f);
+	return give(b, &out);
+}
+
+static int give_refusal(struct bench *b, uint32_t id, int probe, const char *text)
+{
+	struct buf out = { 0 };
+	struct frame f;
+
+	reply(&f, &out, id, false, 3);
+	pack_key_u64(&f.pk, "code", 22);
+	pack_key_text(&f.pk, "text", text);
+	pack_key(&f.pk, "probe");
+	msgpack_pack_int(&f.pk, probe);
+	frame_end(&f);
+	return give(b, &out);
+}
+
+static void give_probe(struct bench *b, uint32_t id, unsigned probe, const char *spec)
+{
+	struct buf out = { 0 };
+	struct frame f;
+
+	frame_begin(&f, &out, WIRE_PROBE, 3);
+	msgpack_pack_uint64(&f.pk, id);
+	msgpack_pack_map(&f.pk, 9);
+	pack_key_u64(&f.pk, "probe", probe);
+	pack_key_text(&f.pk, "spec", spec);
+	pack_key_text(&f.pk, "function", "f");
+	pack_key_text(&f.pk, "module", "orderd");
+	pack_key_text(&f.pk, "build_id", "");
+	pack_key_text(&f.pk, "file", "f.c");
+	pack_key_u64(&f.pk, "cost_ns", 500);
+	pack_key_text(&f.pk, "site_kind", "emulated");
+	pack_key(&f.pk, "fields");
+	msgpack_pack_array(&f.pk, 0);
+	frame_end(&f);
+	assert_int_equal(give(b, &out), 0);
+}
+
+/* The stat requests that were sent: of each, its id and probe texts, in order. */
+static unsigned take_requests(struct bench *b, uint32_t *id, char text[][64], unsigned max)
+{
+	struct buf *out = verify_out(b->v);
+	unsigned n = 0;
+	size_t at = 0;
+
+	while (at < out->len) {
+		struct frame_in in;
+		int used = frame_take(out->data + at, out->len - at, &in, NULL);
+		const msgpack_object *probes;
+		uint64_t number;
+
+		assert_true(used > 0);
+		at += (size_t)used;
+		probes = map_get(&in.items[3], "probes");
+		if (probes && n < max) {
+			const msgpack_object_str *s = &probes->via.array.ptr[0].via.str;
+
+			assert_true(object_u64(&in.items[1], &number));
+			id[n] = (uint32_t)number;
+			snprintf(text[n++], 64, "%.*s", (int)s->size, s->ptr);
+		}
+		frame_in_free(&in);
+	}
+	buf_clear(out);
+	return n;
+}
+
+static void accept_one(struct bench *b, uint32_t id, const char *spec)
+{
+	struct buf out = { 0 };
+	struct frame f;
+
+	reply(&f, &out, id, true, 1);
+	pack_key_u64(&f.pk, "id", id);
+	frame_end(&f);
+	assert_int_equal(give(b, &out), 0);
+	give_probe(b, id, 1, spec);
+}
+
+static void give_stats(struct bench *b, uint32_t id, uint64_t calls, uint64_t errors, bool call)
+{
+	const struct test_count counts[] = { { "calls", calls }, { "matched", calls }, { "returns", call ? calls : 0 }, { "errors", errors }, { 0 } };
+	const uint64_t hist[] = { 200, calls, 0, 0 };
+	struct buf out = { 0 };
+	struct frame f;
+
+	if (!id)
+		return;
+	frame_begin(&f, &out, WIRE_STATS, 4);
+	msgpack_pack_uint64(&f.pk, id);
+	msgpack_pack_uint64(&f.pk, b->now_ns);
+	msgpack_pack_array(&f.pk, 1);
+	pack_row(&f.pk, 1, 100, "orderd", counts, call ? hist : NULL);
+	frame_end(&f);
+	assert_int_equal(give(b, &out), 0);
+}
+
+/* A second passes, in which f was called and failed so often on each side. */
+static int second(struct bench *b, unsigned calls, unsigned base_errors, unsigned cand_errors)
+{
+	const unsigned errors[2] = { base_errors, cand_errors };
+
+	b->now_ns += SECOND;
+	for (int side = 0; side < 2; side++) {
+		b->calls[side] += calls;
+		b->errors[side] += errors[side];
+		give_stats(b, b->request[side], b->calls[side], b->errors[side], true);
+	}
+	give_stats(b, b->lines_request[0], b->calls[0], 0, false);
+	give_stats(b, b->lines_request[1], b->line_hits ? b->calls[1] : 0, 0, false);
+	return verify_timer(b->v, b->now_ns, &b->err);
+}
+
+static void begin(struct bench *b, const char *expect, bool patch)
+{
+	struct verify_spec s;
+
+	memset(b, 0, sizeof(*b));
+	b->now_ns = 100 * SECOND;
+	b->line_hits = 1;
+	verify_spec_init(&s);
+	s.target = VERIFY_TARGET_NAME;
+	s.target_text = strdup("orderd");
+	s.function = strdup("f");
+	s.claim.deadline_ns = 20 * SECOND;
+	assert_int_equal(verify_spec_expect(&s, expect, NULL), 0);
+	assert_int_equal(verify_spec_guard(&s, "error_rate < +25 %", NULL), 0);
+	if (patch) {
+		s.patch = strdup(patch_text);
+		s.patch_len = strlen(patch_text);
+	}
+	assert_int_equal(verify_spec_finish(&s, NULL), 0);
+	b->v = verify_new(&s, &b->err);
+	assert_non_null(b->v);
+	verify_record(b->v);
+	assert_int_equal(verify_start(b->v, b->now_ns, &b->err), 0);
+	buf_clear(verify_out(b->v));
+}
+
+static const char *const two_builds[] = { BUILD_B, BUILD_C };
+
+/* As far as the probes. */
+static void begin_probed(struct bench *b, const char *expect, bool patch)
+{
+	uint32_t id[8];
+	char text[8][64];
+	unsigned n;
+
+	begin(b, expect, patch);
+	assert_int_equal(give_ps(b, 2, two_builds), 0);
+	if (patch) {
+		assert_int_equal(give_lines(b, 0, "int f(int n)", true, true), 0);
+		assert_int_equal(give_lines(b, 1, "int f(int n)", true, true), 0);
+	}
+	n = take_requests(b, id, text, 8);
+	assert_int_equal(n, patch ? 4 : 2);
+	for (unsigned i = 0; i < n; i++) {
+		bool lines = strchr(text[i], ':') != NULL;
+
+		if (lines)
+			assert_string_equal(text[i], "src/f.c:11()");
+		else
+			assert_string_equal(text[i], "f");
+		(lines ? b->lines_request : b->request)[i % 2] = id[i];
+		accept_one(b, id[i], text[i]);
+	}
+	assert_int_equal(verify_view(b->v)->stage, VERIFY_RUNNING);
+}
+
+static void run_until_decided(struct bench *b, unsigned base_errors, unsigned cand_errors)
+{
+	for (int i = 0; i < 30 && verify_view(b->v)->stage == VERIFY_RUNNING; i++)
+		assert_int_equal(second(b, 1000, base_errors, cand_errors), 0);
+}
+
+/* ---- verdicts ---- */
+
+static void counts_decide(void **state)
+{
+	static const struct {
+		const char *expect;
+		bool patch, lines_run;
+		unsigned base_errors, cand_errors;
+		enum verdict_state want;
+		const char *reason;
+	} cases[] = {
+		{ "gone", false, true, 50, 0, VERDICT_PASS, "all 4 gates pass" },
+		{ "gone", true, true, 50, 0, VERDICT_PASS, "all 4 gates pass" },
+		{ "gone", true, false, 50, 0, VERDICT_INCONCLUSIVE, "the changed line src/f.c:11 did not run on the candidate" },
+		{ "gone", false, true, 50, 50, VERDICT_FAIL, "it is not: baseline failed 50 of 1000" },
+		{ "none", false, true, 10, 100, VERDICT_FAIL, "error rate < +25 %: it is up" },
+		{ "gone", false, true, 0, 0, VERDICT_INCONCLUSIVE, "the baseline has shown no error yet" },
+		{ "error_rate < 0.5 x baseline", false, true, 100, 10, VERDICT_PASS, "all 4 gates pass" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct verify_view *view;
+		struct bench b;
+
+		begin_probed(&b, cases[i].expect, cases[i].patch);
+		b.line_hits = cases[i].lines_run;
+		run_until_decided(&b, cases[i].base_errors, cases[i].cand_errors);
+		view = verify_view(b.v);
+		if (view->state != cases[i].want || !strstr(view->reason, cases[i].reason))
+			fail_msg("case %zu: %s, %s", i, verdict_state_name(view->state), view->reason);
+		verify_free(b.v);
+	}
+}
+
+static void no_traffic_is_no_pass(void **state)
+{
+	struct bench b;
+
+	begin_probed(&b, "gone", false);
+	for (int i = 0; i < 30 && verify_view(b.v)->stage == VERIFY_RUNNING; i++)
+		assert_int_equal(second(&b, 0, 0, 0), 0);
+	assert_int_equal(verify_view(b.v)->state, VERDICT_INCONCLUSIVE);
+	assert_non_null(strstr(verify_view(b.v)->reason, "was not called"));
+	verify_free(b.v);
+}
+
+/* ps tells that the candidate is gone: nothing more can be shown, and what was shown is not enough. */
+static void a_dead_arm_is_no_pass(void **state)
+{
+	const char *reason;
+	struct bench b;
+
+	begin_probed(&b, "none", false);
+	assert_int_equal(second(&b, 10, 0, 0), 0);
+	assert_int_equal(give_ps(&b, 1, two_builds), 0);
+	for (int i = 0; i < 15 && verify_view(b.v)->stage == VERIFY_RUNNING; i++)
+		assert_int_equal(second(&b, 10, 0, 0), 0);
+	assert_int_equal(verify_view(b.v)->state, VERDICT_INCONCLUSIVE);
+	reason = verify_view(b.v)->reason;
+	assert_non_null(strstr(reason, "the candidate (build cccccccccccc) has no process any more"));
+	verify_free(b.v);
+}
+
+/* A process that was started again counts from 0: nothing is lost and nothing is counted twice. */
+static void a_restart_counts_on(void **state)
+{
+	struct bench b;
+
+	begin_probed(&b, "none", false);
+	assert_int_equal(second(&b, 300, 3, 3), 0);
+	memset(b.calls, 0, sizeof(b.calls));
+	memset(b.errors, 0, sizeof(b.errors));
+	assert_int_equal(second(&b, 200, 2, 2), 0);
+	assert_int_equal(verify_view(b.v)->function[0].view->base->calls, 500);
+	assert_int_equal(verify_view(b.v)->function[0].view->cand->errors, 5);
+	verify_free(b.v);
+}
+
+/* ---- what cannot be ---- */
+
+static void arms_that_cannot_be(void **state)
+{
+	static const char *const one[] = { BUILD_B, BUILD_B }, *const three[] = { BUILD_B, BUILD_C, "dddddddddddddddddddd" };
+	static const struct { const char *const *build; unsigned n; const char *says; } cases[] = {
+		{ one, 0, "no process of the target runs" }, { one, 2, "only one build runs" }, { three, 3, "more than two builds run" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct bench b;
+
+		begin(&b, "none", false);
+		assert_true(give_ps(&b, cases[i].n, cases[i].build) < 0);
+		assert_non_null(strstr(b.err.text, cases[i].says));
+		verify_free(b.v);
+	}
+}
+
+static void a_patch_that_touches_nothing(void **state)
+{
+	struct bench b;
+
+	begin(&b, "none", true);
+	assert_int_equal(give_ps(&b, 2, two_builds), 0);
+	assert_int_equal(give_lines(&b, 0, "int f(int n)", true, false), 0);
+	assert_true(give_lines(&b, 1, "int f(int n)", true, false) < 0);
+	assert_non_null(strstr(b.err.text, "touches nothing in the binaries"));
+	verify_free(b.v);
+}
+
+static void a_claim_on_an_unknown_function(void **state)
+{
+	struct bench b;
+	uint32_t id[8];
+	char text[8][64];
+
+	begin(&b, "none", false);
+	assert_int_equal(give_ps(&b, 2, two_builds), 0);
+	assert_int_equal(take_requests(&b, id, text, 8), 2);
+	assert_true(give_refusal(&b, id[0], 0, "no function 'f' in orderd") < 0);
+	assert_non_null(strstr(b.err.text, "no function 'f'"));
+	verify_free(b.v);
+}
+
+/* The lines go, the function stays: but whether the new code ran cannot be told then. */
+static void lines_that_cannot_be_probed(void **state)
+{
+	struct bench b;
+	uint32_t id[8];
+	char text[8][64];
+	int rc;
+
+	begin(&b, "none", true);
+	assert_int_equal(give_ps(&b, 2, two_builds), 0);
+	assert_int_equal(give_lines(&b, 0, "int f(int n)", true, true), 0);
+	assert_int_equal(give_lines(&b, 1, "int f(int n)", true, true), 0);
+	assert_int_equal(take_requests(&b, id, text, 8), 4);
+	accept_one(&b, id[0], text[0]);
+	accept_one(&b, id[1], text[1]);
+	rc = give_refusal(&b, id[2], 0, "no breakpoint fits");
+	assert_int_equal(rc, 0);
+	assert_int_equal(take_requests(&b, id, text, 8), 1);
+	assert_true(give_refusal(&b, id[0], 0, "no breakpoint fits") < 0);
+	assert_non_null(strstr(b.err.text, "whether the changed lines run cannot be told"));
+	verify_free(b.v);
+}
+
+/* ---- functions that cannot be compared ---- */
+
+static void functions_that_cannot_be_compared(void **state)
+{
+	static const struct { const char *signature; bool own; const char *why; } cases[] = {
+		{ "int f(long n)", true, "its signature has changed: int f(int n); now int f(long n)" },
+		{ "int f(int n)", false, "it is inlined in the candidate" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct verify_view *view;
+		struct verify_spec s;
+		struct bench b = { .now_ns = SECOND };
+
+		verify_spec_init(&s);
+		s.target = VERIFY_TARGET_NAME;
+		s.target_text = strdup("orderd");
+		s.function = strdup("caller");
+		s.patch = strdup(patch_text);
+		s.patch_len = strlen(patch_text);
+		assert_int_equal(verify_spec_finish(&s, NULL), 0);
+		b.v = verify_new(&s, &b.err);
+		assert_int_equal(verify_start(b.v, b.now_ns, &b.err), 0);
+		assert_int_equal(give_ps(&b, 2, two_builds), 0);
+		assert_int_equal(give_lines(&b, 0, "int f(int n)", true, true), 0);
+		assert_int_equal(give_lines(&b, 1, cases[i].signature, cases[i].own, true), 0);
+		view = verify_view(b.v);
+		assert_int_equal(view->coverage->n_functions, 2);
+		assert_false(view->coverage->function[1].compared);
+		assert_non_null(strstr(view->coverage->function[1].why, cases[i].why));
+		verify_free(b.v);
+	}
+}
+
+/* ---- records and reports ---- */
+
+static void text_of(struct verify *v, struct buf *out)
+{
+	const struct verify_style style = { .context = 3 };
+
+	verify_text(verify_view(v), &style, out);
+	verify_report_json(verify_view(v), out);
+}
+
+static void a_replay_says_the_same(void **state)
+{
+	struct buf file = { 0 }, then = { 0 }, now = { 0 };
+	struct error err = { 0 };
+	struct verify *again;
+	struct bench b;
+	bool is_signed = true;
+
+	begin_probed(&b, "gone", true);
+	run_until_decided(&b, 50, 0);
+	text_of(b.v, &then);
+	assert_int_equal(record_seal(verify_recorded(b.v), NULL, 0, &file, &err), 0);
+	again = record_replay(file.data, file.len, NULL, 0, &is_signed, &err);
+	if (!again)
+		fail_msg("%s", err.text);
+	assert_false(is_signed);
+	text_of(again, &now);
+	assert_string_equal(buf_text(&then), buf_text(&now));
+	assert_non_null(strstr(buf_text(&now), "PASS  all 4 gates pass"));
+	for (size_t at = 0; at < file.len; at += 7) {   /* damaged anywhere, or cut: an error or the same answer, never another one */
+		struct verify *v;
+
+		file.data[at] ^= 0x55;
+		v = record_replay(file.data, file.len, NULL, 0, &is_signed, &err);
+		verify_free(v);
+		assert_null(v);
+		file.data[at] ^= 0x55;
+		assert_null(record_replay(file.data, at, NULL, 0, &is_signed, &err));
+	}
+	verify_free(again);
+	verify_free(b.v);
+	buf_free(&file);
+	buf_free(&then);
+	buf_free(&now);
+}
+
+static void reports_are_well_formed(void **state)
+{
+	struct buf json = { 0 }, md = { 0 }, xml = { 0 };
+	json_error_t where;
+	json_t *root;
+	struct bench b;
+
+	begin_probed(&b, "gone", true);
+	run_until_decided(&b, 50, 50);
+	verify_report_json(verify_view(b.v), &json);
+	verify_report_markdown(verify_view(b.v), &md);
+	verify_report_junit(verify_view(b.v), &xml);
+	root = json_loads(buf_text(&json), 0, &where);
+	if (!root)
+		fail_msg("%s at %d: %s", where.text, where.position, buf_text(&json));
+	assert_string_equal(json_string_value(json_object_get(root, "verdict")), "FAIL");
+	assert_int_equal(json_array_size(json_object_get(root, "lines")), 2);
+	json_decref(root);
+	assert_non_null(strstr(buf_text(&md), "## plumb verify: FAIL"));
+	assert_null(strstr(buf_text(&md), "< +25"));   /* escaped: no markup from names */
+	assert_non_null(strstr(buf_text(&xml), "failures=\"2\""));
+	assert_non_null(strstr(buf_text(&xml), "error rate &lt; +25 %"));
+	verify_free(b.v);
+	buf_free(&json);
+	buf_free(&md);
+	buf_free(&xml);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(counts_decide), cmocka_unit_test(no_traffic_is_no_pass), cmocka_unit_test(a_dead_arm_is_no_pass),
+		cmocka_unit_test(a_restart_counts_on), cmocka_unit_test(arms_that_cannot_be), cmocka_unit_test(a_patch_that_touches_nothing),
+		cmocka_unit_test(a_claim_on_an_unknown_function), cmocka_unit_test(lines_that_cannot_be_probed),
+		cmocka_unit_test(functions_that_cannot_be_compared), cmocka_unit_test(a_replay_says_the_same),
+		cmocka_unit_test(reports_are_well_formed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
