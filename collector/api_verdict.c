@@ -19,22 +19,28 @@ void api_send_record(struct call *call, struct buf *answer)
 	call_send(call, 200, answer->data, answer->len);
 }
 
-/* final=1: pipelines that tell "not yet" from the three verdicts by the status. */
+static void later(struct call *call, struct error *err, const char *why)
+{
+	char seconds[16];
+
+	snprintf(seconds, sizeof(seconds), "%d", RETRY_SECONDS);
+	evhttp_add_header(evhttp_request_get_output_headers(call->req), "Retry-After", seconds);
+	error_set(err, EAGAIN, "there is no verdict yet: %s", why);
+}
+
+/* final=1: pipelines that tell "not yet" from the three verdicts by the status. One that is asked for by its title may still come. */
 void api_send_final(struct call *call, struct buf *answer)
 {
 	json_t *o = json_loadb(buf_text(answer), answer->len, 0, NULL), *first = json_array_get(json_object_get(o, "verdicts"), 0);
 	const char *state = json_string_value(json_object_get(first, "state"));
 	struct error err = { 0 };
 
-	if (!first) {
-		error_set(&err, ENOENT, "there is no such verdict yet");
-	} else if (!state || !strcmp(state, "RUNNING")) {
-		char seconds[16];
-
-		snprintf(seconds, sizeof(seconds), "%d", RETRY_SECONDS);
-		evhttp_add_header(evhttp_request_get_output_headers(call->req), "Retry-After", seconds);
-		error_set(&err, EAGAIN, "there is no verdict yet: it is still running");
-	}
+	if (!first && strchr(call->rest, '/'))
+		error_set(&err, ENOENT, "there is no such verdict");
+	else if (!first)
+		later(call, &err, "none has been begun");
+	else if (!state || !strcmp(state, "RUNNING"))
+		later(call, &err, "it is still running");
 	json_decref(o);
 	if (err.code)
 		call_error(call, &err);

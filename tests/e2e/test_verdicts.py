@@ -145,7 +145,8 @@ class Http(Verdicts):
 
     def test_final_is_a_status(self):
         self.begin()
-        self.get('/api/v1/verdicts?title=fix&limit=1&final=1', 404)
+        self.get('/api/v1/verdicts/7?final=1', 404)
+        self.get('/api/v1/verdicts?title=fix&limit=1&final=1', 503)
         number = self.post(201, title='fix', state='RUNNING')['id']
         for path in ('/api/v1/verdicts?title=fix&limit=1&final=1', '/api/v1/verdicts/%d?final=1' % number):
             status, headers, _ = self.ask(path)
