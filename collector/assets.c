@@ -22,6 +22,7 @@ ASSET(charts, "charts.js");
 ASSET(dom, "dom.js");
 ASSET(format, "format.js");
 ASSET(tail, "tail.js");
+ASSET(verdict, "verdict.js");
 ASSET(views, "views.js");
 ASSET(uplot, "uPlot.iife.min.js");
 ASSET(uplot_css, "uPlot.min.css");
@@ -40,6 +41,7 @@ static const struct {
 	{ "/dom.js", JS, asset_dom, asset_dom_end },
 	{ "/format.js", JS, asset_format, asset_format_end },
 	{ "/tail.js", JS, asset_tail, asset_tail_end },
+	{ "/verdict.js", JS, asset_verdict, asset_verdict_end },
 	{ "/views.js", JS, asset_views, asset_views_end },
 	{ "/uPlot.iife.min.js", JS, asset_uplot, asset_uplot_end },
 	{ "/uPlot.min.css", CSS, asset_uplot_css, asset_uplot_css_end },

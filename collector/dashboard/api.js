@@ -45,6 +45,11 @@ export async function get(path, params, signal) {
 	return (await send(path + query(params), {signal})).json();
 }
 
+// Bytes that are kept as a file.
+export async function bytes(path) {
+	return (await send(path)).blob();
+}
+
 export async function post(path, body) {
 	return (await send(path, {method: 'POST', body: JSON.stringify(body), headers: {'Content-Type': 'application/json'}})).json();
 }

@@ -2,6 +2,7 @@
 // Which page is shown, who is signed in, which theme.
 import * as api from './api.js';
 import {h, replace} from './dom.js';
+import {verdictPage} from './verdict.js';
 import * as views from './views.js';
 
 const PAGES = [
@@ -10,6 +11,7 @@ const PAGES = [
 	[/^request\/(\d+)$/, (m) => ({view: views.requestPage, title: 'Request ' + m[1], params: {id: m[1]}})],
 	[/^service\/(.+)$/, (m) => ({view: views.servicePage, title: decodeURIComponent(m[1]), params: {name: decodeURIComponent(m[1])}})],
 	[/^verdicts$/, () => ({view: views.verdicts, title: 'Verdicts'})],
+	[/^verdict\/(\d+)$/, (m) => ({view: verdictPage, title: 'Verdict ' + m[1], params: {id: m[1]}})],
 	[/^hosts$/, () => ({view: views.hosts, title: 'Hosts'})],
 	[/^audit$/, () => ({view: views.audit, title: 'Audit'})],
 ];

@@ -9,12 +9,13 @@ import {tail} from './tail.js';
 const RANGES = [['5 minutes', 300, 1], ['1 hour', 3600, 10], ['6 hours', 21600, 60], ['1 day', 86400, 300], ['7 days', 604800, 3600]];
 const REFRESH_MS = 5000;
 
-// Fills `into` now and every few seconds; what fails is said there, and tried again.
-function every(into, signal, fill) {
+// Fills `into` now and every few seconds, until fill says true; what fails is said there, and tried again.
+export function every(into, signal, fill, ms = REFRESH_MS) {
 	let timer = null;
 	const run = async () => {
 		try {
-			await fill();
+			if (await fill() === true)
+				return;
 		} catch (e) {
 			if (signal.aborted || e.name === 'AbortError')
 				return;
@@ -23,7 +24,7 @@ function every(into, signal, fill) {
 			replace(into, failure(e));
 		}
 		if (!signal.aborted)
-			timer = setTimeout(() => document.hidden ? document.addEventListener('visibilitychange', run, {once: true, signal}) : run(), REFRESH_MS);
+			timer = setTimeout(() => document.hidden ? document.addEventListener('visibilitychange', run, {once: true, signal}) : run(), ms);
 	};
 	signal.addEventListener('abort', () => clearTimeout(timer));
 	return run();
@@ -33,11 +34,11 @@ export function failure(e) {
 	return h('div', {class: 'failure', role: 'alert'}, h('p', {}, e.message), e.hint ? h('p', {}, e.hint) : null);
 }
 
-function link(path, text) {
+export function link(path, text) {
 	return h('a', {href: '#/' + path}, text);
 }
 
-function service(name) {
+export function service(name) {
 	return link('service/' + encodeURIComponent(name), name);
 }
 
@@ -282,6 +283,7 @@ export function verdicts(main, params, signal) {
 	replace(main, h('h1', {}, 'Verdicts'), list);
 	return every(list, signal, async () => replace(list, table('Verdicts', [
 		{name: 'When', cell: (v) => time(v.at_ns)}, {name: 'Verdict', cell: (v) => h('strong', {class: 'verdict ' + v.state.toLowerCase()}, v.state)},
-		{name: 'What', cell: (v) => link('verdict/' + v.id, v.title)}, {name: 'Who', cell: (v) => v.who},
+		{name: 'What', cell: (v) => link('verdict/' + v.id, v.title)}, {name: 'Service', cell: (v) => v.service ? service(v.service) : ''},
+		{name: 'Why', cell: (v) => v.reason}, {name: 'Who', cell: (v) => v.who},
 	], (await api.get('verdicts', {from: 1}, signal)).verdicts, 'No fix was verified yet: plumb --collector … verify')));
 }

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// One verdict: what was found, on what grounds, and what it does not say. It fills itself while the verification runs.
+import * as api from './api.js';
+import {h, openDialog, replace, say, table} from './dom.js';
+import {ago, build, count, duration, time} from './format.js';
+import {every, failure, service} from './views.js';
+
+const NAMES = {baseline: 'Baseline', candidate: 'Candidate'};
+const GATES = {PASS: 'pass', FAIL: 'FAIL', open: 'open', blocked: 'blocked'};
+
+function known(x) {
+	return x !== null && x !== undefined;
+}
+
+function list(x) {
+	return Array.isArray(x) ? x : [];
+}
+
+function plural(n, what) {
+	return n + ' ' + what + (n === 1 ? '' : what.endsWith('ss') ? 'es' : 's');
+}
+
+/* ---- figures ---- */
+
+function rate(x) {
+	return x === 0 ? '0' : x >= 0.0001 ? (100 * x).toPrecision(3) + ' %' : (100 * x).toExponential(1) + ' %';
+}
+
+const UNITS = {rate, ns: (x) => duration(Math.round(x)), 'per call': (x) => String(Number(x.toPrecision(3)))};
+
+function times(x) {
+	return '× ' + (x >= 1000 ? count(x) : Number(x.toPrecision(3)));
+}
+
+// A value and the bounds that hold at all times; '–' for what is not known.
+function bounded(figure, format) {
+	if (!figure || !format || !(known(figure.value) || known(figure.low) || known(figure.high)))
+		return '–';
+	const low = known(figure.low) ? format(figure.low) : '?', high = known(figure.high) ? format(figure.high) : '?';
+	return h('span', {}, known(figure.value) ? format(figure.value) : '', h('br'), h('small', {}, known(figure.low) || known(figure.high) ? low + ' to ' + high : ''));
+}
+
+function eta(gate) {
+	if (gate.state === 'PASS' || gate.state === 'FAIL')
+		return '';
+	if (!known(gate.eta_s))
+		return 'no estimate';
+	const s = gate.eta_s;
+	return s < 90 ? 'about ' + Math.ceil(s) + ' s' : s < 5400 ? 'about ' + Math.round(s / 60) + ' min' : s < 172800 ? 'about ' + Math.round(s / 3600) + ' h' :
+		'about ' + Math.round(s / 86400) + ' days';
+}
+
+function gateTable(f) {
+	const box = table('Gates of ' + f.function, [
+		{name: 'Gate', cell: (g) => g.name},
+		{name: 'State', cell: (g) => h('span', {class: 'gate ' + String(g.state).toLowerCase()}, GATES[g.state] || g.state)},
+		{name: 'Time left', cell: eta},
+		{name: 'Why', cell: (g) => g.reason},
+		{name: 'Baseline', number: true, cell: (g) => bounded(g.baseline, UNITS[g.unit])},
+		{name: 'Candidate', number: true, cell: (g) => bounded(g.candidate, UNITS[g.unit])},
+		{name: 'Candidate to baseline', number: true, cell: (g) => bounded(g.ratio, times)},
+		{name: 'Margin', number: true, cell: (g) => known(g.margin) ? times(g.margin) : '–'},
+	], list(f.gates), 'There is no gate.');
+	box.classList.add('gates');
+	return box;
+}
+
+/* ---- one function ---- */
+
+function totals(f) {
+	const row = (arm) => ({arm, ...(f[arm] || {})});
+	return table('Calls of ' + f.function, [
+		{name: 'Arm', cell: (t) => NAMES[t.arm]},
+		{name: 'Calls', number: true, cell: (t) => count(t.calls || 0)},
+		{name: 'Errors', number: true, cell: (t) => count(t.errors || 0)},
+		{name: 'Trigger calls', number: true, cell: (t) => f.trigger ? count(t.triggers || 0) : '–'},
+		{name: 'Trigger errors', number: true, cell: (t) => f.trigger ? count(t.trigger_errors || 0) : '–'},
+		{name: 'Lost', number: true, cell: (t) => count(t.lost || 0)},
+		{name: 'Unpaired', number: true, cell: (t) => count(t.unpaired || 0)},
+		{name: 'Probes add per call', number: true, cell: (t) => t.probe_ns ? duration(Math.round(t.probe_ns)) : 'not known'},
+		{name: 'Breakpoint', cell: (t) => t.site_kind || '–'},
+	], [row('baseline'), row('candidate')], '');
+}
+
+function onlyIn(e) {
+	return e.baseline && e.candidate ? 'both' : e.candidate ? h('strong', {}, 'only on the candidate') : 'only on the baseline';
+}
+
+function shape(f) {
+	return table('Error values of ' + f.function + ', exact', [
+		{name: 'Value', number: true, cell: (e) => h('code', {}, e.value)}, {name: 'Baseline', number: true, cell: (e) => count(e.baseline)},
+		{name: 'Candidate', number: true, cell: (e) => count(e.candidate)}, {name: 'Where', cell: onlyIn},
+	], list(f.errors), 'No failing call has told its value.');
+}
+
+function functionPart(f) {
+	return h('section', {'aria-label': 'Function ' + f.function}, h('h2', {}, h('code', {}, f.function + (f.trigger ? ' if ' + f.trigger : ''))),
+		h('p', {}, f.reason), gateTable(f), h('h3', {}, 'Calls and what the probes cost'), totals(f),
+		h('h3', {}, 'Did the error move rather than vanish?'), shape(f));
+}
+
+/* ---- the diff ---- */
+
+function note(l) {
+	if (l.state === 'probed')
+		return l.hits ? plural(l.hits, 'hit') : 'did not run';
+	return l.state === 'context' ? '' : l.state + (l.why ? ': ' + l.why : '');
+}
+
+function diffRow(l) {
+	const kind = l.state === 'context' ? '' : l.arm === 'baseline' ? 'removed' : 'added';
+	const sign = {added: '+', removed: '−', '': ' '}[kind];
+	return h('tr', {class: (kind + (l.state === 'probed' && !l.hits && kind === 'added' ? ' idle' : '')).trim() || null},
+		h('td', {class: 'number'}, l.line), h('td', {class: 'number'}, note(l)), h('td', {}, kind ? h('span', {class: 'legend'}, String(NAMES[l.arm] || '').toLowerCase()) : ''),
+		h('td', {}, h('code', {}, sign + ' ' + (l.text ?? ''))));
+}
+
+function diffFile(file, lines) {
+	return h('div', {class: 'scroll diff', tabindex: '0', role: 'region', 'aria-label': 'Changed lines of ' + file}, h('table', {}, h('caption', {}, h('code', {}, file)),
+		h('thead', {}, h('tr', {}, ['Line', 'Ran', 'Arm', 'Source'].map((name) => h('th', {scope: 'col'}, name)))),
+		h('tbody', {}, lines.map(diffRow))));
+}
+
+function diff(r) {
+	const files = new Map();
+	for (const l of list(r.lines))
+		files.set(l.file, [...(files.get(l.file) || []), l]);
+	return files.size ? h('section', {'aria-label': 'Changed lines'}, h('h2', {}, 'Changed lines'), [...files].map(([file, lines]) => diffFile(file, lines))) : null;
+}
+
+/* ---- the whole ---- */
+
+function arms(r) {
+	return table('Who was compared', [
+		{name: 'Arm', cell: (a) => NAMES[a.arm]}, {name: 'What', cell: (a) => a.label || '–'}, {name: 'Build', cell: (a) => a.build_id ? h('code', {}, build(a.build_id)) : '–'},
+		{name: 'Processes', number: true, cell: (a) => (a.processes ?? '–') + (a.most_processes > a.processes ? ' (were ' + a.most_processes + ')' : '')},
+		{name: 'Ended', number: true, cell: (a) => a.ended ?? '–'}, {name: 'Threads', number: true, cell: (a) => a.threads || 'not known'},
+		{name: 'Probed', number: true, cell: (a) => known(a.probed_share) ? (100 * a.probed_share).toPrecision(3) + ' % of the time' : '–'},
+	], ['baseline', 'candidate'].filter((arm) => r[arm]).map((arm) => ({arm, ...r[arm]})), 'No arm is known yet.');
+}
+
+function readWithIt(r) {
+	const lines = [...list(r.not_compared).map((f) => 'Not compared: ' + f.function + ': ' + f.why), ...list(r.remarks), ...list(r.caveats)];
+	return lines.length ? h('section', {'aria-label': 'To be read with it'}, h('h2', {}, 'To be read with it'), h('ul', {}, lines.map((l) => h('li', {}, l)))) : null;
+}
+
+async function saveRecord(v) {
+	try {
+		const a = h('a', {href: URL.createObjectURL(await api.bytes('verdicts/' + v.id + '/record'))});
+		a.download = 'verdict-' + v.id + '.plumb';
+		a.click();
+		URL.revokeObjectURL(a.href);
+	} catch (e) {
+		openDialog('The record cannot be had', failure(e));
+	}
+}
+
+function ruling(v, r) {
+	const facts = [v.service ? service(v.service) : null, v.who, time(v.at_ns), v.state === 'RUNNING' ? 'last heard of ' + ago(v.updated_ns) : null,
+		known(r.elapsed_s) ? 'compared for ' + Math.round(r.elapsed_s) + ' s' : null].filter(Boolean);
+	return h('section', {'aria-label': 'Verdict', class: 'ruling ' + v.state.toLowerCase()}, h('p', {class: 'verdict ' + v.state.toLowerCase()}, v.state),
+		h('p', {}, v.reason || r.reason || ''), h('p', {class: 'legend'}, facts.flatMap((f, i) => i ? [' · ', f] : [f])),
+		v.record_bytes ? h('p', {}, h('button', {type: 'button', 'aria-label': 'Save the record', onclick: () => saveRecord(v)}, 'Save the record'),
+			h('span', {class: 'hint'}, ' computes it again: plumb verify --replay FILE')) : null);
+}
+
+// What is shown changes while it runs: whoever stands somewhere stays there.
+function keepFocus(body, change) {
+	const label = body.contains(document.activeElement) ? document.activeElement.getAttribute('aria-label') : null;
+	change();
+	if (label)
+		[...body.querySelectorAll('[aria-label]')].find((e) => e.getAttribute('aria-label') === label)?.focus({preventScroll: true});
+}
+
+export function verdictPage(main, params, signal) {
+	const title = h('h1', {}, 'Verdict ' + params.id), body = h('div');
+	let shown = null;
+	replace(main, title, body);
+	return every(body, signal, async () => {
+		const v = (await api.get('verdicts/' + params.id, {}, signal)).verdicts[0];
+		if (!v)
+			throw new api.ApiError(404, {error: 'there is no verdict ' + params.id});
+		const r = v.report || {};
+		if (shown && shown.state !== v.state)
+			say('Verdict: ' + v.state);
+		if (!shown || shown.updated_ns !== v.updated_ns || v.state === 'RUNNING')
+			keepFocus(body, () => {
+				replace(title, v.title);
+				replace(body, ruling(v, r), v.report ? [h('h2', {}, 'Arms'), arms(r), ...list(r.functions).map(functionPart), diff(r), readWithIt(r)] :
+					h('p', {class: 'empty'}, 'No report was stored with it.'));
+			});
+		shown = v;
+		return v.state !== 'RUNNING';
+	}, 2000);
+}
