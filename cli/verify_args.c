@@ -77,6 +77,8 @@ int report_targets(const char *text, struct report_target out[REPORT_TARGETS], s
 
 static int read_target(const struct args *a, struct verify_spec *s, struct error *err)
 {
+	if (a->build)
+		return error_set(err, EINVAL, "builds are told by --baseline and --candidate here, not by --build");
 	if (a->target == TARGET_NONE)
 		return 0;
 	s->pid = a->pid;
