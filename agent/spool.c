@@ -233,6 +233,19 @@ static int put(struct spool *s, const struct spool_entry *e)
 	return 0;
 }
 
+/* Somebody has removed the file that grows: nobody would find again what is added to it. */
+static void leave_removed(struct spool *s)
+{
+	struct segment *g = TAILQ_LAST(&s->segments, segments);
+	struct stat st;
+
+	if (s->fd < 0 || fstat(s->fd, &st) || st.st_nlink)
+		return;
+	close_last(s);
+	if (g->last < g->first)   /* the next one has its name */
+		segment_forget(s, g, true);
+}
+
 int spool_append(struct spool *s, const struct spool_entry *e, uint64_t *sequence)
 {
 	uint64_t need = sizeof(struct entry_head) + e->len;
@@ -241,6 +254,7 @@ int spool_append(struct spool *s, const struct spool_entry *e, uint64_t *sequenc
 
 	if (!e->len || e->len > ENTRY_FRAME_MAX)
 		return -EMSGSIZE;
+	leave_removed(s);
 	rc = make_room(s, need, e->type == WIRE_CHUNK);
 	if (!rc && (s->fd < 0 || TAILQ_LAST(&s->segments, segments)->bytes + need > s->segment_bytes))
 		rc = rotate(s);

@@ -61,15 +61,27 @@ static int open_segment(struct spool *s, struct segment *g)
 	return 0;
 }
 
-/* The segment that has what comes after what was read. -ENOENT: there is none yet. */
-static int place(struct spool *s)
+/* Somebody has removed the file: damage as a whole. How many of its records have been read before is not known. */
+static void removed(const struct reader *r, const struct segment *g, struct spool_entry *e)
+{
+	*e = (struct spool_entry){ .sequence = g->last, .type = WIRE_TYPES, .records = r->after < g->first ? g->records : 0 };
+}
+
+/* The segment that has what comes after what was read. 1: it is open; 0: there is none yet; -ENOENT: its file is gone, *e tells. */
+static int place(struct spool *s, struct spool_entry *e)
 {
 	struct segment *g;
+	int rc;
 
-	TAILQ_FOREACH(g, &s->segments, link)
-		if (g->last > s->reader.after)
-			return open_segment(s, g);
-	return -ENOENT;
+	TAILQ_FOREACH(g, &s->segments, link) {
+		if (g->last <= s->reader.after)
+			continue;
+		rc = open_segment(s, g);
+		if (rc == -ENOENT)
+			removed(&s->reader, g, e);
+		return rc ? rc : 1;
+	}
+	return 0;
 }
 
 /* Moves the window. 0: there is no more in the file. */
@@ -123,12 +135,18 @@ int spool_read(struct spool *s, struct spool_entry *e)
 	struct reader *r = &s->reader;
 
 	for (;;) {
-		int rc = r->in ? 0 : place(s);
+		int rc = r->in ? 1 : place(s, e);
 		enum entry_state state;
 		struct segment *next;
 
-		if (rc)
-			return rc == -ENOENT ? 0 : rc;
+		if (rc == -ENOENT) {
+			s->count.corrupt_entries++;
+			s->count.corrupt_records += e->records;
+			damage_to_loss(e, &r->loss);
+			return give(s, e);
+		}
+		if (rc <= 0)
+			return rc;
 		state = segment_walk_next(&r->walk, e);
 		if (state != ENTRY_END) {
 			if (e->sequence <= r->after)
@@ -151,7 +169,7 @@ int spool_read(struct spool *s, struct spool_entry *e)
 			return give(s, e);
 		}
 		rc = open_segment(s, next);
-		if (rc)
+		if (rc && rc != -ENOENT)   /* place() will say so */
 			return rc;
 	}
 }

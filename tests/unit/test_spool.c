@@ -383,6 +383,48 @@ static void test_damaged_end_of_a_closed_segment(void **state)
 	free(data);
 }
 
+/* rm -rf while the agent runs: what was in the file is a loss, what comes goes into a new one. */
+static void test_removed_files(void **state)
+{
+	struct spool *s = open_spool(0);
+	struct seen seen;
+	char path[128];
+
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(append(s, WIRE_CHUNK, 7, 10, (uint64_t)i, 30, NULL), 0);
+	snprintf(path, sizeof(path), "%s/0000000000000001.seg", dir);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(append(s, WIRE_CHUNK, 7, 10, 5, 30, NULL), 0);
+	seen = read_after(s, 0);
+	assert_int_equal(seen.corrupt, 40);
+	assert_int_equal(seen.chunk_records, 10);
+	assert_int_equal(read_after(s, 4).entries, 1);
+	spool_ack(s, 5);
+	assert_int_equal(append(s, WIRE_CHUNK, 7, 10, 6, 30, NULL), 0);
+	assert_int_equal(read_after(s, 5).chunk_records, 10);
+	spool_close(s);
+	s = open_spool(0);
+	assert_int_equal(read_after(s, 5).chunk_records, 10);
+	spool_close(s);
+}
+
+/* The directory went as well: nothing is accepted that nobody would find again. */
+static void test_removed_directory(void **state)
+{
+	struct spool *s = open_spool(0);
+	struct spool_status st;
+
+	assert_int_equal(append(s, WIRE_CHUNK, 7, 10, 1, 30, NULL), 0);
+	empty_dir();
+	assert_int_equal(rmdir(dir), 0);
+	assert_true(append(s, WIRE_CHUNK, 7, 10, 2, 30, NULL) < 0);
+	spool_status(s, &st);
+	assert_int_equal(st.refused, 1);
+	assert_int_equal(read_after(s, 0).corrupt, 10);
+	spool_close(s);
+	assert_int_equal(mkdir(dir, 0700), 0);
+}
+
 static void test_garbage_files(void **state)
 {
 	static const char *const names[] = { "0000000000000003.seg", "7fffffffffffffff.seg", "ffffffffffffffff.seg", "0000000000000000.seg",
@@ -629,7 +671,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_append_read_ack), TEST(test_reopen), TEST(test_one_agent_only), TEST(test_refuses_bad_frames),
 		TEST(test_skips_above_what_a_collector_knows), TEST(test_every_truncation), TEST(test_every_damaged_byte),
-		TEST(test_damaged_end_of_a_closed_segment), TEST(test_garbage_files), TEST(test_sequences_after_damage),
+		TEST(test_damaged_end_of_a_closed_segment), TEST(test_removed_files), TEST(test_removed_directory),
+		TEST(test_garbage_files), TEST(test_sequences_after_damage),
 		TEST(test_bound), TEST(test_bound_after_sending), TEST(test_bound_of_small_entries), TEST(test_nothing_to_give_up),
 		TEST(test_full_disk), TEST(test_full_disk_at_the_bound), TEST(test_each),
 	};
