@@ -94,7 +94,7 @@ def flood_once(env, millions):
 
 
 def collector_rate(env):
-    millions, load = 3 if env.quick else 15, os.getloadavg()[0]
+    millions, load = 3 if env.quick else 10, os.getloadavg()[0]
     runs = [flood_once(env, millions) for _ in range(1 if env.quick else 3)]
     rows = [["{:,.0f}".format(r["records"] / r["seconds"]), "{:.0f}".format(r["cpu_seconds"] * 1e9 / r["records"]),
              "{:.0f}".format(r["collector_cpu"] * 1e9 / r["records"]), "{:.1f}".format(r["raw_bytes"] / r["records"]),
