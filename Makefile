@@ -85,7 +85,7 @@ $(BUILD)/plumb: $(BUILD)/cli/main.o $(CLI_LIB) $(VERIFY_LIB) $(VERDICT_LIB) $(CO
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CLI_LIBS)
 
-$(BUILD)/plumb-collector: $(BUILD)/collector/main.o $(COLLECTOR_LIB) $(COMMON_LIB)
+$(BUILD)/plumb-collector: $(BUILD)/collector/main.o $(COLLECTOR_LIB) $(VERIFY_LIB) $(VERDICT_LIB) $(COMMON_LIB)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(COLLECTOR_LIBS)
 
@@ -141,10 +141,10 @@ $(BUILD)/agent/loader.o $(BUILD)/agent/loader_pattern.o: $(SKEL)
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 UNIT_BIN := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(UNIT_SRC))
 # What the collector's tests link; they are named test_collector_*.
-$(BUILD)/unit/test_collector_%: tests/unit/test_collector_%.c $(COLLECTOR_LIB) $(COMMON_LIB)
+$(BUILD)/unit/test_collector_%: tests/unit/test_collector_%.c $(COLLECTOR_LIB) $(VERIFY_LIB) $(VERDICT_LIB) $(COMMON_LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CPPFLAGS) $(COLLECTOR_CPPFLAGS) -Itests/unit -DTEST_BUILD='"$(BUILD)"' $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(COLLECTOR_LIB) $(COMMON_LIB) -lcmocka $(COLLECTOR_LIBS)
+	$(Q)$(CC) $(CPPFLAGS) $(COLLECTOR_CPPFLAGS) -Itests/unit -DTEST_BUILD='"$(BUILD)"' $(CFLAGS) -MMD -MP $(LDFLAGS) -o $@ $< $(COLLECTOR_LIB) $(VERIFY_LIB) $(VERDICT_LIB) $(COMMON_LIB) -lcmocka $(COLLECTOR_LIBS)
 $(BUILD)/unit/%: tests/unit/%.c $(AGENT_LIB) $(CLI_LIB) $(VERIFY_LIB) $(VERDICT_LIB) $(COMMON_LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)

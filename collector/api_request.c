@@ -32,7 +32,7 @@ static void on_gone(struct evhttp_connection *evcon, void *arg)
 
 /* ---- the answer ---- */
 
-static void read_refusal(const msgpack_object *payload, struct error *err)
+void api_read_refusal(const msgpack_object *payload, struct error *err)
 {
 	char *text = object_text(map_get(payload, "text"), sizeof(err->text) - 1), *hint = object_text(map_get(payload, "hint"), sizeof(err->hint) - 1);
 	uint64_t code = 0, col = 0, len = 0;
@@ -58,7 +58,7 @@ static void send_id(struct asking *a, uint64_t id)
 	call_json(&a->call, a->status, text, strlen(text));
 }
 
-static void on_frame(const struct frame_in *in, void *arg)
+static void on_frame(const struct frame_in *in, const void *raw, size_t raw_len, void *arg)
 {
 	struct asking *a = arg;
 	struct error err = { 0 };
@@ -71,8 +71,8 @@ static void on_frame(const struct frame_in *in, void *arg)
 	if (!in)
 		error_set(&err, EAGAIN, "the collector is stopping");
 	else if (!object_bool(&in->items[2], &ok) || !ok)
-		read_refusal(&in->items[3], &err);
-	if (err.code) {
+		api_read_refusal(&in->items[3], &err);
+	if (!in || err.code) {
 		call_error(&a->call, &err);
 	} else {
 		object_u64(map_get(&in->items[3], "id"), &id);

@@ -133,6 +133,7 @@ static const struct {
 	{ EVHTTP_REQ_GET, "/api/v1/live", "live", sse_live },
 	{ EVHTTP_REQ_POST, "/api/v1/requests", "trace", api_request_open },
 	{ EVHTTP_REQ_DELETE, "/api/v1/requests/*", "rm", api_request_remove },
+	{ EVHTTP_REQ_POST, "/api/v1/verify", "verdict", api_verify },
 	{ EVHTTP_REQ_POST, "/api/v1/verdicts", "verdict", api_verdict_store },
 	{ EVHTTP_REQ_GET, "/api/v1/audit", "audit", api_query },
 	{ EVHTTP_REQ_GET, "/api/v1/*", "query", api_query },
@@ -262,6 +263,7 @@ int http_start(struct collector *c, struct error *err)
 		return error_set(err, ENOMEM, "out of memory");
 	h->collector = c;
 	LIST_INIT(&h->live);
+	LIST_INIT(&h->running);
 	c->http = h;
 	return start(h, err);
 }
@@ -273,6 +275,7 @@ void http_stop(struct collector *c)
 	if (!h)
 		return;
 	sse_stop(h);
+	verifications_stop(h);
 	if (h->tick)
 		event_free(h->tick);
 	h->listener = NULL; /* the server's, and it goes with its connections */

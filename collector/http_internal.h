@@ -17,6 +17,7 @@ enum {
 	HTTP_SECONDS = 30,            /* without a byte from the peer, or to it */
 	HTTP_CONNECTIONS_MAX = 256,
 	HTTP_LIVE_MAX = 64,           /* live streams at a time */
+	VERIFICATIONS_MAX = 4,        /* that the collector runs at a time */
 };
 
 struct http {
@@ -26,6 +27,8 @@ struct http {
 	struct event *tick;
 	LIST_HEAD(, live_stream) live;
 	unsigned streams;
+	LIST_HEAD(, verification) running;
+	unsigned verifications;
 	unsigned connections;         /* at most: see http_connections.c */
 	bool crowded;
 	struct sockaddr_storage bound;
@@ -76,6 +79,11 @@ struct json_t *api_body(struct call *call);
 void api_frame_begin(struct frame *f, struct buf *out, const char *verb);
 /* Sends it as whoever the token belongs to, and answers with the id of the REPLY, or else with this one. */
 void api_ask(struct call *call, struct buf *frame, int status, uint64_t id);
+/* Reads the payload of a REPLY that is not ok. */
+void api_read_refusal(const msgpack_object *payload, struct error *err);
+/* verification.c: verifications that the collector runs */
+route_fn api_verify;
+void verifications_stop(struct http *h);
 /* api_verdict.c */
 route_fn api_verdict_store;
 void api_send_record(struct call *call, struct buf *answer);

@@ -12,6 +12,7 @@ struct inside {
 	struct bufferevent *bev;
 	inside_fn *fn;
 	void *arg;
+	struct buf raw;     /* of the frame that it looks at */
 	bool busy, dead;    /* it looks at what has come; it is to be freed after that */
 };
 
@@ -28,8 +29,10 @@ static void on_read(struct bufferevent *bev, void *arg)
 
 		if (used <= 0)
 			break;
+		buf_clear(&i->raw);
+		buf_add(&i->raw, evbuffer_pullup(input, used), (size_t)used);
 		evbuffer_drain(input, (size_t)used);
-		i->fn(&in, i->arg);
+		i->fn(&in, i->raw.data, i->raw.len, i->arg);
 		frame_in_free(&in);
 	}
 	i->busy = false;
@@ -41,7 +44,7 @@ static void on_event(struct bufferevent *bev, short what, void *arg)
 {
 	struct inside *i = arg;
 
-	i->fn(NULL, i->arg);
+	i->fn(NULL, NULL, 0, i->arg);
 }
 
 struct inside *inside_new(struct collector *c, const char *peer, const struct identity *who, inside_fn *fn, void *arg, struct error *err)
@@ -82,5 +85,6 @@ void inside_free(struct inside *i)
 		return;
 	bufferevent_flush(i->bev, EV_WRITE, BEV_FINISHED);
 	bufferevent_free(i->bev);
+	buf_free(&i->raw);
 	free(i);
 }

@@ -12,8 +12,8 @@
 struct collector;
 struct inside;      /* owns the connection; its requests end with it, unless they are kept */
 
-/* A frame from the collector; the callee may free the inside. gone (in NULL): the connection was ended. */
-typedef void inside_fn(const struct frame_in *in, void *arg);
+/* A frame from the collector, and its bytes; the callee may free the inside. gone (in NULL): the connection was ended. */
+typedef void inside_fn(const struct frame_in *in, const void *raw, size_t raw_len, void *arg);
 
 struct inside *inside_new(struct collector *c, const char *peer, const struct identity *who, inside_fn *fn, void *arg, struct error *err);
 /* Sends what is in `frames` and clears it. */
