@@ -320,8 +320,10 @@ void collector_free(struct collector *c)
 	free_event(c->sighup);
 	tls_free(c->tls);
 	tokens_free(c->tokens);
-	if (c->base)
+	if (c->base) {
+		event_base_loop(c->base, EVLOOP_NONBLOCK);   /* pairs of bufferevents (inside.c) hold on to each other until callbacks are run */
 		event_base_free(c->base);
+	}
 	if (c->lock_fd >= 0)
 		close(c->lock_fd);
 	free(c);

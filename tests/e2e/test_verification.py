@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 
 import harness
@@ -57,6 +58,18 @@ class Verification(HttpCase, KernelCase):
         entries = [(e['action'], e['outcome'][:5]) for e in self.get('/api/v1/audit?from=1')['audit']]
         self.assertIn(('verdict', 'PASS:'), entries)
         self.assertIn('stat', [e[0] for e in entries])
+
+    def test_the_collector_ends_while_it_runs(self):
+        base, cand = self.shop('base', 'orderd'), self.shop('cand', 'orderd-v2/orderd')
+        c = self.start()
+        a = self.agent(*UNBOUNDED, '--collector', '127.0.0.1:%d' % c.port, '--spool', self.path('spool'))
+        wait_for('agent', lambda: c.ask('SELECT 1 FROM agent'))
+        number = self.ask_for(service='verifyd', function='apply_coupon', guards=['no new error values'], baseline='build:' + base,
+                              candidate='build:' + cand, for_ns=10 ** 12)['id']
+        wait_for('probes', lambda: (self.row(number)['report'] or {}).get('functions'), 30, 0.2)
+        c.signal(signal.SIGTERM)
+        self.assertEqual(c.wait(30), 0, c.stderr[-2000:])
+        self.assertTrue(a.running())
 
     def test_what_cannot_be_verified(self):
         c = self.start()
