@@ -69,7 +69,7 @@ VERDICT_LIB := $(BUILD)/libverdict.a
 VERIFY_LIB := $(BUILD)/libverify.a
 SKEL       := $(BUILD)/probe.skel.h
 
-.PHONY: all check demo bench asan fuzz lint install clean deps test-targets
+.PHONY: all check demo demo-quick bench asan fuzz lint install clean deps test-targets
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -181,5 +181,7 @@ clean:
 -include $(shell find $(BUILD) -name redis-src -prune -o -type f -name '*.d' -print 2>/dev/null)
 
 # ---- the demo ----
-demo: all $(BUILD)/targets/orderd $(BUILD)/targets/orderload
-	@scripts/demo.sh $(BUILD)
+demo: DEMO_VERSIONS := 2 3 4 5
+demo-quick: DEMO_VERSIONS := 2 3
+demo demo-quick: all $(addprefix $(BUILD)/targets/,orderd orderload orderd-v2/orderd orderd-v3/orderd orderd-v4/orderd orderd-v5/orderd)
+	@scripts/demo.sh $(BUILD) $(DEMO_VERSIONS)

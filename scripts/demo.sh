@@ -1,64 +1,100 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# make demo: a small multi-threaded service with a bug that shows for some orders; plumb finds the call that fails,
-# and with which argument, while the service runs.  Under a minute, no input, cleans up after itself.
+# demo.sh [BUILD [VERSION...]]: an order service with a bug (v1) runs beside four fixes of it, one after the other, under the same
+# traffic; plumb verify says of each whether it works.  Versions 2 to 5 unless some are given.  No input, cleans up after itself;
+# exit 1 if a verdict is not what the fix deserves.
 set -eu
 
 build=${1:-build}
+[ $# -eq 0 ] || shift
+versions=${*:-2 3 4 5}
+targets=$build/targets
+fixes=$(cd "$(dirname "$0")/.." && pwd)/tests/targets/orderd/fixes
 work=$(mktemp -d)
-service= load=
+name=shop-$$
+declare -A what=([2]="a right fix" [3]="a plausible wrong fix: the error moves to another function" [4]="right, but slow"
+	[5]="its changed lines never run")
+declare -A due=([2]=PASS [3]=FAIL [4]=FAIL [5]=INCONCLUSIVE)
+pids=
 
 cleanup() {
-	for pid in $load $service; do
+	local pid
+	for pid in $pids; do
 		kill "$pid" 2>/dev/null || :
-		wait "$pid" 2>/dev/null || :
 	done
-	rm -rf "$work"
+	for pid in $pids; do
+		while kill -0 "$pid" 2>/dev/null; do
+			sleep 0.05
+		done
+	done
+	pids=
 }
-trap cleanup EXIT
+trap 'cleanup; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
-# Every step is a command that you can type yourself.
-run() {
-	printf "\033[2m$ plumb"
-	printf " %s" "${@@Q}" | sed "s| '\([-A-Za-z0-9_.]*\)'| \1|g"
-	printf "\033[0m\n"
-	"$build/plumb" "$@"
-}
+bold= dim= plain=
+if [ -t 1 ]; then
+	bold=$'\033[1m' dim=$'\033[2m' plain=$'\033[0m'
+fi
+say() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }
 
 if [ "$(id -u)" != 0 ]; then
 	echo "make demo attaches uprobes: run it as root" >&2
 	exit 1
 fi
 
-"$build/targets/orderd" --port 0 --threads 4 >"$work/orderd.out" 2>&1 &
-service=$!
-for _ in $(seq 100); do
-	port=$(sed -n 's/.*127\.0\.0\.1:\([0-9]*\).*/\1/p' "$work/orderd.out")
-	[ -n "$port" ] && break
-	sleep 0.05
+build_id() { readelf -n "$1" | sed -n 's/.*Build ID: //p' | head -c 10; }
+
+# serve VERSION EXECUTABLE BAD-PERCENT: the service, by a name that no other has, and its traffic
+serve() {
+	local dir=$work/$1 port=
+	mkdir -p "$dir"
+	cp "$2" "$dir/$name"
+	"$dir/$name" --threads 4 >"$dir/out" 2>&1 &
+	pids="$! $pids"
+	for _ in $(seq 200); do
+		port=$(sed -n 's/.*127\.0\.0\.1:\([0-9]*\).*/\1/p' "$dir/out")
+		[ -z "$port" ] || break
+		sleep 0.05
+	done
+	[ -n "$port" ] || { echo "the service $1 did not start" >&2; return 1; }
+	"$targets/orderload" --port "$port" --rate 1500 --seconds 100 --bad-percent "$3" --unknown-percent 1 >"$dir/load" 2>&1 &
+	pids="$! $pids"
+}
+
+# verify VERSION: the verdict's line goes to $work/verdict.VERSION
+verify() {
+	local v=$1 base cand rc=0 bad=3
+	[ "$v" != 5 ] || bad=0   # nobody orders what the bug bites: a quiet day proves nothing
+	serve v1 "$targets/orderd" "$bad"
+	serve "v$v" "$targets/orderd-v$v/orderd" "$bad"
+	base=$(build_id "$work/v1/$name") cand=$(build_id "$work/v$v/$name")
+	set -- verify -s "$name" --patch "$fixes/v$v.diff" --baseline "build:$base" --candidate "build:$cand" --function checkout \
+		--trigger 'o->qty == 0 && o->coupon == "HALF"' --expect gone --guard "${guard[$v]:-error_rate < +25 %}" \
+		--for "${limit[$v]:-35s}"
+	printf '%s$ plumb' "$dim"
+	printf " %s" "${@@Q}" | sed "s| '\([-A-Za-z0-9_.:/]*\)'| \1|g"
+	printf '%s\n' "$plain"
+	"$build/plumb" "$@" >"$work/report" || rc=$?
+	cat "$work/report"
+	case $rc in 0 | 1 | 3) ;; *) return 1 ;; esac
+	grep -m1 -E '^(PASS|FAIL|INCONCLUSIVE)' "$work/report" >"$work/verdict.$v"
+	cleanup
+}
+
+# A checkout takes 4 us and the probes add 2 us to it: a latency guard with a narrow margin would be blocked, for that reason.
+declare -A limit=([5]=10s) guard=([4]="latency p90 < +300 %")
+say "An order service refuses orders of no items with the coupon HALF (checkout returns -EINVAL). Its fixes:"
+for v in $versions; do
+	say "v$v: ${what[$v]}"
+	verify "$v"
 done
-"$build/targets/orderload" --port "$port" --rate 400 --seconds 50 --bad-percent 2 --unknown-percent 1 >"$work/load.out" 2>&1 &
-load=$!
 
-say "An order service (orderd, pid $service) runs under traffic. Some orders fail. Which call, with which argument?"
-
-say "1. Which functions does it have?"
-run funcs -p "$service" '*order*'
-
-say "2. How often do the steps of a checkout fail, and how long do they take?"
-run stat -p "$service" --for 3s --tick 3s checkout validate_order price_order apply_coupon
-
-say "3. The failing calls of checkout, with the order they failed for"
-run trace -p "$service" --errors --limit 4 --for 15s 'checkout'
-
-say "4. One step deeper: only calls of apply_coupon that fail, chosen arguments"
-run trace -p "$service" --limit 6 --for 15s 'apply_coupon(o->id, o->qty, o->coupon, o->price.subtotal) -> $ret, $duration if $ret < 0'
-
-say "5. Is it qty 0 with coupon HALF? Then every such call fails, and no other."
-run trace -p "$service" --errors --for 3s 'apply_coupon(o->coupon, o->qty) -> $ret if o->coupon == "HALF" && o->qty > 0' || :
-run trace -p "$service" --for 3s --limit 3 'apply_coupon(o->coupon, o->qty) -> $ret if o->coupon == "HALF" && o->qty == 0'
-
-kill -0 "$service"
-say "The service ran on all the time, without a restart; its probes are gone."
+say "The verdicts"
+wrong=0
+for v in $versions; do
+	read -r verdict reason <"$work/verdict.$v"
+	printf '%sv%s  %-12s%s  %s: %s\n' "$bold" "$v" "$verdict" "$plain" "${what[$v]}" "$reason"
+	[ "$verdict" = "${due[$v]}" ] || { echo "    it should be ${due[$v]}"; wrong=1; }
+done
+exit $wrong
