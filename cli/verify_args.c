@@ -149,7 +149,7 @@ static int read_texts(const struct args *a, struct verify_spec *s, struct error 
 static int read_claim(const char *path, struct verify_spec *s, struct error *err)
 {
 	char *text = NULL;
-	size_t len;
+	size_t len = 0;
 	int rc = read_file(path, CLAIMFILE_BYTES_MAX, &text, &len, err);
 
 	if (!rc)

@@ -145,6 +145,8 @@ static int take_lines(struct maker *m)
 {
 	struct coverage *c = m->c;
 
+	if (!m->answer[BASELINE] || !m->answer[CANDIDATE])
+		return -EINVAL;
 	c->line = calloc(m->patch->n_lines ? m->patch->n_lines : 1, sizeof(*c->line));
 	for (int side = 0; side < VERIFY_SIDES; side++)
 		m->in[side] = calloc(m->answer[side]->n_functions + 1, sizeof(*m->in[side]));

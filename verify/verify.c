@@ -43,6 +43,7 @@ static void items_free(struct verify *v)
 	for (uint32_t i = 0; i < v->n_items; i++) {
 		free(v->item[i].text[BASELINE]);
 		free(v->item[i].text[CANDIDATE]);
+		verify_values_forget(&v->item[i]);
 	}
 	free(v->item);
 }

@@ -35,6 +35,11 @@ struct arm {
 enum item_kind { ITEM_FUNCTION, ITEM_TRIGGER, ITEM_LINE, ITEM_WATCHED, ITEM_PER };
 enum item_group { GROUP_CLAIMED, GROUP_OTHERS, GROUP_LINES, ITEM_GROUPS };
 
+struct item_values {
+	struct error_value *value;
+	uint32_t n;
+};
+
 /* One probe text per side; NULL: not on that side. Owns the texts. */
 struct item {
 	enum item_kind kind;
@@ -43,9 +48,17 @@ struct item {
 	char *text[VERIFY_SIDES];
 	bool dropped;
 	struct tally pending[VERIFY_SIDES];   /* counted and not yet in a tick */
+	struct item_values values[VERIFY_SIDES];   /* of `pending` errors */
 	uint64_t hits[VERIFY_SIDES];   /* all calls since the start */
 	uint64_t cost_ns[VERIFY_SIDES];
 	char site_kind[VERIFY_SIDES][CLAIM_SITE];
+};
+
+/* What a value of a row had counted. */
+struct value_before {
+	uint32_t source, probe, pid;
+	int64_t value;
+	uint64_t count;
 };
 
 /* The last counters of a row of the model, by its number. */
@@ -68,6 +81,8 @@ struct arm_request {
 	struct model model;
 	struct before *before;         /* by source */
 	uint32_t n_before;
+	struct value_before *value;
+	uint32_t n_values;
 };
 
 struct judged {
@@ -139,5 +154,12 @@ int verify_take_stats(struct verify *v, struct arm_request *r, const struct fram
 int verify_begin_judging(struct verify *v, struct error *err);
 int verify_tick(struct verify *v, uint64_t span_ns, struct error *err);
 enum verdict_state verify_state(const struct verify *v);
+
+/* verify_values.c */
+/* A row's list. -EPROTO, -ENOMEM. */
+int verify_take_values(struct arm_request *r, uint32_t source, uint32_t probe, uint32_t pid, const msgpack_object *list, struct item *it);
+/* At most `errors` of what is pending, as values of `where`; out has room for CLAIM_VALUES. Returns how many. */
+uint32_t verify_values_of_tick(struct item *it, enum verify_side side, uint32_t where, uint64_t errors, struct error_value *out);
+void verify_values_forget(struct item *it);
 
 #endif

@@ -213,6 +213,7 @@ void verify_request_free(struct arm_request *r)
 	for (uint32_t i = 0; i < r->n_before; i++)
 		free(r->before[i].row);
 	free(r->before);
+	free(r->value);
 	free(r->item);
 	model_free(&r->model);
 	free(r);

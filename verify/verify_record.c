@@ -325,7 +325,7 @@ struct verify *record_replay(const void *file, size_t len, const char *key, size
 	struct verify *v = NULL;
 	const char *raw;
 	size_t raw_len;
-	struct head h;
+	struct head h = { .flags = 0 };
 	int rc = i ? read_head(file, len, &h, err) : error_set(err, ENOMEM, "no memory for the record");
 
 	*is_signed = !rc && h.flags & FLAG_SIGNED;

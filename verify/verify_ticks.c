@@ -113,6 +113,34 @@ static int take_row(struct verify *v, struct arm_request *r, uint32_t source, ui
 	return 0;
 }
 
+/* Error values are not in the model: from the rows as they came. */
+static int take_row_values(struct verify *v, struct arm_request *r, const struct source *s, const msgpack_object *row)
+{
+	const msgpack_object *part = row->via.array.ptr, *list = map_get(&part[3], "error_values");
+	uint64_t probe = 0, pid = 0;
+	const struct probe *p;
+	uint32_t index;
+
+	object_u64(&part[0], &probe);
+	object_u64(&part[1], &pid);
+	p = list ? idmap_get(&s->probe_of, (uint32_t)probe) : NULL;
+	if (!p || !item_of(v, r, p, &index))
+		return 0;
+	return verify_take_values(r, s->number, (uint32_t)probe, (uint32_t)pid, list, &v->item[index]);
+}
+
+/* The model has taken the frame in, so that its rows are known to be rows. */
+static int take_values(struct verify *v, struct arm_request *r, const struct source *s, const msgpack_object *rows, struct error *err)
+{
+	for (uint32_t i = 0; i < rows->via.array.size; i++) {
+		int rc = take_row_values(v, r, s, &rows->via.array.ptr[i]);
+
+		if (rc)
+			return error_set(err, -rc, rc == -ENOMEM ? "no memory for error values" : "the agent sent malformed error values");
+	}
+	return 0;
+}
+
 int verify_take_stats(struct verify *v, struct arm_request *r, const struct frame_in *in, struct error *err)
 {
 	const uint32_t own = in->type == WIRE_END ? 5 : 4;
@@ -124,7 +152,7 @@ int verify_take_stats(struct verify *v, struct arm_request *r, const struct fram
 		for (uint32_t k = 0; r->model.source[i] == from && k < from->n_rows; k++)
 			if (take_row(v, r, i, k) < 0)
 				return error_set(err, ENOMEM, "no memory for counters");
-	return rc;
+	return from ? take_values(v, r, from, &in->items[own - 1], err) : rc;
 }
 
 /* ---- who is judged ---- */
@@ -197,6 +225,7 @@ static void forget_pending(struct verify *v)
 	for (uint32_t i = 0; i < v->n_items; i++) {
 		memset(v->item[i].pending, 0, sizeof(v->item[i].pending));
 		memset(v->item[i].hits, 0, sizeof(v->item[i].hits));
+		verify_values_forget(&v->item[i]);
 	}
 }
 
@@ -259,6 +288,7 @@ struct tick_room {
 	__u64 hist[HIST_BUCKETS];
 	uint64_t line_hits[CLAIM_LINES];
 	struct watched watched;
+	struct error_value value[CLAIM_VALUES];
 };
 
 static uint64_t smaller(uint64_t a, uint64_t b)
@@ -359,6 +389,8 @@ static void arm_tick(struct verify *v, struct judged *j, enum verify_side side, 
 	t->processes = v->arm[side].n_pids;
 	t->span_ns = t->processes ? span_ns : 0;
 	take_calls(f, side, t, room);
+	t->values = room->value;
+	t->n_values = verify_values_of_tick(f, side, j->function, t->errors, room->value);
 	if (trigger && v->coverage->function[j->function].claimed)
 		take_triggers(trigger, side, t);
 	take_line_hits(v, j, side, t, room);
@@ -369,9 +401,9 @@ static void arm_tick(struct verify *v, struct judged *j, enum verify_side side, 
 
 int verify_tick(struct verify *v, uint64_t span_ns, struct error *err)
 {
-	struct tick_room room[VERIFY_SIDES];
+	struct tick_room *room = calloc(VERIFY_SIDES, sizeof(*room));
 	struct arm_tick t[VERIFY_SIDES];
-	int rc = 0;
+	int rc = room ? 0 : error_set(err, ENOMEM, "no memory for a tick");
 
 	for (uint32_t i = 0; !rc && i < v->n_judged; i++) {
 		for (int side = 0; side < VERIFY_SIDES; side++)
@@ -380,6 +412,7 @@ int verify_tick(struct verify *v, uint64_t span_ns, struct error *err)
 	}
 	for (int side = 0; side < VERIFY_SIDES; side++)
 		v->arm[side].probed_ns += v->arm[side].n_pids ? span_ns : 0;
+	free(room);
 	return rc;
 }
 

@@ -30,6 +30,7 @@ struct bench {
 	struct error err;
 	uint64_t calls[2], errors[2];   /* what f has counted, by side */
 	unsigned line_hits;
+	int value[2];                   /* what failing calls return; 0: not told */
 	uint32_t request[2], lines_request[2];
 };
 
@@ -190,8 +191,27 @@ static void accept_one(struct bench *b, uint32_t id, const char *spec)
 	give_probe(b, id, 1, spec);
 }
 
+/* [probe, pid, comm, {counts}] with error values. */
+static void pack_value_row(msgpack_packer *pk, uint64_t calls, uint64_t errors, int value)
+{
+	msgpack_pack_array(pk, 4);
+	msgpack_pack_int(pk, 1);
+	msgpack_pack_int(pk, 100);
+	pack_text(pk, "orderd");
+	msgpack_pack_map(pk, 5);
+	pack_key_u64(pk, "calls", calls);
+	pack_key_u64(pk, "matched", calls);
+	pack_key_u64(pk, "returns", calls);
+	pack_key_u64(pk, "errors", errors);
+	pack_key(pk, "error_values");
+	msgpack_pack_array(pk, 2);
+	msgpack_pack_int(pk, value);
+	msgpack_pack_uint64(pk, errors);
+}
+
 static void give_stats(struct bench *b, uint32_t id, uint64_t calls, uint64_t errors, bool call)
 {
+	int value = id == b->request[0] ? b->value[0] : b->value[1];
 	const struct test_count counts[] = { { "calls", calls }, { "matched", calls }, { "returns", call ? calls : 0 }, { "errors", errors }, { 0 } };
 	const uint64_t hist[] = { 200, calls, 0, 0 };
 	struct buf out = { 0 };
@@ -203,7 +223,10 @@ static void give_stats(struct bench *b, uint32_t id, uint64_t calls, uint64_t er
 	msgpack_pack_uint64(&f.pk, id);
 	msgpack_pack_uint64(&f.pk, b->now_ns);
 	msgpack_pack_array(&f.pk, 1);
-	pack_row(&f.pk, 1, 100, "orderd", counts, call ? hist : NULL);
+	if (call && value)
+		pack_value_row(&f.pk, calls, errors, value);
+	else
+		pack_row(&f.pk, 1, 100, "orderd", counts, call ? hist : NULL);
 	frame_end(&f);
 	assert_int_equal(give(b, &out), 0);
 }
@@ -361,6 +384,28 @@ static void a_restart_counts_on(void **state)
 	assert_int_equal(second(&b, 200, 2, 2), 0);
 	assert_int_equal(verify_view(b.v)->function[0].view->base->calls, 500);
 	assert_int_equal(verify_view(b.v)->function[0].view->cand->errors, 5);
+	verify_free(b.v);
+}
+
+/* As many errors as before, but other ones: it has moved. */
+static void an_error_that_moves_shows(void **state)
+{
+	struct errset_shift shift[4];
+	const struct verify_view *view;
+	struct bench b;
+
+	begin_probed(&b, "none", false);
+	b.value[0] = -22;
+	b.value[1] = -34;
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(second(&b, 1000, 20, 20), 0);
+	view = verify_view(b.v);
+	assert_int_equal(errset_shape(view->function[0].view->errors, shift, 4), 2);
+	assert_int_equal(shift[0].value, -34);
+	assert_int_equal(shift[0].only, ERRSET_ONLY_CANDIDATE);
+	assert_int_equal(shift[0].cand, 100);
+	assert_int_equal(shift[1].value, -22);
+	assert_int_equal(shift[1].base, 100);
 	verify_free(b.v);
 }
 
@@ -544,7 +589,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(counts_decide), cmocka_unit_test(no_traffic_is_no_pass), cmocka_unit_test(a_dead_arm_is_no_pass),
-		cmocka_unit_test(a_restart_counts_on), cmocka_unit_test(arms_that_cannot_be), cmocka_unit_test(a_patch_that_touches_nothing),
+		cmocka_unit_test(a_restart_counts_on), cmocka_unit_test(an_error_that_moves_shows),
+		cmocka_unit_test(arms_that_cannot_be), cmocka_unit_test(a_patch_that_touches_nothing),
 		cmocka_unit_test(a_claim_on_an_unknown_function), cmocka_unit_test(lines_that_cannot_be_probed),
 		cmocka_unit_test(functions_that_cannot_be_compared), cmocka_unit_test(a_replay_says_the_same),
 		cmocka_unit_test(reports_are_well_formed),
