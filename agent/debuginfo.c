@@ -259,6 +259,8 @@ void debuginfo_close(struct debuginfo *di)
 	list_free(&di->symbols);
 	free(di->by_address);
 	pool_free(&di->pool);
+	if (di->cfi)
+		dwarf_cfi_end(di->cfi);
 	if (di->dwarf)
 		dwarf_end(di->dwarf);
 	alt_close(di);

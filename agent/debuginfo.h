@@ -159,8 +159,12 @@ int debuginfo_lines(struct debuginfo *di, struct line_query *queries, uint32_t n
 
 struct code_range { uint64_t start, end; };
 enum { LINE_CODE_RANGES_MAX = 64 };
-/* All code of the function that the place is in (of the outer one, if it was inlined). Returns the count. */
-uint32_t debuginfo_line_code(struct debuginfo *di, const struct line_place *place, struct code_range *out);
+/* All code of the function that the place is in (of the outer one, if it was inlined), and its first instruction, 0: not known.
+ * Returns the count. */
+uint32_t debuginfo_line_code(struct debuginfo *di, const struct line_place *place, struct code_range *out, uint64_t *entry);
+/* The place's function with what is in scope there as its params: parameters and locals, `where` being true at place->start,
+ * before that instruction runs. NULL: out of memory, or the place has no function. */
+const struct function *debuginfo_line_scope(struct debuginfo *di, const struct line_place *place);
 
 /* Fills in members / enumerators of a struct, union or enum (and looks for the definition of a declared one).
  * Does nothing for others. Never fails: what cannot be resolved becomes TYPE_INCOMPLETE or TYPE_OTHER. */

@@ -14,9 +14,19 @@ static void push(struct eval *e, enum eval_base base, unsigned reg, int64_t offs
 	e->stack[e->depth++] = (struct eval_value){ base, reg, offset, 0, 64 };
 }
 
+static void push_base(struct eval *e, const struct frame_base *base, int64_t offset)
+{
+	if (base->known)
+		push(e, BASE_REG, base->reg, (int64_t)((uint64_t)base->offset + (uint64_t)offset));
+	else
+		push(e, BASE_FRAME, 0, offset);
+}
+
 static void push_frame(struct eval *e, const struct eval_context *c, int64_t offset)
 {
-	if (c->frame_known)
+	if (c->at)
+		push_base(e, &c->at->base, offset);
+	else if (c->frame_known)
 		push(e, BASE_REG, GPR_SP, (int64_t)((uint64_t)c->frame_offset + (uint64_t)offset));
 	else
 		push(e, BASE_FRAME, 0, offset);
@@ -108,6 +118,10 @@ static void op_entry_value(struct eval *e, const struct eval_context *c, const D
 	Dwarf_Op *expr;
 	size_t len;
 
+	if (c->at) {
+		e->reason = "optimised out (known at the function's entry only)";
+		return;
+	}
 	if (dwarf_getlocation_attr(c->attr, op, &nested) != 0 || dwarf_getlocation(&nested, &expr, &len) != 0 ||
 	    len != 1) {
 		e->reason = "computed by an expression";
@@ -154,7 +168,7 @@ static bool eval_const(struct eval *e, const Dwarf_Op *op)
 /* rsp in an expression for the whole body is what it will be after the prologue. */
 static void op_breg(struct eval *e, const struct eval_context *c, unsigned reg, int64_t offset)
 {
-	push(e, c->whole && reg == GPR_SP ? BASE_FRAME : BASE_REG, reg, offset);
+	push(e, c->whole && reg == GPR_SP && !c->at ? BASE_FRAME : BASE_REG, reg, offset);
 }
 
 static bool eval_register(struct eval *e, const struct eval_context *c, const Dwarf_Op *op)
@@ -226,7 +240,11 @@ static void eval_op(struct eval *e, const struct eval_context *c, const Dwarf_Op
 		push_frame(e, c, (int64_t)op->number);
 		return;
 	case DW_OP_call_frame_cfa:
-		push(e, BASE_REG, GPR_SP, 8);
+		push_base(e, c->at ? &c->at->cfa : &(struct frame_base){ true, GPR_SP, 8 }, 0);
+		return;
+	case DW_OP_addr:
+	case DW_OP_addrx:
+		e->reason = "a static variable, not one of the frame";
 		return;
 	case DW_OP_deref:
 		op_deref(e);
@@ -267,6 +285,6 @@ void evaluate(struct eval *e, const struct eval_context *c, const Dwarf_Op *expr
 		e->reason = "optimised out";
 	/* What lies below the return address is the function's own, whatever an entry of a list says. */
 	last = e->depth ? &e->stack[e->depth - 1] : NULL;
-	if (!e->reason && last->base == BASE_REG && last->reg == GPR_SP && !e->is_register && last->offset < 8)
+	if (!c->at && !e->reason && last->base == BASE_REG && last->reg == GPR_SP && !e->is_register && last->offset < 8)
 		last->base = BASE_FRAME;
 }

@@ -8,7 +8,7 @@
  *   debuginfo_aranges.c   the unit at an address, by .debug_aranges
  *   debuginfo_die.c       attributes of one DIE
  *   debuginfo_line.c      code of source lines; debuginfo_linehead.c: which units have a file of a name
- *   debuginfo_span.c      functions and inlined copies by address
+ *   debuginfo_span.c      functions and inlined copies by address; debuginfo_scope.c: what a line sees of variables
  *   debuginfo_name.c      qualified names and how a request matches them
  *   debuginfo_symbol.c    symbols, of the separate file too
  *   debuginfo_function.c  a subprogram DIE -> struct function
@@ -127,6 +127,8 @@ struct debuginfo {
 	bool aranges_read;
 	Elf_Data *line, *line_str;    /* .debug_line, .debug_line_str; NULL: there is none, or it is compressed */
 	bool line_read;
+	Dwarf_CFI *cfi;               /* of the image; NULL: none */
+	bool cfi_read;
 	struct list ranges;           /* struct unit_range by start, when .debug_aranges did not do */
 	bool ranges_read;
 	struct list symbols;          /* struct symbol, of a separate file */
@@ -176,6 +178,8 @@ bool spans_read(struct debuginfo *di, struct unit *u);
 int span_at(const struct unit *u, uint64_t addr);
 /* Index of the last span that begins at or before an address, -1: none. */
 int span_before(const struct unit *u, uint64_t addr);
+/* The function that holds an inlined copy. */
+int span_outer(const struct unit *u, int span);
 /* The function whose source a span is: of an inlined copy the original. NULL: broken. */
 struct function *span_function(struct debuginfo *di, struct unit *u, struct span *s);
 /* What a unit's line table says of its files, before it is decoded. */

@@ -478,20 +478,21 @@ int debuginfo_lines(struct debuginfo *di, struct line_query *queries, uint32_t n
 	return rc;
 }
 
-uint32_t debuginfo_line_code(struct debuginfo *di, const struct line_place *place, struct code_range *out)
+uint32_t debuginfo_line_code(struct debuginfo *di, const struct line_place *place, struct code_range *out, uint64_t *entry)
 {
 	const struct unit *u = place->unit;
 	Dwarf_Addr base, start, end;
 	ptrdiff_t off = 0;
 	Dwarf_Die die;
 	uint32_t n = 0;
-	int outer = place->span;
+	uint64_t size;
 
-	if (outer < 0)
+	*entry = 0;
+	if (place->span < 0)
 		return 0;
-	while (list_at(&u->spans, struct span, outer).inlined && list_at(&u->spans, struct span, outer).parent >= 0)
-		outer = list_at(&u->spans, struct span, outer).parent;
-	die = list_at(&u->spans, struct span, outer).die;
+	die = list_at(&u->spans, struct span, span_outer(u, place->span)).die;
+	if (!function_extent(di, &die, entry, &size))
+		*entry = 0;
 	for (int i = 0; i < LINE_CODE_RANGES_MAX && (off = dwarf_ranges(&die, off, &base, &start, &end)) > 0; i++)
 		if (end > start && is_live(di, start))
 			out[n++] = (struct code_range){ start, end };

@@ -57,12 +57,12 @@ static const char *unreadable_register(unsigned reg)
 }
 
 /* Registers that a C function finds as its caller left them: no argument is in one at the entry. Go has other rules. */
-static bool is_callers(unsigned reg, const struct unit *u)
+static bool is_callers(unsigned reg, const struct eval_context *c)
 {
 	const uint32_t callers = 1u << GPR_BX | 1u << GPR_BP | 1u << GPR_SP | 1u << GPR_R12 | 1u << GPR_R13 |
 				 1u << GPR_R14 | 1u << GPR_R15;
 
-	return u->lang != LANG_GO && reg < 32 && (callers >> reg & 1);
+	return !c->at && c->u->lang != LANG_GO && reg < 32 && (callers >> reg & 1);
 }
 
 static void found(struct place *p, enum location_kind kind, unsigned reg, int64_t offset)
@@ -79,7 +79,7 @@ static void found_none(struct place *p, const char *reason)
 
 static void place_value(const struct eval_context *c, const struct eval_value *s, uint64_t size, struct place *p)
 {
-	if (is_callers(s->reg, c->u)) {
+	if (is_callers(s->reg, c)) {
 		if (c->whole)
 			p->kind = PLACE_HOME;
 		else
@@ -95,7 +95,7 @@ static void place_value(const struct eval_context *c, const struct eval_value *s
 static void place_memory(const struct eval_context *c, const struct eval_value *s, struct place *p)
 {
 	/* Relative to a register that the prologue sets. */
-	bool callers = s->base == BASE_REG && s->reg != GPR_SP && is_callers(s->reg, c->u);
+	bool callers = s->base == BASE_REG && s->reg != GPR_SP && is_callers(s->reg, c);
 
 	if (s->derefs > 1)
 		found_none(p, "computed by an expression");
@@ -324,4 +324,30 @@ void param_place(Dwarf_Die *function, Dwarf_Die *param, uint64_t entry, const st
 	out->whole = c.whole;
 	frame_base(function, entry, &c);
 	place_expression(&c, expr, len, type, out);
+}
+
+void variable_place(Dwarf_Die *variable, const struct frame_at *frame, const struct unit *u, const struct type *type,
+		    struct location *out)
+{
+	Dwarf_Attribute mem;
+	struct eval_context c = { .u = u, .at = frame };
+	struct place p = { .kind = PLACE_FOUND };
+	Dwarf_Op *expr;
+	size_t len;
+
+	c.attr = dwarf_attr(variable, DW_AT_const_value, &mem);
+	if (c.attr) {
+		place_const(c.attr, &p);
+		*out = p.loc;
+		return;
+	}
+	c.attr = dwarf_attr(variable, DW_AT_location, &mem);
+	c.whole = c.attr && is_location_expression(c.attr);
+	if (!c.attr || !(c.whole ? dwarf_getlocation(c.attr, &expr, &len) == 0 : list_entry(c.attr, frame->pc, false, &expr, &len)))
+		found_none(&p, "optimised out");
+	else
+		place_expression(&c, expr, len, type, &p);
+	if (p.kind != PLACE_FOUND)
+		location_none(&p.loc, "in a frame whose base is not known");
+	*out = p.loc;
 }

@@ -138,6 +138,8 @@ static int emit_condition(struct builder *b)
 		return 0;
 	b->out->has_condition = true;
 	b->at_return = expr_uses_return(cond);
+	if (b->rq->line && b->at_return)
+		return plan_refuse(b, cond, EINVAL, "%s", "$ret and $duration belong to a call; a source line has none");
 	return emit_test(b, cond, OP_REQUIRE);
 }
 
@@ -187,6 +189,8 @@ static int capture_one(struct builder *b, const struct capture *c, uint8_t role)
 	struct operand o = { 0 };
 	int err;
 
+	if (b->rq->line && expr_uses_return(c->expr))
+		return plan_refuse(b, c->expr, EINVAL, "'%s' belongs to a call; a source line has none", c->label);
 	if (role == ROLE_ENTRY && expr_uses_return(c->expr)) {
 		plan_refuse(b, c->expr, EINVAL, "'%s' is known at return only", c->label);
 		return error_hint(b->err, "capture it after '->'");
@@ -273,11 +277,27 @@ static uint32_t limit(uint32_t wanted, uint32_t usual, uint32_t max)
 	return !wanted ? usual : wanted < max ? wanted : max;
 }
 
+/* What only calls have. */
+static int check_line(const struct plan_request *rq, struct error *err)
+{
+	if (rq->spec->has_return) {
+		error_set(err, EINVAL, "a source line returns nothing");
+		error_at(err, rq->spec->name_col, rq->spec->name_len);
+		return error_hint(err, "leave out '->' and what follows it");
+	}
+	if (!rq->errors_only)
+		return 0;
+	error_set(err, EINVAL, "a source line cannot fail: --errors is for functions");
+	return error_at(err, rq->spec->name_col, rq->spec->name_len);
+}
+
 int plan_build(const struct plan_request *rq, struct resolved *out, uint32_t *keep_regs, struct error *err)
 {
 	struct builder b = { .rq = rq, .out = out, .err = err };
-	int rc;
+	int rc = rq->line ? check_line(rq, err) : 0;
 
+	if (rc)
+		return rc;
 	b.limits = (struct capture_limits){ .depth = limit(rq->limits.depth, 1, 4), .bytes = limit(rq->limits.bytes, 256, 4096),
 					    .string = limit(rq->limits.string, 64, 4096) };
 	out->plan.flags = (rq->ship ? PLAN_SHIP : 0) | (rq->errors_only ? PLAN_ERRORS_ONLY : 0);

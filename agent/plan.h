@@ -27,6 +27,7 @@ struct plan_request {
 	bool errors_only;
 	bool ship;                     /* events; false: counters only */
 	bool entry_only;               /* nothing about the return, whatever is asked for by default */
+	bool line;                     /* of a source line: fn->params are the variables there; goes with entry_only */
 	bool pattern;                  /* the plan is for many functions: no parameters, but which function it was */
 	bool no_default_error;         /* `fn` stands for functions whose results have no default for what an error is */
 	bool force_call;               /* duration wanted although only entry captures are asked for (stat) */

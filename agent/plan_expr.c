@@ -197,7 +197,7 @@ static int eval_name(struct builder *b, const struct expr *e, struct operand *ou
 		plan_refuse(b, e, ENOENT, "'%s' is not known: there is no debug info for this function", e->text);
 		return error_hint(b->err, "use $arg0 .. $arg5");
 	}
-	plan_refuse(b, e, ENOENT, "no parameter '%s'", e->text);
+	plan_refuse(b, e, ENOENT, b->rq->line ? "no variable '%s' in scope here" : "no parameter '%s'", e->text);
 	nearest_init(&near, e->text);
 	for (uint32_t i = 0; i < b->rq->fn->n_params; i++)
 		nearest_offer(&near, b->rq->fn->params[i].name);
@@ -222,6 +222,8 @@ static int eval_special(struct builder *b, const struct expr *e, struct operand 
 {
 	int err;
 
+	if (!strncmp(e->text, "arg", 3) && e->text[3] >= '0' && e->text[3] <= '5' && !e->text[4] && b->rq->line)
+		return plan_refuse(b, e, EINVAL, "$%s is known at a function's entry only", e->text);
 	if (!strncmp(e->text, "arg", 3) && e->text[3] >= '0' && e->text[3] <= '5' && !e->text[4])
 		return eval_arg(b, e->text[3] - '0', out);
 	if (!strcmp(e->text, "ret")) {

@@ -75,11 +75,7 @@ int returns_are_safe(const struct resolving *r, struct error *err)
 
 static int place_refused(const struct resolving *r, struct error *err)
 {
-	static const char *const what[] = {
-		[PLACE_LINE] = "a source line", [PLACE_USDT] = "a USDT mark",
-	};
-
-	error_set(err, ENOTSUP, "%s cannot be probed by this version, only a function by its name", what[r->spec->place]);
+	error_set(err, ENOTSUP, "a USDT mark cannot be probed by this version, only functions and source lines");
 	error_at(err, r->spec->name_col, r->spec->name_len);
 	return error_hint(err, "plumb funcs lists the functions of a target");
 }
@@ -145,6 +141,8 @@ static int resolve_functions(struct resolving *r, struct error *err)
 
 	if (r->spec->place == PLACE_GLOB)
 		return resolve_pattern(r, err);
+	if (r->spec->place == PLACE_LINE)
+		return resolve_line(r, err);
 	if (r->spec->place != PLACE_FUNCTION)
 		return place_refused(r, err);
 	if (!r->di)
@@ -223,7 +221,7 @@ int room_for_one(struct resolving *r, struct error *err)
 	uint32_t *keep;
 
 	if (r->n_found - r->first == RESOLVED_MAX)
-		return error_set(err, E2BIG, "'%s' means more than %d functions in %s", r->spec->name, RESOLVED_MAX, r->rq->path);
+		return error_set(err, E2BIG, "'%s' means more than %d places in %s", r->spec->name, RESOLVED_MAX, r->rq->path);
 	if (r->n_found < r->cap_found)
 		return 0;
 	found = reallocarray(r->found, cap, sizeof(*found));

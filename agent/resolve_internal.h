@@ -37,6 +37,9 @@ int room_for_one(struct resolving *r, struct error *err);
 void fill_names(const struct resolving *r, const char *name, const struct function *fn, struct resolved *out);
 void explain_plan(const struct resolved *f, struct buf *out);
 
+/* A source line -> one resolved for each run of its instructions. */
+int resolve_line(struct resolving *r, struct error *err);
+
 /* A pattern -> one resolved for each kind of result that its functions have. */
 int resolve_pattern(struct resolving *r, struct error *err);
 /* The stages of r->found[i], a pattern. */

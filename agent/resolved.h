@@ -10,7 +10,7 @@
 #include "site.h"
 
 enum {
-	RESOLVED_MAX = 16,           /* functions that one name may mean in one file; kinds of results of a pattern's functions */
+	RESOLVED_MAX = 64,           /* functions, runs of a line, kinds of a pattern's results: that one probe may mean in one file */
 	PATTERN_NAME_MAX = 512,      /* bytes of one function's name; longer ones are cut */
 	PATTERN_NAMES_MAX = 16 << 20 /* bytes of all names */
 };

@@ -33,6 +33,11 @@ void site_kernel_set(enum site_kernel kernel)
 	running_kernel = kernel;
 }
 
+enum site_kernel site_kernel(void)
+{
+	return running_kernel;
+}
+
 const char *site_kind_name(enum site_kind kind)
 {
 	static const char *const names[SITE_KINDS] = { "patched nop", "emulated", "single-stepped" };
@@ -206,8 +211,9 @@ void site_dump(const struct site *site, struct buf *out)
 {
 	buf_printf(out, "0x%llx %s, %s, ", (unsigned long long)site->addr, site->text, site_kind_name(site->kind));
 	if (site->distance == 0)
-		buf_str(out, "at the entry");
+		buf_str(out, site->of_line ? "where the line begins" : "at the entry");
 	else
-		buf_printf(out, "%u instruction%s after the entry", site->distance, site->distance == 1 ? "" : "s");
+		buf_printf(out, "%u instruction%s after %s", site->distance, site->distance == 1 ? "" : "s",
+			   site->of_line ? "the line's first one" : "the entry");
 	buf_printf(out, ": %s", site->reason);
 }

@@ -42,7 +42,8 @@ struct site {
 	uint8_t length;       /* of the instruction */
 	uint8_t bytes[15];
 	char text[80];        /* disassembled, Intel syntax */
-	uint32_t distance;    /* instructions between the entry and the site */
+	bool of_line;         /* for a source line, not for a call */
+	uint32_t distance;    /* instructions between the entry (of a line: its first one) and the site */
 	char reason[160];     /* why here; when the entry had to be taken, why no cheaper place would do */
 };
 
@@ -57,6 +58,20 @@ struct site {
  */
 int site_choose(const uint8_t *code, size_t len, uint64_t entry, uint32_t keep_regs, bool want_return,
 		struct site *out, struct error *err);
+
+/* A run of a source line's instructions, in a function whose code is all known. */
+struct site_line {
+	uint64_t start, end;
+	uint64_t next_statement;   /* behind start: what an indirect jump might lead to; else end */
+	uint64_t entry;            /* the function's first instruction: there, a 5-byte nop is as good as for calls. 0: not known */
+	uint32_t keep_regs;        /* as for site_choose, counted from `start` on; 0 lets the stack pointer move as well */
+	const struct site_code { const uint8_t *bytes; uint64_t addr; size_t len; } *code;   /* its parts; the one of `start` too */
+	uint32_t n_code;
+};
+
+/* The cheapest instruction that is executed whenever the one at `start` is, once, before anything that a capture needs has
+ * changed. Entry only. Errors as site_choose; -ERANGE: no part of the code has `start`. */
+int site_choose_line(const struct site_line *line, struct site *out, struct error *err);
 
 /* One line for explain and tests: "0x1234 push rbp, emulated, 1 instruction after the entry: ..." */
 void site_dump(const struct site *site, struct buf *out);

@@ -230,6 +230,17 @@ static bool writes_memory(const struct insn *insn)
 	return false;
 }
 
+bool insn_writes_red_zone(const struct insn *insn)
+{
+	for (unsigned i = 0; i < insn->zydis.operand_count; i++) {
+		const ZydisDecodedOperand *op = &insn->operands[i];
+
+		if (op->type == ZYDIS_OPERAND_TYPE_MEMORY && (op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) && is_red_zone(op))
+			return true;
+	}
+	return false;
+}
+
 static enum site_stop control_stop(const struct insn *insn)
 {
 	switch (insn->zydis.meta.category) {

@@ -41,6 +41,10 @@ bool insn_decode(const ZydisDecoder *decoder, const uint8_t *code, size_t len, s
 void insn_treatment(const struct insn *insn, uint64_t addr, enum site_kernel kernel, struct treatment *out);
 /* May the straight line go on after this instruction? keep_regs as in site_choose; *lost: the DWARF register of STOP_REGISTER. */
 enum site_stop insn_stop(const struct insn *insn, uint32_t keep_regs, unsigned *lost);
+/* Whether it writes below the stack pointer: nothing at a function's entry, a local in the middle of a leaf function. */
+bool insn_writes_red_zone(const struct insn *insn);
+/* Which kernel sites are chosen for. */
+enum site_kernel site_kernel(void);
 /* Intel syntax, branch targets as addresses in the file. */
 void insn_text(const struct insn *insn, uint64_t addr, char *out, size_t out_len);
 

@@ -7,7 +7,7 @@ import socket
 
 from collector import Collector
 from harness import ROOT, UNBOUNDED, KernelCase, Target, target, wait_for
-from wire import HELLO, STATS, VERSION, WELCOME, Connection, Refused, total
+from wire import HELLO, PROBE, STATS, VERSION, WELCOME, Connection, Refused, total
 
 SOURCE = os.path.join(ROOT, 'tests/targets/lines.c')
 HEADER = os.path.join(ROOT, 'tests/targets/lines.h')
@@ -64,6 +64,116 @@ class Lines(KernelCase):
                     c.call('lines', {'target': {'pid': t.pid}, 'files': files})
             everything = [['lines.c', list(range(1, 20001))]]
             self.assertEqual(len(self.ask(c, {'pid': t.pid}, everything)[1]), 20000)
+
+
+class Hits(KernelCase):
+    """Every run of a line is counted, once for each run of its instructions."""
+    agent_args = UNBOUNDED
+
+    def hits(self, agent, t, probes, verb='stat', **more):
+        """-> truth, {probe text: [hits of each place]}"""
+        with Connection(agent.socket) as c:
+            request = c.trace({'target': {'pid': t.pid}, 'probes': probes, **more}, verb)
+            t.go()
+            truth = t.truth()
+            end, frames = c.stop(request)
+        texts = {f[2]['probe']: f[2]['spec'] for f in frames if f[0] == PROBE}
+        hits = {text: [] for text in probes}
+        for row in end[4]:
+            if row[1]:
+                hits[texts[row[0]]].append(row[3].get('calls', 0))
+        return {int(n): ran for n, ran in truth['lines'].items()}, hits
+
+    def test_counts_are_exact(self):
+        agent = self.agent()
+        once = {'targets/lines.c:%d()' % n: n for n in marked() if 'return note' not in open(SOURCE).read().splitlines()[n - 1]}
+        for build in BUILDS:
+            with self.subTest(build):
+                t = Target(self, build, '--calls', 1000)
+                truth, hits = self.hits(agent, t, list(once))
+                self.assertEqual(hits, {text: [truth[n]] for text, n in once.items()})
+
+    def test_all_copies_of_an_inlined_line(self):
+        """Each copy apart: together they are all runs."""
+        agent, n = self.agent(), marked(HEADER)[0]
+        for build, copies in (('lines-gcc-O0', 1), ('lines-gcc-O2', 2), ('lines-clang-O0', 1), ('lines-clang-O2', 2)):
+            with self.subTest(build):
+                truth, hits = self.hits(agent, Target(self, build, '--calls', 300), ['lines.h:%d()' % n])
+                self.assertEqual(hits, {'lines.h:%d()' % n: [truth[1000 + n] // copies] * copies})
+
+    def test_a_loop_is_counted_where_it_is_entered_and_where_it_goes_round(self):
+        agent, text = self.agent(), 'lines.c:%d' % line_of('for (int i = 0; i < step')
+        for build in ('lines-gcc-O0', 'lines-clang-O0'):
+            with self.subTest(build):
+                truth, hits = self.hits(agent, Target(self, build, '--calls', 400), [text])
+                self.assertEqual(sorted(hits[text]), sorted((400, truth[line_of('note(LINE, price)')])))
+
+    def test_conditions_over_locals(self):
+        agent, t, n = self.agent(), Target(self, 'lines-gcc-O0', '--calls', 100), line_of('note(LINE, price)')
+        with Connection(agent.socket) as c:
+            request = c.trace({'target': {'pid': t.pid}, 'probes': ['lines.c:%d() if i == 2' % n]}, 'stat')
+            t.go()
+            truth = t.truth()
+            end, _ = c.stop(request)
+        self.assertEqual((total(end, 'calls'), total(end, 'matched')), (truth['lines'][str(n)], 25))
+
+    def records(self, agent, build, text, calls=60):
+        t = Target(self, build, '--calls', calls)
+        tr = agent.trace('-p', t.pid, '--json', text)
+        t.go()
+        t.truth()
+        t.finish()
+        self.assertEqual(tr.wait(), 1)       # its target has ended
+        return tr.records()
+
+    def test_locals_where_nothing_is_optimised(self):
+        agent, n = self.agent(), line_of('note(LINE, price)')
+        want = [(q % 10, 'thing', q, q % 4, i, q % 10 * 10 + i) for q in range(60) for i in range(q % 4)]
+        for build in ('lines-gcc-O0', 'lines-clang-O0'):
+            with self.subTest(build):
+                got = self.records(agent, build, 'lines.c:%d(item->id, item->name, quantity, step, i, price, total)' % n)
+                self.assertEqual([tuple(r['args'][k] for k in ('item->id', 'item->name', 'quantity', 'step', 'i', 'price')) for r in got], want)
+                self.assertEqual([r['args']['total'] for r in got], [sum(range(q % 10 * 10, q % 10 * 10 + i)) for q in range(60) for i in range(q % 4)])
+                self.assertEqual({(r['function'], r.get('duration_ns')) for r in got}, {('checked', None)})
+
+    def test_locals_of_optimised_code_are_right_or_named_unreadable(self):
+        agent, n = self.agent(), line_of('note(LINE, price)')
+        want = {(q, i): q % 10 for q in range(60) for i in range(q % 4)}
+        for build in ('lines-gcc-O2', 'lines-clang-O2'):
+            with self.subTest(build):
+                got = self.records(agent, build, 'lines.c:%d(item->id, quantity, i)' % n)
+                self.assertEqual(len(got), len(want))
+                for r, (key, item) in zip(got, sorted(want.items())):
+                    for value, true in zip((r['args']['item->id'], r['args']['quantity'], r['args']['i']), (item, *key)):
+                        if not isinstance(value, dict):
+                            self.assertEqual(value, true, (key, r))
+
+    def test_by_default_everything_in_scope(self):
+        agent = self.agent()
+        first, last = (self.records(agent, 'lines-gcc-O0', 'lines.c:%d' % n)[0]['args'] for n in (marked()[0], line_of('note(LINE, price)')))
+        self.assertEqual(list(first), ['item', 'quantity', 'total', 'step'])
+        self.assertEqual(list(last), ['item', 'quantity', 'total', 'step', 'i', 'price'])
+        self.assertEqual(first['item'], {'id': 0, 'name': 'thing'})
+
+    def test_arguments_where_the_function_begins(self):
+        """The prologue is still to come: the arguments are in their registers."""
+        agent, brace = self.agent(), line_of('checked(const struct item') + 1
+        for build in ('lines-gcc-O0', 'lines-clang-O0'):
+            with self.subTest(build):
+                got = self.records(agent, build, 'lines.c:%d(item->id, quantity)' % brace)
+                self.assertEqual([(r['args']['item->id'], r['args']['quantity']) for r in got], [(q % 10, q) for q in range(60)])
+
+    def test_explain_shows_each_place(self):
+        agent, t = self.agent(), Target(self, 'lines-gcc-O2')
+        text = agent.run('explain', '-p', t.pid, 'lines.h:%d' % marked(HEADER)[0]).stdout
+        self.assertEqual(text.count('\nplace    '), 2)
+        self.assertEqual(text.count('\n         int twice(int n)\n'), 2)
+        self.assertEqual(text.count('lines.h:%d\n' % marked(HEADER)[0]), 2)
+
+    def test_calls_and_lines_in_one_stat(self):
+        agent, n = self.agent(), marked()[0]
+        truth, hits = self.hits(agent, Target(self, 'lines-gcc-O2', '--calls', 500), ['checked', 'lines.c:%d()' % n, 'note(value)'], error='$ret == -22')
+        self.assertEqual((hits['checked'], hits['lines.c:%d()' % n], hits['note(value)']), ([500], [500], [sum(truth.values())]))
 
 
 class Installed(KernelCase):

@@ -5,7 +5,7 @@
  *
  * fuzz-sources: agent/debuginfo.c agent/debuginfo_abi.c agent/debuginfo_aranges.c agent/debuginfo_complete.c
  * fuzz-sources: agent/debuginfo_definition.c agent/debuginfo_die.c agent/debuginfo_eval.c agent/debuginfo_find.c agent/debuginfo_function.c
- * fuzz-sources: agent/debuginfo_line.c agent/debuginfo_linehead.c agent/debuginfo_span.c common/path_suffix.c
+ * fuzz-sources: agent/debuginfo_line.c agent/debuginfo_linehead.c agent/debuginfo_scope.c agent/debuginfo_span.c common/path_suffix.c
  * fuzz-sources: agent/debuginfo_location.c agent/debuginfo_name.c agent/debuginfo_pool.c agent/debuginfo_signature.c
  * fuzz-sources: agent/debuginfo_symbol.c agent/debuginfo_type.c agent/debuginfo_typename.c agent/debuginfo_unit.c
  * fuzz-sources: agent/debuginfo_walk.c agent/image.c agent/image_section.c agent/image_symbol.c agent/image_name.c
@@ -108,10 +108,14 @@ static void search(struct debuginfo *di, const char *name)
 static int check_place(uint32_t query, const struct line_place *p, void *arg)
 {
 	struct code_range code[LINE_CODE_RANGES_MAX];
-	uint32_t n = debuginfo_line_code(arg, p, code);
+	const struct function *fn = debuginfo_line_scope(arg, p);
+	uint64_t entry;
+	uint32_t n = debuginfo_line_code(arg, p, code, &entry);
 
 	need(p->start < p->end && p->next_statement > p->start && p->next_statement <= p->end && p->file && p->line);
 	need(n <= LINE_CODE_RANGES_MAX);
+	if (fn)
+		check_function(fn, arg);
 	for (uint32_t i = 0; i < n; i++)
 		need(code[i].start < code[i].end);
 	return 0;

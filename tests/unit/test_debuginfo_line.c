@@ -389,8 +389,9 @@ static void test_loops_have_several_places(void **state)
 	assert_true(n >= 4);       /* the loop's line has several runs */
 	for (int i = 0; i < n; i++) {
 		struct code_range code[LINE_CODE_RANGES_MAX];
+		uint64_t entry;
 
-		assert_int_equal(debuginfo_line_code(o.di, &f.place[i], code), 1);
+		assert_int_equal(debuginfo_line_code(o.di, &f.place[i], code, &entry), 1);
 		assert_true(code[0].start == f.place[i].fn->addr && f.place[i].end <= code[0].end);
 	}
 	close_debug(&o);

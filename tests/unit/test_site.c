@@ -255,6 +255,82 @@ static void dump_is_one_line(void **state)
 	buf_free(&out);
 }
 
+/* ---- source lines ---- */
+
+/* The line begins `start` bytes into the function and ends at `end`. */
+static const struct line_example {
+	const char *why;
+	const uint8_t *code;
+	size_t len, start, end, next_statement;
+	uint32_t keep;
+	size_t site;                    /* SIZE_MAX: refused */
+	enum site_kind kind;
+} lines[] = {
+#define BYTES(...) (const uint8_t[]){ __VA_ARGS__ }, sizeof((const uint8_t[]){ __VA_ARGS__ })
+	{ "the first cheap one", BYTES(0x55, 0x31, 0xc0, 0x89, 0xc2, 0xe8, 0, 0, 0, 0, 0xc3), 1, 10, 10, 0, 5, SITE_EMULATED },
+	{ "not beyond the line", BYTES(0x55, 0x31, 0xc0, 0x89, 0xc2, 0xe8, 0, 0, 0, 0, 0xc3), 1, 5, 5, 0, 1, SITE_STEPPED },
+	{ "a captured register is overwritten before it", BYTES(0x55, 0x31, 0xc0, 0x89, 0xc2, 0xe8, 0, 0, 0, 0, 0xc3), 1, 10, 10, 1u << GPR_AX, 1, SITE_STEPPED },
+	{ "another one is not", BYTES(0x55, 0x31, 0xc0, 0x89, 0xc2, 0xe8, 0, 0, 0, 0, 0xc3), 1, 10, 10, 1u << GPR_BX, 5, SITE_EMULATED },
+	/* mov [rsp-8], edi; jmp */
+	{ "a local in the red zone changes", BYTES(0x90, 0x89, 0x7c, 0x24, 0xf8, 0xeb, 0, 0xc3), 1, 7, 7, 1u << GPR_SP, 1, SITE_STEPPED },
+	{ "of no interest if nothing is captured", BYTES(0x90, 0x89, 0x7c, 0x24, 0xf8, 0xeb, 0, 0xc3), 1, 7, 7, 0, 5, SITE_EMULATED },
+	/* sub rsp, 8; push rax */
+	{ "the stack pointer may move", BYTES(0x90, 0x48, 0x83, 0xec, 8, 0x50, 0xc3), 1, 6, 6, 0, 5, SITE_EMULATED },
+	{ "unless a capture goes by it", BYTES(0x90, 0x48, 0x83, 0xec, 8, 0x50, 0xc3), 1, 6, 6, 1u << GPR_SP, 1, SITE_STEPPED },
+	/* xor; xor; nop; jmp to the second xor */
+	{ "what is jumped to in between is passed without the beginning", BYTES(0x90, 0x31, 0xc0, 0x31, 0xd2, 0x90, 0xeb, 0xfb), 1, 6, 6, 0, 1, SITE_STEPPED },
+	{ "a jump to the beginning is a pass", BYTES(0x90, 0x31, 0xc0, 0x31, 0xd2, 0x90, 0xeb, 0xf9), 1, 6, 6, 0, 5, SITE_EMULATED },
+	/* xor; nop; jmp rax */
+	{ "a switch may lead to the next statement", BYTES(0x90, 0x31, 0xc0, 0x90, 0xff, 0xe0), 1, 4, 3, 0, 1, SITE_STEPPED },
+	{ "but to no instruction in a statement", BYTES(0x90, 0x31, 0xc0, 0x90, 0xff, 0xe0), 1, 4, 4, 0, 3, SITE_EMULATED },
+	{ "a call may not come back", BYTES(0x90, 0xff, 0xd0, 0x90, 0xc3), 1, 4, 4, 0, 1, SITE_STEPPED },
+	{ "a patched nop would write below the stack pointer", BYTES(0x90, 0x0f, 0x1f, 0x44, 0, 0, 0x31, 0xc0, 0x90, 0xc3), 1, 9, 9, 0, 8, SITE_EMULATED },
+	{ "at the entry nothing lies there", BYTES(0x0f, 0x1f, 0x44, 0, 0, 0x31, 0xc0, 0xc3), 0, 7, 7, 0, 0, SITE_NOP5 },
+	/* vpcmpeqd xmm0, xmm0, xmm0: the kernel would take it for a jbe */
+	{ "what the kernel executes wrongly", BYTES(0x90, 0xc5, 0xf9, 0x76, 0xc0, 0xc3), 1, 5, 5, 0, SIZE_MAX, 0 },
+	{ "and what comes behind it", BYTES(0x90, 0xc5, 0xf9, 0x76, 0xc0, 0x90, 0xc3), 1, 6, 6, 0, 5, SITE_EMULATED },
+	{ "no instruction", BYTES(0x90, 0x06, 0xc3), 1, 3, 3, 0, SIZE_MAX, 0 },
+#undef BYTES
+};
+
+static void lines_are_chosen_as_expected(void **state)
+{
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		const struct line_example *e = &lines[i];
+		uint8_t *code = test_malloc(e->len);      /* to the byte, for sanitizers */
+		const struct site_code part = { code, ENTRY, e->len };
+		struct site_line line = { .start = ENTRY + e->start, .end = ENTRY + e->end, .next_statement = ENTRY + e->next_statement,
+					  .entry = ENTRY, .keep_regs = e->keep, .code = &part, .n_code = 1 };
+		struct error err = { 0 };
+		struct site site;
+		int rc;
+
+		memcpy(code, e->code, e->len);
+		rc = site_choose_line(&line, &site, &err);
+		if ((rc != 0) != (e->site == SIZE_MAX) || (!rc && (site.addr != ENTRY + e->site || site.kind != e->kind)))
+			fail_msg("%s: %d, 0x%lx %s (%s)", e->why, rc, rc ? 0 : site.addr - ENTRY, rc ? "" : site.text, err.text);
+		assert_true(rc == 0 || err.text[0]);
+		test_free(code);
+	}
+}
+
+/* A cold part of the function jumps back into the line. */
+static void jumps_from_other_parts_are_seen(void **state)
+{
+	static const uint8_t hot[] = { 0x90, 0x31, 0xc0, 0x31, 0xd2, 0x90, 0xc3 }, cold[] = { 0xe9, 0xfe, 0xef, 0xff, 0xff };
+	const struct site_code parts[] = { { hot, ENTRY, sizeof(hot) }, { cold, ENTRY + 0x1000, sizeof(cold) } };
+	struct site_line line = { .start = ENTRY + 1, .end = ENTRY + 6, .next_statement = ENTRY + 6, .code = parts, .n_code = 2 };
+	struct site site;
+
+	assert_int_equal(site_choose_line(&line, &site, NULL), 0);
+	assert_int_equal(site.addr, ENTRY + 1);
+	line.n_code = 1;
+	assert_int_equal(site_choose_line(&line, &site, NULL), 0);
+	assert_int_equal(site.addr, ENTRY + 5);
+	line.start = ENTRY + 0x2000;
+	assert_int_equal(site_choose_line(&line, &site, NULL), -ERANGE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -262,6 +338,8 @@ int main(void)
 		cmocka_unit_test(every_prefix_of_every_example_is_safe),
 		cmocka_unit_test(a_long_function_is_bounded),
 		cmocka_unit_test(dump_is_one_line),
+		cmocka_unit_test(lines_are_chosen_as_expected),
+		cmocka_unit_test(jumps_from_other_parts_are_seen),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
