@@ -168,7 +168,7 @@ class Hits(KernelCase):
         text = agent.run('explain', '-p', t.pid, 'lines.h:%d' % marked(HEADER)[0]).stdout
         self.assertEqual(text.count('\nplace    '), 2)
         self.assertEqual(text.count('\n         int twice(int n)\n'), 2)
-        self.assertEqual(text.count('lines.h:%d\n' % marked(HEADER)[0]), 2)
+        self.assertEqual(text.count('targets/lines.h:%d\n' % marked(HEADER)[0]), 2)
 
     def test_calls_and_lines_in_one_stat(self):
         agent, n = self.agent(), marked()[0]
