@@ -181,7 +181,7 @@ clean:
 -include $(shell find $(BUILD) -name redis-src -prune -o -type f -name '*.d' -print 2>/dev/null)
 
 # ---- the demo ----
-demo: DEMO_VERSIONS := 2 3 4 5
+demo: DEMO_VERSIONS := 2 3 4 5 5-quiet
 demo-quick: DEMO_VERSIONS := 2 3
 demo demo-quick: all $(addprefix $(BUILD)/targets/,orderd orderload orderd-v2/orderd orderd-v3/orderd orderd-v4/orderd orderd-v5/orderd)
 	@scripts/demo.sh $(BUILD) $(DEMO_VERSIONS)

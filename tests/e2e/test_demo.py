@@ -14,6 +14,6 @@ class Demo(KernelCase):
         p.wait(120)
         end = p.stdout.split('The verdicts')[-1]
         self.assertEqual(p.popen.returncode, 0, p.stdout + p.stderr)
-        self.assertEqual(re.findall(r'(?m)^v(\d)  ([A-Z]+) ', end), [('2', 'PASS'), ('3', 'FAIL')])
+        self.assertEqual(re.findall(r'(?m)^v(\d) +([A-Z]+) ', end), [('2', 'PASS'), ('3', 'FAIL')])
         self.assertRegex(end, r'(?m)^v3 .*the error is gone: it is not: baseline failed [1-9]')
         self.assertNotIn('\x1b', p.stdout)
