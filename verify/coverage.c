@@ -127,7 +127,7 @@ static void take_changed(struct maker *m, uint32_t file, const struct patch_line
 		to->state = LINE_LEFT_OUT;
 		if (to->function < 0)
 			to->function = f;
-		if (f >= 0)
+		if (f >= 0 && m->c->function)
 			m->c->function[f].changed++;
 	}
 	m->c->lines_with_code += to->state == LINE_LEFT_OUT;

@@ -388,6 +388,8 @@ static void arm_tick(struct verify *v, struct judged *j, enum verify_side side, 
 	memset(room, 0, sizeof(*room));
 	t->processes = v->arm[side].n_pids;
 	t->span_ns = t->processes ? span_ns : 0;
+	if (!f)   /* who is judged has one */
+		return;
 	take_calls(f, side, t, room);
 	t->values = room->value;
 	t->n_values = verify_values_of_tick(f, side, j->function, t->errors, room->value);
@@ -403,8 +405,10 @@ int verify_tick(struct verify *v, uint64_t span_ns, struct error *err)
 {
 	struct tick_room *room = calloc(VERIFY_SIDES, sizeof(*room));
 	struct arm_tick t[VERIFY_SIDES];
-	int rc = room ? 0 : error_set(err, ENOMEM, "no memory for a tick");
+	int rc = 0;
 
+	if (!room)
+		return error_set(err, ENOMEM, "no memory for a tick");
 	for (uint32_t i = 0; !rc && i < v->n_judged; i++) {
 		for (int side = 0; side < VERIFY_SIDES; side++)
 			arm_tick(v, &v->judged[i], (enum verify_side)side, span_ns, &t[side], &room[side]);

@@ -385,7 +385,7 @@ static void play_ps(struct fake *a)
 	fake_reply(a, true, 1, &f);
 	pack_key(&f.pk, "processes");
 	msgpack_pack_array(&f.pk, 1);
-	msgpack_pack_array(&f.pk, 9);
+	msgpack_pack_array(&f.pk, 11);
 	msgpack_pack_int(&f.pk, 812);
 	pack_text(&f.pk, "checkoutd");
 	pack_text(&f.pk, "/usr/bin/checkoutd");
@@ -395,6 +395,8 @@ static void play_ps(struct fake *a)
 	pack_text(&f.pk, "C");
 	pack_text(&f.pk, "in the file");
 	msgpack_pack_int(&f.pk, 1000);
+	msgpack_pack_uint64(&f.pk, 7000000000);
+	msgpack_pack_int(&f.pk, 3);
 	frame_end(&f);
 	fake_send(a);
 }
@@ -407,7 +409,7 @@ static void test_ps(void **state)
 				   "812  checkoutd  checkout.service  -          ab12      C         in the file\n");
 	run_plumb(&r, play_ps, "ps --json");
 	assert_string_equal(r.out, "{\"pid\":812,\"name\":\"checkoutd\",\"exe\":\"/usr/bin/checkoutd\",\"unit\":\"checkout.service\",\"container\":\"\","
-				   "\"build_id\":\"ab12\",\"language\":\"C\",\"debug_info\":\"in the file\",\"uid\":1000}\n");
+				   "\"build_id\":\"ab12\",\"language\":\"C\",\"debug_info\":\"in the file\",\"uid\":1000,\"age_ns\":7000000000,\"threads\":3}\n");
 }
 
 static void play_funcs(struct fake *a)
