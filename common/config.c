@@ -165,7 +165,7 @@ static int fill(struct config *c, const char *default_path, const struct option 
 	struct buf file = { 0 };
 	int n = 0, rc;
 
-	while (options[n].name && n < OPTIONS_MAX)
+	while (n < OPTIONS_MAX && options[n].name)
 		n++;
 	c->path = strdup(named ? named : default_path ? default_path : "");
 	if (!c->path || add_argument(c, strdup(argv[0])))
