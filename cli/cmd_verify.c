@@ -231,8 +231,14 @@ static int exit_code(enum verdict_state s)
 /* The verdict on the screen comes first: a file that cannot be written takes nothing from it but the exit code. */
 static int conclude(struct run *r)
 {
+	const struct verify_view *v = verify_view(r->verify);
 	struct error err = { 0 };
 
+	if (!v->n_functions) {
+		error_set(&err, EINTR, "%s", v->reason);
+		show_error(&err, NULL);
+		return EXIT_NO_VERDICT;
+	}
 	if (r->args->json)
 		verify_report_json(verify_view(r->verify), &r->out.text);
 	else

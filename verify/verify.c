@@ -15,7 +15,7 @@
 #define TICK_LATE_NS (3 * TICK_NS)
 #define PS_EVERY_NS (5 * TICK_NS)
 #define START_NS (60 * TICK_NS)
-#define STOP_NS (5 * TICK_NS)           /* how long the last counters may take */
+#define STOP_NS (20 * TICK_NS)          /* how long the last counters may take */
 #define MISSING_NS (10 * TICK_NS)       /* an arm without a process may come back within this time */
 
 /* ---- life ---- */
@@ -204,12 +204,20 @@ static int on_lines(struct verify *v, enum verify_side side, const msgpack_objec
 	return rc || !v->answered[!side] ? rc : set_probes(v, err);
 }
 
+static uint32_t requests_in(const struct verify *v, enum request_state state)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < v->n_requests; i++)
+		n += v->request[i]->state == state;
+	return n;
+}
+
 /* All requests are accepted: from now on it counts. */
 static int maybe_run(struct verify *v, uint64_t now_ns, struct error *err)
 {
-	for (uint32_t i = 0; i < v->n_requests; i++)
-		if (v->request[i]->state == REQUEST_SENT)
-			return 0;
+	if (requests_in(v, REQUEST_SENT))
+		return 0;
 	v->stage = VERIFY_RUNNING;
 	v->run_ns = v->tick_ns = now_ns;
 	verify_count_arms(v, now_ns);
@@ -273,12 +281,14 @@ static void stop_requests(struct verify *v, uint64_t now_ns)
 
 static void maybe_done(struct verify *v, uint64_t now_ns)
 {
-	bool open = false;
+	uint32_t open = v->n_requests - requests_in(v, REQUEST_OVER);
 
-	for (uint32_t i = 0; i < v->n_requests; i++)
-		open |= v->request[i]->state != REQUEST_OVER;
-	if (v->stage == VERIFY_STOPPING && (!open || now_ns - v->stop_ns >= STOP_NS))
-		v->stage = VERIFY_DONE;
+	if (v->stage != VERIFY_STOPPING || (open && now_ns - v->stop_ns < STOP_NS))
+		return;
+	if (open)
+		verify_remark(v, "the agent has not said within %d s that all probes are removed (%u of %u requests are open): the last counts may "
+			      "be missing", (int)(STOP_NS / TICK_NS), open, v->n_requests);
+	v->stage = VERIFY_DONE;
 }
 
 static void stop(struct verify *v, const char *reason, uint64_t now_ns)
@@ -293,7 +303,12 @@ static void stop(struct verify *v, const char *reason, uint64_t now_ns)
 void verify_stop(struct verify *v, const char *reason, uint64_t now_ns)
 {
 	keep(v, RECORD_STOP, now_ns, reason, strlen(reason));
-	stop(v, reason, now_ns);
+	if (v->stage < VERIFY_RUNNING)
+		snprintf(v->reason, sizeof(v->reason), "%s: nothing was compared", reason);
+	if (v->stage == VERIFY_RUNNING)
+		stop(v, reason, now_ns);
+	else
+		v->stage = VERIFY_DONE;
 }
 
 static void take_text(char *to, size_t size, const msgpack_object *o)
@@ -427,13 +442,24 @@ static int run_timer(struct verify *v, uint64_t now_ns, struct error *err)
 	return 0;
 }
 
+/* Nothing was compared, so there is no verdict either. */
+static int late_start(const struct verify *v, struct error *err)
+{
+	const char *what = v->ps_open ? "which processes run" : "which code the changed lines have";
+
+	if (v->stage == VERIFY_ASKING)
+		return error_set(err, ETIMEDOUT, "the agent has not said within %d s %s: nothing was compared", (int)(START_NS / TICK_NS), what);
+	return error_set(err, ETIMEDOUT, "the agent has not set the probes within %d s (%u of %u requests are without an answer): nothing was "
+			 "compared", (int)(START_NS / TICK_NS), requests_in(v, REQUEST_SENT), v->n_requests);
+}
+
 int verify_timer(struct verify *v, uint64_t now_ns, struct error *err)
 {
 	int rc = 0;
 
 	keep(v, RECORD_TIMER, now_ns, NULL, 0);
 	if (v->stage < VERIFY_RUNNING && now_ns - v->started_ns >= START_NS)
-		return error_set(err, ETIMEDOUT, "the agent does not answer, or does not get the probes set, within a minute");
+		return late_start(v, err);
 	if (v->stage == VERIFY_RUNNING && tick_is_due(v, now_ns))
 		rc = run_timer(v, now_ns, err);
 	maybe_done(v, now_ns);

@@ -38,9 +38,11 @@ const struct buf *verify_recorded(const struct verify *v);
 int verify_start(struct verify *v, uint64_t now_ns, struct error *err);
 /* A frame of the connection; raw: its bytes, for the record. An error ends it: the claim cannot be verified, or the agent is malformed. */
 int verify_frame(struct verify *v, const struct frame_in *in, const char *raw, size_t raw_len, uint64_t now_ns, struct error *err);
-/* The time has gone on: to be called a few times a second. */
+/* The time has gone on: to be called a few times a second. -ETIMEDOUT: no answers, or no probes, within a minute of the start. Counters that
+ * do not come after the end are waited for 20 s at most. */
 int verify_timer(struct verify *v, uint64_t now_ns, struct error *err);
-/* Nobody wants to wait any longer: what is known by now, INCONCLUSIVE unless it was decided. */
+/* Nobody wants to wait any longer: what is known by now, INCONCLUSIVE unless it was decided. Before the probes are set, and when it ends
+ * already, it is done at once; a view without functions: nothing was compared. */
 void verify_stop(struct verify *v, const char *reason, uint64_t now_ns);
 /* Frames to send; the caller clears it. */
 struct buf *verify_out(struct verify *v);

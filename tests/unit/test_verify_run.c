@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A whole verification against a script: what an agent would send, and what comes of it. */
+#include <errno.h>
 #include <jansson.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -477,6 +478,104 @@ static void lines_that_cannot_be_probed(void **state)
 	verify_free(b.v);
 }
 
+/* ---- an agent that does not answer ---- */
+
+/* Two requests are under way; the agent has taken the first. */
+static void begin_unanswered(struct bench *b)
+{
+	char text[8][64];
+
+	begin(b, "gone", false);
+	assert_int_equal(give_ps(b, 2, two_builds), 0);
+	assert_int_equal(take_requests(b, b->request, text, 2), 2);
+	accept_one(b, b->request[0], text[0]);
+	assert_int_equal(verify_view(b->v)->stage, VERIFY_PROBING);
+}
+
+static void give_end(struct bench *b, uint32_t id)
+{
+	struct buf out = { 0 };
+	struct frame f;
+
+	frame_begin(&f, &out, WIRE_END, 5);
+	msgpack_pack_uint64(&f.pk, id);
+	pack_text(&f.pk, "stopped");
+	pack_text(&f.pk, "");
+	msgpack_pack_array(&f.pk, 0);
+	frame_end(&f);
+	assert_int_equal(give(b, &out), 0);
+}
+
+static void no_answer_ends_it(void **state)
+{
+	static const struct { bool ps, lines; const char *says; } cases[] = {
+		{ false, false, "has not said within 60 s which processes run: nothing was compared" },
+		{ true, true, "has not said within 60 s which code the changed lines have: nothing was compared" },
+		{ true, false, "has not set the probes within 60 s (1 of 2 requests are without an answer): nothing was compared" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct bench b;
+
+		if (cases[i].ps && !cases[i].lines)
+			begin_unanswered(&b);
+		else
+			begin(&b, "gone", cases[i].lines);
+		if (cases[i].lines)
+			assert_int_equal(give_ps(&b, 2, two_builds), 0);
+		assert_int_equal(verify_timer(b.v, b.now_ns + 59 * SECOND, &b.err), 0);
+		assert_int_equal(verify_timer(b.v, b.now_ns + 60 * SECOND, &b.err), -ETIMEDOUT);
+		if (!strstr(b.err.text, cases[i].says))
+			fail_msg("case %zu: %s", i, b.err.text);
+		verify_free(b.v);
+	}
+}
+
+static void a_stop_before_the_probes_is_at_once(void **state)
+{
+	struct bench b;
+
+	begin_unanswered(&b);
+	verify_stop(b.v, "enough", b.now_ns);
+	assert_int_equal(verify_view(b.v)->stage, VERIFY_DONE);
+	assert_int_equal(verify_view(b.v)->n_functions, 0);
+	assert_string_equal(verify_view(b.v)->reason, "enough: nothing was compared");
+	verify_free(b.v);
+}
+
+static void no_end_ends_it(void **state)
+{
+	const struct verify_view *view;
+	struct bench b;
+
+	begin_probed(&b, "gone", false);
+	verify_stop(b.v, "enough", b.now_ns);
+	assert_int_equal(verify_view(b.v)->stage, VERIFY_STOPPING);
+	give_end(&b, b.request[1]);
+	assert_int_equal(verify_timer(b.v, b.now_ns + 19 * SECOND, &b.err), 0);
+	assert_int_equal(verify_view(b.v)->stage, VERIFY_STOPPING);
+	assert_int_equal(verify_timer(b.v, b.now_ns + 20 * SECOND, &b.err), 0);
+	view = verify_view(b.v);
+	assert_int_equal(view->stage, VERIFY_DONE);
+	assert_int_equal(view->state, VERDICT_INCONCLUSIVE);
+	assert_int_equal(view->n_remarks, 2);   /* the first: which build is which */
+	assert_non_null(strstr(view->remark[1], "1 of 2 requests are open"));
+	verify_free(b.v);
+}
+
+/* Whoever asks a second time does not wait for counters. */
+static void a_second_stop_is_at_once(void **state)
+{
+	struct bench b;
+
+	begin_probed(&b, "gone", false);
+	for (int i = 0; i < 2; i++)
+		verify_stop(b.v, "enough", b.now_ns);
+	assert_int_equal(verify_view(b.v)->stage, VERIFY_DONE);
+	assert_int_equal(verify_view(b.v)->state, VERDICT_INCONCLUSIVE);
+	verify_free(b.v);
+}
+
 /* ---- functions that cannot be compared ---- */
 
 static void functions_that_cannot_be_compared(void **state)
@@ -592,6 +691,8 @@ int main(void)
 		cmocka_unit_test(a_restart_counts_on), cmocka_unit_test(an_error_that_moves_shows),
 		cmocka_unit_test(arms_that_cannot_be), cmocka_unit_test(a_patch_that_touches_nothing),
 		cmocka_unit_test(a_claim_on_an_unknown_function), cmocka_unit_test(lines_that_cannot_be_probed),
+		cmocka_unit_test(no_answer_ends_it), cmocka_unit_test(a_stop_before_the_probes_is_at_once),
+		cmocka_unit_test(no_end_ends_it), cmocka_unit_test(a_second_stop_is_at_once),
 		cmocka_unit_test(functions_that_cannot_be_compared), cmocka_unit_test(a_replay_says_the_same),
 		cmocka_unit_test(reports_are_well_formed),
 	};
