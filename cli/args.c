@@ -129,6 +129,7 @@ SET_VERIFY(record)
 SET_VERIFY(replay)
 SET_VERIFY(sign_key)
 SET_VERIFY(verify_key)
+SET_VERIFY(title)
 
 static int set_verify_guard(struct args *a, const char *value, struct error *err)
 {
@@ -230,6 +231,7 @@ static const struct option_def {
 	{ "replay", 0, required_argument, ARGS_VERIFY, set_verify_replay },
 	{ "sign-key", 0, required_argument, ARGS_VERIFY, set_verify_sign_key },
 	{ "verify-key", 0, required_argument, ARGS_VERIFY, set_verify_verify_key },
+	{ "title", 0, required_argument, ARGS_VERIFY, set_verify_title },
 	{ "aa", 0, no_argument, ARGS_VERIFY, set_verify_aa },
 	{ "host", 0, required_argument, ARGS_QUERY, set_query_host },
 	{ "request", 0, required_argument, ARGS_QUERY, set_query_request },

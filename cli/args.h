@@ -33,7 +33,7 @@ enum { ARGS_GUARDS = 16 };
 /* Options of verify, as they were given; NULL: not. */
 struct verify_args {
 	const char *patch, *strip, *baseline, *candidate, *arm_by, *function, *trigger, *expect, *lines, *min_triggers, *alpha, *together,
-		*report, *record, *replay, *sign_key, *verify_key;
+		*report, *record, *replay, *sign_key, *verify_key, *title;
 	const char *guard[ARGS_GUARDS];
 	int n_guards;
 	bool aa;

@@ -15,6 +15,7 @@
 #include "table.h"
 #include "verify.h"
 #include "verify_args.h"
+#include "verify_post.h"
 #include "verify_record.h"
 #include "verify_report.h"
 #include "verify_text.h"
@@ -27,6 +28,7 @@ struct run {
 	const struct args *args;
 	struct client *client;
 	struct verify *verify;
+	struct verify_post *post;    /* NULL: no collector */
 	struct output out;
 	unsigned drawn;
 	uint64_t drawn_ns;
@@ -122,9 +124,10 @@ static int take_frames(struct run *r, struct error *err)
 	int rc;
 
 	while ((rc = client_next(r->client, &in, &raw, &raw_len, err)) > 0) {
-		rc = verify_frame(r->verify, &in, raw, raw_len, clock_ns(CLOCK_MONOTONIC), err);
+		if (!verify_post_frame(r->post, &in))
+			rc = verify_frame(r->verify, &in, raw, raw_len, clock_ns(CLOCK_MONOTONIC), err);
 		frame_in_free(&in);
-		if (rc)
+		if (rc < 0)
 			return rc;
 	}
 	return rc;
@@ -143,8 +146,10 @@ static int wait_for_more(struct run *r, int signal_fd, struct error *err)
 
 static int run_loop(struct run *r, int signal_fd, struct error *err)
 {
-	int rc = verify_start(r->verify, clock_ns(CLOCK_MONOTONIC), err);
+	int rc = verify_post_new(r->args, r->client, r->verify, &r->post, err);
 
+	if (!rc)
+		rc = verify_start(r->verify, clock_ns(CLOCK_MONOTONIC), err);
 	while (!rc && verify_view(r->verify)->stage != VERIFY_DONE) {
 		rc = flush(r, err);
 		if (!rc)
@@ -153,6 +158,8 @@ static int run_loop(struct run *r, int signal_fd, struct error *err)
 			rc = take_frames(r, err);
 		if (!rc)
 			rc = verify_timer(r->verify, clock_ns(CLOCK_MONOTONIC), err);
+		if (!rc)
+			rc = verify_post_timer(r->post, clock_ns(CLOCK_MONOTONIC), err);
 		if (!rc && signals_came() && !r->stopping) {
 			r->stopping = true;
 			verify_stop(r->verify, "it was stopped before it was decided", clock_ns(CLOCK_MONOTONIC));
@@ -201,10 +208,10 @@ static int write_reports(const struct args *a, struct verify *v, struct error *e
 	return rc;
 }
 
-static int write_record(const struct args *a, struct verify *v, struct error *err)
+/* The record as a file, signed if there is a key. */
+static int seal_record(const struct args *a, struct verify *v, struct buf *file, struct error *err)
 {
 	const struct buf *raw = verify_recorded(v);
-	struct buf file = { 0 };
 	char *key = NULL;
 	size_t key_len = 0;
 	int rc;
@@ -213,14 +220,36 @@ static int write_record(const struct args *a, struct verify *v, struct error *er
 		return 0;
 	rc = a->verify.sign_key ? read_file(a->verify.sign_key, RECORD_KEY_MAX, &key, &key_len, err) : 0;
 	if (!rc)
-		rc = record_seal(raw, key, key_len, &file, err);
-	if (!rc)
-		rc = write_file(a->verify.record, &file, err);
+		rc = record_seal(raw, key, key_len, file, err);
 	if (key)
 		explicit_bzero(key, key_len);
 	free(key);
+	return rc;
+}
+
+static int write_record(const struct args *a, struct verify *v, struct error *err)
+{
+	struct buf file = { 0 };
+	int rc = a->verify.record ? seal_record(a, v, &file, err) : 0;
+
+	if (!rc && file.len)
+		rc = write_file(a->verify.record, &file, err);
 	buf_free(&file);
 	return rc;
+}
+
+/* The collector gets what the user gets; a record that cannot be made is no reason to lose the verdict. */
+static void post_end(struct run *r, const struct error *failed)
+{
+	struct error err = { 0 };
+	struct buf file = { 0 };
+
+	if (r->post && seal_record(r->args, r->verify, &file, &err)) {
+		message("the collector gets no record: %s", err.text);
+		buf_clear(&file);
+	}
+	verify_post_end(r->post, &file, failed);
+	buf_free(&file);
 }
 
 static int exit_code(enum verdict_state s)
@@ -254,18 +283,19 @@ static int conclude(struct run *r)
 static int serve(struct run *r)
 {
 	struct error err = { 0 };
-	int signal_fd = signals_catch(), rc;
+	int signal_fd = signals_catch(), rc, code = EXIT_NO_VERDICT;
 
-	if (r->args->verify.record)
+	if (r->args->verify.record || client_is_collector(r->client))
 		verify_record(r->verify);
 	rc = signal_fd < 0 ? error_set(&err, -signal_fd, "cannot catch signals") : run_loop(r, signal_fd, &err);
 	if (signal_fd >= 0)
 		signals_release();
-	if (rc) {
+	if (rc)
 		show_error(&err, NULL);
-		return EXIT_NO_VERDICT;
-	}
-	return conclude(r);
+	else
+		code = conclude(r);
+	post_end(r, rc ? &err : NULL);
+	return code;
 }
 
 /* ---- again, from a record ---- */
@@ -308,7 +338,7 @@ static int check_files(const struct args *a, struct error *err)
 		free(target[i].path);
 	if (n < 0)
 		return n;
-	if (a->verify.sign_key && !a->verify.record)
+	if (a->verify.sign_key && !a->verify.record && !args_collector(a))
 		return error_set(err, EINVAL, "--sign-key signs the record: --record FILE");
 	if (a->verify.sign_key && access(a->verify.sign_key, R_OK) < 0)
 		return error_set(err, errno, "cannot read %s: %s", a->verify.sign_key, strerror(errno));
@@ -339,6 +369,7 @@ static int run(const struct args *a)
 		show_error(&err, NULL);
 	else
 		code = serve(&r);
+	verify_post_free(r.post);
 	client_close(r.client);
 	verify_free(r.verify);
 	output_free(&r.out);
@@ -376,6 +407,7 @@ const struct command command_verify = {
 		"      --json                the result as JSON on standard output\n"
 		"      --report KIND=FILE,...  junit=, md= (for a pull request), json=\n"
 		"      --record FILE         all that went in; --sign-key FILE signs it (Ed25519)\n"
+		"      --title TEXT          with --collector, which keeps the verdict: what it is called there\n"
 		"      --replay FILE         compute the verdict of a record again; --verify-key FILE checks its signature\n"
 		"Exit codes: 0 PASS, 1 FAIL, 3 INCONCLUSIVE, 2 it cannot be verified; the sentence says why.\n"
 		"Examples:\n"

@@ -12,13 +12,12 @@
 #include "http_internal.h"
 #include "inside.h"
 #include "log.h"
+#include "verdict_frame.h"
 #include "verify.h"
 #include "verify_record.h"
 #include "verify_report.h"
 
-enum { TIMER_MS = 250, RECORD_PART = 512 << 10 };
-/* Ids of "verdict" on the connection; verify's own are small numbers. */
-#define VERDICT_ID (1ULL << 40)
+enum { TIMER_MS = 250 };
 #define STORE_AGAIN_NS 2000000000ULL
 
 /* Owns everything but http. */
@@ -53,47 +52,19 @@ static void verification_free(struct verification *n)
 
 /* ---- what is stored ---- */
 
-static const char *state_text(const struct verify_view *v, bool over)
+static struct verdict_words words(const struct verification *n, const char *state, const char *reason, const struct buf *report)
 {
-	if (!over)
-		return "RUNNING";
-	return v->state == VERDICT_UNDECIDED ? "INCONCLUSIVE" : verdict_state_name(v->state);
-}
-
-static void put_verdict(struct verification *n, const char *state, const char *reason, const struct buf *report, const void *part,
-			size_t len, uint64_t at, struct buf *out)
-{
-	struct frame f;
-
-	frame_begin(&f, out, WIRE_REQUEST, 4);
-	msgpack_pack_uint64(&f.pk, VERDICT_ID);
-	pack_text(&f.pk, "verdict");
-	msgpack_pack_map(&f.pk, 8);
-	pack_key_u64(&f.pk, "id", n->id);
-	pack_key_text(&f.pk, "state", state);
-	pack_key_text(&f.pk, "title", n->title);
-	pack_key_text(&f.pk, "service", n->service);
-	pack_key_text(&f.pk, "reason", reason);
-	pack_key_text(&f.pk, "report", report && !report->failed && report->len <= VERDICT_REPORT_MAX ? report->data : NULL);
-	pack_key(&f.pk, "record");
-	if (part) {
-		msgpack_pack_bin(&f.pk, len);
-		msgpack_pack_bin_body(&f.pk, part, len);
-	} else {
-		msgpack_pack_nil(&f.pk);
-	}
-	pack_key_u64(&f.pk, "at", at);
-	if (!frame_end(&f))
-		n->asked++;
+	return (struct verdict_words){ n->id, state, n->title, n->service, reason, report };
 }
 
 static void store_progress(struct verification *n)
 {
 	const struct verify_view *v = verify_view(n->verify);
 	struct buf report = { 0 }, out = { 0 };
+	struct verdict_words w = words(n, "RUNNING", v->reason, &report);
 
 	verify_report_json(v, &report);
-	put_verdict(n, "RUNNING", v->reason, &report, NULL, 0, 0, &out);
+	n->asked += !verdict_words_pack(&w, &out);
 	inside_send(n->inside, &out);
 	n->stored_ns = mono_ns();
 	buf_free(&report);
@@ -105,16 +76,14 @@ static void store_end(struct verification *n, const char *state, const char *rea
 {
 	const struct buf *raw = verify_recorded(n->verify);
 	struct buf report = { 0 }, record = { 0 }, out = { 0 };
-	struct error err = { 0 };
+	struct verdict_words w = words(n, state, reason, &report);
+	struct error err = { .text = "it is too long" };
 
-	if (!raw || record_seal(raw, NULL, 0, &record, &err) || record.len > VERDICT_RECORD_MAX) {
-		log_warn("verify", "no-record", "id=%lu reason=\"%s\"", (unsigned long)n->id, err.text);
+	if (!raw || record_seal(raw, NULL, 0, &record, &err))
 		buf_clear(&record);
-	}
-	for (size_t at = 0; at < record.len; at += RECORD_PART)
-		put_verdict(n, "RUNNING", NULL, NULL, record.data + at, record.len - at < RECORD_PART ? record.len - at : RECORD_PART, at, &out);
 	verify_report_json(verify_view(n->verify), &report);
-	put_verdict(n, state, reason, &report, NULL, 0, 0, &out);
+	if (verdict_words_pack_end(&w, &record, &out, &n->asked) || !record.len)
+		log_warn("verify", "no-record", "id=%lu reason=\"%s\"", (unsigned long)n->id, err.text);
 	inside_send(n->inside, &out);
 	log_info("verify", "end", "id=%lu state=%s reason=\"%s\"", (unsigned long)n->id, state, reason);
 	buf_free(&report);
@@ -137,7 +106,7 @@ static void advance(struct verification *n, int rc, const struct error *err)
 			store_progress(n);
 		return;
 	}
-	store_end(n, rc ? "INCONCLUSIVE" : state_text(v, true), rc ? err->text : v->reason);
+	store_end(n, rc ? "INCONCLUSIVE" : verdict_words_state(v, true), rc ? err->text : v->reason);
 	n->dead = true;   /* the REPLYs to what was just sent are waited for */
 }
 
@@ -185,7 +154,7 @@ static bool on_verdict(struct verification *n, const struct frame_in *in)
 	uint64_t id = 0;
 	bool ok = false;
 
-	if (in->type != WIRE_REPLY || in->count < 4 || !object_u64(&in->items[1], &id) || id != VERDICT_ID)
+	if (in->type != WIRE_REPLY || in->count < 4 || !object_u64(&in->items[1], &id) || id != VERDICT_REQUEST_ID)
 		return false;
 	object_bool(&in->items[2], &ok);
 	if (!ok) {
@@ -323,14 +292,14 @@ static struct verification *verification_new(struct call *call, struct verify *v
 
 static void start(struct call *call, struct verification *n)
 {
+	struct verdict_words w = words(n, "RUNNING", "it begins", NULL);
 	struct buf out = { 0 };
 
 	n->call = *call;
 	TAILQ_INIT(&n->call.params);
 	evhttp_connection_set_closecb(evhttp_request_get_connection(call->req), on_gone, n);
 	verify_record(n->verify);
-	put_verdict(n, "RUNNING", "it begins", NULL, NULL, 0, 0, &out);
-	n->replies = 0;
+	n->asked += !verdict_words_pack(&w, &out);
 	inside_send(n->inside, &out);
 	buf_free(&out);
 }

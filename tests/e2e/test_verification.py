@@ -2,6 +2,7 @@
 """A verification that the collector runs itself: POST /api/v1/verify, a real agent, two real builds, and the record computed again."""
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -58,6 +59,54 @@ class Verification(HttpCase, KernelCase):
         entries = [(e['action'], e['outcome'][:5]) for e in self.get('/api/v1/audit?from=1')['audit']]
         self.assertIn(('verdict', 'PASS:'), entries)
         self.assertIn('stat', [e[0] for e in entries])
+
+    def plumb(self, c, token, *args):
+        path = self.path('token.%d' % self.count())
+        with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), 'w') as f:
+            f.write(token)
+        return Process(self, [PLUMB, '--collector', '127.0.0.1:%d' % c.port, '--token-file', path, 'verify', *args])
+
+    def test_plumb_stores_its_verdict(self):
+        base, cand = self.shop('base', 'orderd'), self.shop('cand', 'orderd-v2/orderd')
+        c = self.start()
+        self.agent(*UNBOUNDED, '--collector', '127.0.0.1:%d' % c.port, '--spool', self.path('spool'))
+        wait_for('agent', lambda: c.ask('SELECT 1 FROM agent'))
+        p = self.plumb(c, self.secret, '-s', 'verifyd', '--function', 'apply_coupon', '--trigger', 'o->qty == 0', '--expect', 'gone', '--guard',
+                       'no new error values', '--baseline', 'build:' + base, '--candidate', 'build:' + cand, '--for', '40s', '--title', 'c01d77', '--json')
+        seen = set()
+
+        def look():
+            rows = self.get('/api/v1/verdicts?title=c01d77')['verdicts']
+            seen.update(r['state'] for r in rows)
+            return not p.running()
+        wait_for('end', look, 70, 0.1)
+        self.assertEqual(p.wait(10), 0, p.stderr)
+        number = int(re.search(r'the collector keeps the verdict: #/verdict/(\d+) of its dashboard', p.stderr).group(1))
+        row = self.row(number)
+        self.assertEqual((row['state'], row['title'], row['service'], row['who']), ('PASS', 'c01d77', 'verifyd', 'admin'))
+        self.assertEqual(row['report'], json.loads(p.stdout))
+        self.assertIn('RUNNING', seen)
+        path = self.path('record')
+        with open(path, 'wb') as f:
+            f.write(self.ask('/api/v1/verdicts/%d/record' % number)[2])
+        again = Process(self, [PLUMB, 'verify', '--replay', path, '--json'])
+        self.assertEqual((again.wait(30), again.stdout), (0, p.stdout), again.stderr)
+
+    def test_plumb_stores_why_there_is_no_verdict(self):
+        c = self.start()
+        p = self.plumb(c, self.secret, '-s', 'nobody-has-this', '--function', 'f')
+        self.assertEqual(p.wait(30), 2, p.stderr)
+        row = self.get('/api/v1/verdicts')['verdicts'][0]
+        self.assertEqual((row['state'], row['title']), ('INCONCLUSIVE', 'f'))
+        self.assertIn('no agent is connected', row['reason'])
+
+    def test_plumb_without_the_right_to_store(self):
+        c = self.start()
+        p = self.plumb(c, self.token('vera', 'view'), '-s', 'nobody-has-this', '--function', 'f')
+        self.assertEqual(p.wait(30), 2, p.stderr)
+        self.assertEqual(p.stderr.count('the collector does not keep the verdict: '), 1, p.stderr)
+        self.assertIn('no agent is connected', p.stderr)
+        self.assertEqual(self.get('/api/v1/verdicts')['verdicts'], [])
 
     def test_the_collector_ends_while_it_runs(self):
         base, cand = self.shop('base', 'orderd'), self.shop('cand', 'orderd-v2/orderd')
