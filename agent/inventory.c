@@ -76,17 +76,22 @@ static const struct executable *executable_of(struct executable *known, size_t *
 	return e;
 }
 
-static uint64_t age_ns(const struct process *p)
+static uint64_t boot_ns(void)
 {
-	uint64_t started = p->start_ticks * (1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK));
 	struct timespec now;
 
 	clock_gettime(CLOCK_BOOTTIME, &now);
-	started = (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec - started;
-	return started < INT64_MAX ? started : 0;
+	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
 }
 
-static void pack_process(const struct process *p, const struct executable *e, msgpack_packer *pk)
+static uint64_t age_ns(const struct process *p, uint64_t now_ns)
+{
+	uint64_t age = now_ns - p->start_ticks * (1000000000ULL / (uint64_t)sysconf(_SC_CLK_TCK));
+
+	return age < INT64_MAX ? age : 0;
+}
+
+static void pack_process(const struct process *p, const struct executable *e, uint64_t now_ns, msgpack_packer *pk)
 {
 	msgpack_pack_array(pk, 11);
 	msgpack_pack_int(pk, p->pid);
@@ -98,7 +103,7 @@ static void pack_process(const struct process *p, const struct executable *e, ms
 	pack_text(pk, e->language);
 	pack_text(pk, e->debug);
 	msgpack_pack_uint32(pk, p->uid);
-	msgpack_pack_uint64(pk, age_ns(p));
+	msgpack_pack_uint64(pk, age_ns(p, now_ns));
 	msgpack_pack_uint32(pk, p->threads);
 }
 
@@ -106,6 +111,7 @@ void inventory_ps_work(struct buf *out, void *arg)
 {
 	struct inventory *inv = arg;
 	struct executable *known = calloc(inv->n_processes + 1, sizeof(*known));
+	uint64_t now_ns = boot_ns();   /* one for all: whoever is older has the greater age, however long looking into a file takes */
 	struct error none = { 0 };
 	size_t n_known = 0;
 	uint32_t n = 0;
@@ -120,7 +126,7 @@ void inventory_ps_work(struct buf *out, void *arg)
 	msgpack_pack_array(&pk, known ? n : 0);
 	for (size_t i = 0; known && i < inv->n_processes; i++)
 		if (inv->uid == 0 || inv->uid == inv->processes[i].uid)
-			pack_process(&inv->processes[i], executable_of(known, &n_known, &inv->processes[i]), &pk);
+			pack_process(&inv->processes[i], executable_of(known, &n_known, &inv->processes[i]), now_ns, &pk);
 	free(known);
 }
 
