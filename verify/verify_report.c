@@ -9,7 +9,7 @@
 #include "text.h"
 #include "verify_text.h"
 
-enum { SHAPE_ROWS = 16 };
+enum { SHAPE_ROWS = 16, LINES_CONTEXT = 3, LINE_TEXT = 1000, LINES_TEXT = 256 << 10 };
 
 verify_report_fn *verify_report(const char *kind, size_t len)
 {
@@ -25,12 +25,14 @@ verify_report_fn *verify_report(const char *kind, size_t len)
 
 static const char *path_of(const struct covered_line *l)
 {
-	return l->side == BASELINE ? l->file->old_path : l->file->new_path;
+	const char *path = l->side == BASELINE ? l->file->old_path : l->file->new_path;
+
+	return path ? path : l->file->old_path;   /* context of a file that goes */
 }
 
 static uint32_t number_of(const struct covered_line *l)
 {
-	return l->side == BASELINE ? l->line->old_line : l->line->new_line;
+	return l->side == BASELINE || !l->line->new_line ? l->line->old_line : l->line->new_line;
 }
 
 /* ---- JSON ---- */
@@ -141,26 +143,75 @@ static void json_arm(struct buf *out, const char *key, const struct verify_arm_v
 	buf_char(out, '}');
 }
 
+static const char *why_of(const struct covered_line *l)
+{
+	static const char *const whys[LINE_STATES] = {
+		[LINE_NO_CODE] = "a comment, a declaration, or optimised away", [LINE_LEFT_OUT] = "more lines than are probed",
+	};
+
+	return l->why[0] ? l->why : whys[l->state];
+}
+
+static void json_line(struct buf *out, const struct verify_view *v, uint32_t index, bool with_text)
+{
+	static const char *const states[LINE_STATES] = {
+		[LINE_CONTEXT] = "context", [LINE_PROBED] = "probed", [LINE_NO_CODE] = "no code", [LINE_LEFT_OUT] = "left out",
+		[LINE_REFUSED] = "refused",
+	};
+	const struct covered_line *l = &v->coverage->line[index];
+	const struct patch_line *source = l->line;
+
+	buf_char(out, '{');
+	key_text(out, "arm", l->side == BASELINE ? "baseline" : "candidate");
+	buf_char(out, ',');
+	key_text(out, "file", path_of(l));
+	buf_printf(out, ",\"line\":%u,\"state\":\"%s\",\"hits\":%" PRIu64, number_of(l), states[l->state], v->hits[index]);
+	if (why_of(l)) {
+		buf_char(out, ',');
+		key_text(out, "why", why_of(l));
+	}
+	if (with_text) {
+		buf_str(out, ",\"text\":");
+		text_json(out, source->text, source->len < LINE_TEXT ? source->len : LINE_TEXT, source->len > LINE_TEXT);
+	}
+	buf_char(out, '}');
+}
+
+/* The changed lines with what is around them: the text of so many that a collector takes the report, then the changed lines only. */
 static void json_lines(struct buf *out, const struct verify_view *v)
 {
-	static const char *const states[] = { [LINE_PROBED] = "probed", [LINE_NO_CODE] = "no code", [LINE_LEFT_OUT] = "left out",
-					      [LINE_REFUSED] = "refused" };
 	const char *before = "";
+	size_t start = out->len;
 
 	buf_str(out, ",\"lines\":[");
 	for (uint32_t i = 0; v->hits && i < v->coverage->n_lines; i++) {
-		const struct covered_line *l = &v->coverage->line[i];
+		bool with_text = out->len - start < LINES_TEXT;
 
-		if (l->state == LINE_CONTEXT)
+		if (!verify_near_change(v->coverage, i, LINES_CONTEXT) || (!with_text && v->coverage->line[i].state == LINE_CONTEXT))
 			continue;
-		buf_printf(out, "%s{", before);
-		key_text(out, "arm", l->side == BASELINE ? "baseline" : "candidate");
-		buf_char(out, ',');
-		key_text(out, "file", path_of(l));
-		buf_printf(out, ",\"line\":%u,\"state\":\"%s\",\"hits\":%" PRIu64 "}", number_of(l), states[l->state], v->hits[i]);
+		buf_str(out, before);
+		json_line(out, v, i, with_text);
 		before = ",";
 	}
 	buf_char(out, ']');
+}
+
+static void json_caveats(struct buf *out, const struct verify_view *v)
+{
+	struct buf caveats = { 0 };
+	const char *before = "";
+
+	if (v->n_functions)
+		verdict_caveats(v->function[0].verdict, &caveats);
+	buf_str(out, ",\"caveats\":[");
+	for (const char *at = buf_text(&caveats), *end; *at; at = *end ? end + 1 : end) {
+		end = strchrnul(at, '\n');
+		buf_str(out, before);
+		text_json(out, at, (size_t)(end - at), false);
+		before = ",";
+	}
+	buf_char(out, ']');
+	buf_free(&caveats);
 }
 
 static void json_not_compared(struct buf *out, const struct coverage *c)
@@ -203,7 +254,9 @@ void verify_report_json(const struct verify_view *v, struct buf *out)
 		buf_str(out, i ? "," : "");
 		text_json_str(out, v->remark[i]);
 	}
-	buf_str(out, "]}\n");
+	buf_char(out, ']');
+	json_caveats(out, v);
+	buf_str(out, "}\n");
 }
 
 /* ---- Markdown ---- */

@@ -64,7 +64,7 @@ void verify_line_note(const struct verify_view *v, uint32_t index, struct buf *o
 		buf_str(out, notes[l->state]);
 }
 
-static bool near_change(const struct coverage *c, uint32_t index, unsigned context)
+bool verify_near_change(const struct coverage *c, uint32_t index, unsigned context)
 {
 	uint32_t from = index > context ? index - context : 0;
 
@@ -120,7 +120,7 @@ static void put_diff(const struct verify_view *v, const struct verify_style *s, 
 	for (uint32_t i = 0; i < c->n_lines; i++) {
 		const struct covered_line *l = &c->line[i];
 
-		if (!near_change(c, i, s->context))
+		if (!verify_near_change(c, i, s->context))
 			continue;
 		if (s->lines && shown++ >= s->lines) {
 			buf_printf(out, "      (more of the diff is in the report)\n");

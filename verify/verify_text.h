@@ -23,5 +23,7 @@ void verify_text(const struct verify_view *v, const struct verify_style *style, 
 void verify_progress(const struct verify_view *v, struct buf *out);
 /* "8 hits", "did not run", "no code", ... of a changed line; "" of others. */
 void verify_line_note(const struct verify_view *v, uint32_t line, struct buf *out);
+/* The line of the diff is changed, or at most so many lines from one that is, in the same hunk. */
+bool verify_near_change(const struct coverage *c, uint32_t index, unsigned context);
 
 #endif

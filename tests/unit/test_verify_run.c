@@ -656,6 +656,50 @@ static void a_replay_says_the_same(void **state)
 	buf_free(&now);
 }
 
+/* The whole hunk, as the patch has it. */
+static void check_lines(const json_t *lines)
+{
+	static const struct { const char *state, *arm, *text; int line; } want[] = {
+		{ "context", "candidate", "int f(int n)", 10 }, { "probed", "baseline", "\treturn -1;", 11 },
+		{ "probed", "candidate", "\treturn n ? 0 : 1;", 11 }, { "context", "candidate", "}", 12 },
+	};
+
+	assert_int_equal(json_array_size(lines), 4);
+	for (size_t i = 0; i < 4; i++) {
+		const json_t *l = json_array_get(lines, i);
+
+		assert_string_equal(json_string_value(json_object_get(l, "state")), want[i].state);
+		assert_string_equal(json_string_value(json_object_get(l, "arm")), want[i].arm);
+		assert_string_equal(json_string_value(json_object_get(l, "text")), want[i].text);
+		assert_string_equal(json_string_value(json_object_get(l, "file")), "src/f.c");
+		assert_int_equal(json_integer_value(json_object_get(l, "line")), want[i].line);
+		assert_int_equal(json_integer_value(json_object_get(l, "hits")) != 0, i == 1 || i == 2);
+		assert_null(json_object_get(l, "why"));
+	}
+}
+
+static void lines_without_code_say_why(void **state)
+{
+	struct buf json = { 0 };
+	const json_t *line;
+	json_t *root;
+	struct bench b;
+
+	begin(&b, "gone", true);
+	assert_int_equal(give_ps(&b, 2, two_builds), 0);
+	assert_int_equal(give_lines(&b, 0, "int f(int n)", true, false), 0);
+	assert_int_equal(give_lines(&b, 1, "int f(int n)", true, true), 0);
+	verify_report_json(verify_view(b.v), &json);
+	root = json_loads(buf_text(&json), 0, NULL);
+	assert_non_null(root);
+	line = json_array_get(json_object_get(root, "lines"), 1);
+	assert_string_equal(json_string_value(json_object_get(line, "state")), "no code");
+	assert_non_null(strstr(json_string_value(json_object_get(line, "why")), "optimised away"));
+	json_decref(root);
+	verify_free(b.v);
+	buf_free(&json);
+}
+
 static void reports_are_well_formed(void **state)
 {
 	struct buf json = { 0 }, md = { 0 }, xml = { 0 };
@@ -672,7 +716,9 @@ static void reports_are_well_formed(void **state)
 	if (!root)
 		fail_msg("%s at %d: %s", where.text, where.position, buf_text(&json));
 	assert_string_equal(json_string_value(json_object_get(root, "verdict")), "FAIL");
-	assert_int_equal(json_array_size(json_object_get(root, "lines")), 2);
+	check_lines(json_object_get(root, "lines"));
+	assert_true(json_array_size(json_object_get(root, "caveats")) >= 2);
+	assert_non_null(strstr(json_string_value(json_array_get(json_object_get(root, "caveats"), 0)), "independent of one another"));
 	json_decref(root);
 	assert_non_null(strstr(buf_text(&md), "## plumb verify: FAIL"));
 	assert_null(strstr(buf_text(&md), "< +25"));   /* escaped: no markup from names */
@@ -694,7 +740,7 @@ int main(void)
 		cmocka_unit_test(no_answer_ends_it), cmocka_unit_test(a_stop_before_the_probes_is_at_once),
 		cmocka_unit_test(no_end_ends_it), cmocka_unit_test(a_second_stop_is_at_once),
 		cmocka_unit_test(functions_that_cannot_be_compared), cmocka_unit_test(a_replay_says_the_same),
-		cmocka_unit_test(reports_are_well_formed),
+		cmocka_unit_test(reports_are_well_formed), cmocka_unit_test(lines_without_code_say_why),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
