@@ -71,6 +71,7 @@ static void on_gone(struct evhttp_connection *evcon, void *arg)
 	struct pending *p = arg;
 
 	pool_forget(p->job);
+	call_gone(&p->call);
 	free(p);
 }
 

@@ -27,7 +27,10 @@ static void asking_free(struct asking *a)
 
 static void on_gone(struct evhttp_connection *evcon, void *arg)
 {
-	asking_free(arg);
+	struct asking *a = arg;
+
+	call_gone(&a->call);
+	asking_free(a);
 }
 
 /* ---- the answer ---- */

@@ -93,6 +93,13 @@ void call_send(struct call *call, int status, const void *data, size_t len)
 		evbuffer_free(body);
 }
 
+/* When the peer goes first, libevent takes the request off its connection and leaves it to us; when the server goes, it does not. */
+void call_gone(struct call *call)
+{
+	if (!evhttp_request_get_connection(call->req))
+		evhttp_request_free(call->req);
+}
+
 void call_json(struct call *call, int status, const char *text, size_t len)
 {
 	call_headers(call, "application/json", "no-store");

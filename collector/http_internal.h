@@ -62,6 +62,8 @@ void call_json(struct call *call, int status, const char *text, size_t len);
 void call_error(struct call *call, const struct error *err);
 int http_status(int code);
 
+/* In the callback of a connection that goes while its request waits for an answer. */
+void call_gone(struct call *call);
 void call_headers(struct call *call, const char *type, const char *caching);
 void call_send(struct call *call, int status, const void *data, size_t len);
 

@@ -175,7 +175,10 @@ static void stream_free(struct live_stream *s)
 
 static void on_gone(struct evhttp_connection *evcon, void *arg)
 {
-	stream_free(arg);
+	struct live_stream *s = arg;
+
+	call_gone(&s->call);
+	stream_free(s);
 }
 
 static void finish(struct live_stream *s)

@@ -191,6 +191,7 @@ static void on_gone(struct evhttp_connection *evcon, void *arg)
 {
 	struct verification *n = arg;
 
+	call_gone(&n->call);
 	n->call.req = NULL;   /* it goes on: its verdict is in the list */
 }
 
