@@ -3,10 +3,13 @@
 import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import xml.etree.ElementTree
 
-from harness import ROOT, KernelCase, Process, target
+import wire
+from harness import PLUMB, ROOT, Case, KernelCase, Process, target
 
 FIXES = os.path.join(ROOT, 'tests/targets/orderd/fixes')
 TRIGGER = 'o->qty == 0 && o->coupon == "HALF"'
@@ -131,3 +134,53 @@ class Canary(KernelCase):
         with open(path, 'w') as f:
             f.write('--- a/somewhere/else.c\n+++ b/somewhere/else.c\n@@ -1,1 +1,1 @@\n-a\n+b\n')
         return path
+
+
+class Silent(wire.Connection):
+    """An agent that answers what it is told to, and then nothing."""
+
+    def __init__(self, sock):
+        self.sock, self.data, self.last_id, self.kept = sock, b'', 0, []
+        self.sock.settimeout(20)
+        self.receive(wire.HELLO)
+        self.send([wire.WELCOME, wire.VERSION, 'test', 'host'])
+
+    def asked(self, verb):
+        while True:
+            f = self.receive(wire.REQUEST)
+            if f[2] == verb:
+                return f[1]
+
+
+class NoAnswer(Case):
+    def begin(self):
+        path = self.path('socket')
+        server = socket.socket(socket.AF_UNIX)
+        self.addCleanup(server.close)
+        server.settimeout(20)
+        server.bind(path)
+        server.listen(1)
+        p = Process(self, [PLUMB, '--socket', path, 'verify', '-s', 'orderd', '--function', 'checkout'])
+        s = Silent(server.accept()[0])
+        self.addCleanup(s.close)
+        return p, s, s.asked('ps')
+
+    def interrupt(self, p):
+        """The agent stays silent: nothing but the signal can end it, and no time limit of its own (20 s, 60 s) is reached."""
+        p.signal(signal.SIGINT)
+        self.assertEqual(p.wait(10), 2, p.stderr)
+        self.assertIn('it was stopped before it was decided: nothing was compared', p.stderr)
+        self.assertEqual(p.stdout, '')
+
+    def test_a_stop_while_it_asks(self):
+        p, _, _ = self.begin()
+        p.wait_line('asking which processes', stream='stderr')
+        self.interrupt(p)
+
+    def test_a_stop_while_the_probes_are_set(self):
+        p, s, number = self.begin()
+        rows = [[100 + i, 'orderd', '/usr/sbin/orderd', '', '', build * 20, 'C', 'yes', 0, 10 ** 9 * (9 - i), 1] for i, build in enumerate('ac')]
+        s.send([wire.REPLY, number, True, {'processes': rows}])
+        s.asked('stat')
+        p.wait_line('setting the probes', stream='stderr')
+        self.interrupt(p)
