@@ -73,7 +73,7 @@ bench-check: all $(BENCH)/target $(BENCH)/direct $(BENCH)/site_census
 	@python3 bench/check.py --build $(BUILD)
 
 # The collector alone: bench/ingest.c; a store to be asked: bench/rollups.c.
-$(BENCH)/ingest $(BENCH)/rollups: $(BENCH)/%: bench/%.c $(COLLECTOR_LIB) $(COMMON_LIB)
+$(BENCH)/ingest $(BENCH)/rollups: $(BENCH)/%: bench/%.c $(COLLECTOR_LIB) $(VERIFY_LIB) $(VERDICT_LIB) $(COMMON_LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CPPFLAGS) $(COLLECTOR_CPPFLAGS) -Itests/unit $(CFLAGS) $(LDFLAGS) -o $@ $< $(COLLECTOR_LIB) $(COMMON_LIB) $(COLLECTOR_LIBS)
+	$(Q)$(CC) $(CPPFLAGS) $(COLLECTOR_CPPFLAGS) -Itests/unit $(CFLAGS) $(LDFLAGS) -o $@ $< $(COLLECTOR_LIB) $(VERIFY_LIB) $(VERDICT_LIB) $(COMMON_LIB) $(COLLECTOR_LIBS)
