@@ -214,12 +214,25 @@ static const char *comm_of(const struct request *rq, pid_t pid)
 	return "";
 }
 
-void counts_pack(const struct counts *c, const struct instance *own, bool histogram, msgpack_packer *pk)
+static void pack_values(const struct error_values *v, msgpack_packer *pk)
+{
+	pack_key(pk, "error_values");
+	msgpack_pack_array(pk, 2 * v->n);
+	for (uint32_t i = 0; i < v->n; i++) {
+		msgpack_pack_int64(pk, v->value[i].value);
+		msgpack_pack_uint64(pk, v->value[i].count);
+	}
+}
+
+void counts_pack(const struct counts *c, const struct instance *own, const struct error_values *values, bool histogram,
+		 msgpack_packer *pk)
 {
 	struct named_count named[NAMED_COUNTS];
 	uint32_t n = name_counts(c, own, named);
 
-	msgpack_pack_map(pk, n + histogram);
+	msgpack_pack_map(pk, n + histogram + (values && values->n));
+	if (values && values->n)
+		pack_values(values, pk);
 	for (uint32_t i = 0; i < n; i++)
 		pack_key_u64(pk, named[i].name, named[i].value);
 	if (histogram)
@@ -227,13 +240,14 @@ void counts_pack(const struct counts *c, const struct instance *own, bool histog
 }
 
 /* Slot 0 and the instance's own counts belong to no process: they are a row with pid 0. */
-static void pack_row(struct instance *in, pid_t pid, const struct counts *c, bool own, msgpack_packer *pk)
+static void pack_row(struct instance *in, pid_t pid, const struct counts *c, const struct error_values *values, bool own,
+		     msgpack_packer *pk)
 {
 	msgpack_pack_array(pk, 4);
 	msgpack_pack_uint32(pk, in->id);
 	msgpack_pack_int(pk, pid);
 	pack_text(pk, pid ? comm_of(in->rq, pid) : "");
-	counts_pack(c, own ? in : NULL, in->rq->verb == VERB_STAT || request_recorded(in->rq), pk);
+	counts_pack(c, own ? in : NULL, values, in->rq->verb == VERB_STAT || request_recorded(in->rq), pk);
 }
 
 /* By slot. */
@@ -257,9 +271,15 @@ struct rows {
 	void *arg;
 };
 
-static void add_row(struct rows *r, struct instance *in, pid_t pid, const struct counts *c, bool own)
+/* The slots that a row is of. */
+struct slot_range { uint32_t first, last; };
+
+static void add_row(struct rows *r, struct instance *in, pid_t pid, const struct counts *c, struct slot_range slots, bool own)
 {
-	pack_row(in, pid, c, own, &r->pk);
+	struct error_values values;
+
+	values.n = loader_values(in->loaded, slots.first, slots.last, values.value, ERROR_VALUES_MAX);
+	pack_row(in, pid, c, &values, own, &r->pk);
 	r->n++;
 	if (r->portion && r->out.len >= r->portion) {
 		r->emit(r->n, &r->out, r->arg);
@@ -279,9 +299,10 @@ static void add_shared(struct rows *r, struct instance *in)
 		return;
 	if (shares && merge)
 		counts_add(&none, &several);
-	add_row(r, in, 0, &none, true);
+	/* Slot 0 is of no process: it has no values. */
+	add_row(r, in, 0, &none, shares && merge ? (struct slot_range){ last, last } : (struct slot_range){ 0, 0 }, true);
 	if (shares && !merge)
-		add_row(r, in, 0, &several, false);
+		add_row(r, in, 0, &several, (struct slot_range){ last, last }, false);
 }
 
 static void pack_by_process(struct instance *in, struct rows *r)
@@ -296,7 +317,7 @@ static void pack_by_process(struct instance *in, struct rows *r)
 	add_shared(r, in);
 	for (uint32_t slot = 1; slot < s.n - loader_shares_last(in->loaded); slot++)
 		if (s.pid[slot] && !loader_counts(in->loaded, slot, &c))
-			add_row(r, in, s.pid[slot], &c, false);
+			add_row(r, in, s.pid[slot], &c, (struct slot_range){ slot, slot }, false);
 	free(s.pid);
 }
 
@@ -307,12 +328,14 @@ static void pack_merged(struct instance *in, struct rows *r)
 	for (uint32_t slot = 0; slot < loader_slots(in->loaded); slot++)
 		if (!loader_counts(in->loaded, slot, &c))
 			counts_add(&sum, &c);
-	add_row(r, in, 0, &sum, true);
+	add_row(r, in, 0, &sum, (struct slot_range){ 0, UINT32_MAX }, true);
 }
 
-/* There are counters, and of a pattern they have been read. */
+/* There are counters, and what is read ahead of them has been. */
 static bool is_readable(const struct instance *in)
 {
+	if (in->loaded && loader_read_values(in->loaded))
+		return false;
 	return in->loaded && !(is_pattern(&in->resolved) && loader_read(in->loaded));
 }
 

@@ -191,6 +191,8 @@ static int size_maps(struct loaded *l, const struct rings *rings)
 		err = bpf_map__set_max_entries(l->skel->maps.slots, l->slots * 2);
 	if (!err)
 		err = bpf_map__set_max_entries(l->skel->maps.counters, l->slots);
+	if (!err)
+		err = values_size_map(l);
 	return err ? err : pattern_size_maps(l);
 }
 
@@ -238,7 +240,7 @@ static int keep_loaded(struct loaded *l)
 	if (bss == MAP_FAILED)
 		return -errno;
 	l->shared = bss;
-	if (pattern_keep(l))
+	if (pattern_keep(l) || values_keep(l))
 		return -ENOMEM;
 	if (l->method == ATTACH_PERF) {
 		l->perf[0] = l->skel->progs.plumb_entry;
@@ -281,7 +283,7 @@ int loader_load(const struct resolved *r, const struct rings *rings, const struc
 		return error_set(err, ENOMEM, "out of memory");
 	libbpf_said[0] = '\0';
 	libbpf_set_print(keep_warning);
-	l->prog_fd[0] = l->prog_fd[1] = l->tasks_fd = l->slots_fd = l->counters_fd = -1;
+	l->prog_fd[0] = l->prog_fd[1] = l->tasks_fd = l->slots_fd = l->counters_fd = l->values_fd = -1;
 	l->flags = r->plan.flags | (has_condition(&r->plan) ? PLAN_CONDITION : 0);
 	l->call = r->plan.flags & PLAN_CALL;
 	l->method = best_method(opts->method, l->call);
@@ -317,7 +319,7 @@ void loader_free(struct loaded *l)
 {
 	if (!l)
 		return;
-	const int fds[] = { l->prog_fd[0], l->prog_fd[1], l->tasks_fd, l->slots_fd, l->counters_fd };
+	const int fds[] = { l->prog_fd[0], l->prog_fd[1], l->tasks_fd, l->slots_fd, l->counters_fd, l->values_fd };
 
 	loader_detach(l, true);
 	probe_bpf__destroy(l->skel);
@@ -328,6 +330,7 @@ void loader_free(struct loaded *l)
 			close(fds[i]);
 	pthread_mutex_destroy(&l->lock);
 	pattern_free(l->pattern);
+	free(l->value);
 	free(l->per_cpu);
 	free(l->link);
 	free(l);

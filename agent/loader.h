@@ -61,6 +61,12 @@ uint32_t loader_instructions(const struct loaded *l);  /* left after the verifie
 uint32_t loader_code_bytes(const struct loaded *l);    /* of the machine code made of all its programs; 0: not compiled */
 /* Sums a slot's counters over all CPUs. */
 int loader_counts(const struct loaded *l, uint32_t slot, struct counts *out);
+/* How often failing calls returned a value. Exact; what found no room is missing from the sum. */
+struct error_count { uint32_t slot; int64_t value; uint64_t count; };
+/* Reads them from the kernel, before the counters, so that they are never more than there were errors. */
+int loader_read_values(struct loaded *l);
+/* Those that were read last, of the slots first to last together: at most max. Returns how many. */
+uint32_t loader_values(const struct loaded *l, uint32_t first, uint32_t last, struct error_count *out, uint32_t max);
 /* Adds up counters; the maximum is the larger one. */
 void counts_add(struct counts *to, const struct counts *from);
 /*

@@ -51,6 +51,9 @@ struct loaded {
 	uint32_t slots, cpus;
 	struct counts *per_cpu;     /* scratch for loader_counts */
 	struct pattern *pattern;    /* NULL: one function */
+	int values_fd;              /* -1: error values are not counted */
+	struct error_count *value;  /* as they were read last */
+	uint32_t n_values;
 	pthread_mutex_t lock;       /* of what follows: reaper threads take links out */
 	struct attached *link;
 	size_t n_links, cap_links;
@@ -70,6 +73,10 @@ int pattern_keep(struct loaded *l);
 void pattern_free(struct pattern *p);
 /* A slot's counters over all functions, as of the last loader_read. */
 int pattern_slot_counts(const struct loaded *l, uint32_t slot, struct counts *out);
+
+/* loader_values.c; in the order of a load */
+int values_size_map(struct loaded *l);
+int values_keep(struct loaded *l);
 
 /* What the program leaves to be worked out (event.h). */
 void counts_complete(const struct loaded *l, struct counts *c);

@@ -277,6 +277,19 @@ static uint32_t limit(uint32_t wanted, uint32_t usual, uint32_t max)
 	return !wanted ? usual : wanted < max ? wanted : max;
 }
 
+/* Values that can be told apart in a register. */
+static void count_error_values(struct builder *b)
+{
+	const struct function *fn = b->rq->fn;
+	struct plan *plan = &b->out->plan;
+
+	if (!b->out->has_error || b->rq->pattern || !fn || !fn->ret || fn->ret_where.kind != LOCATION_REGISTERS || !type_is_scalar(fn->ret))
+		return;
+	plan->flags |= PLAN_ERROR_VALUES;
+	plan->ret_bytes = (uint16_t)fn->ret->size;
+	plan->ret_signed = !type_is_unsigned(fn->ret);
+}
+
 /* What only calls have. */
 static int check_line(const struct plan_request *rq, struct error *err)
 {
@@ -311,6 +324,8 @@ int plan_build(const struct plan_request *rq, struct resolved *out, uint32_t *ke
 	rc = emit_condition(&b);
 	if (!rc && out->has_duration)
 		rc = emit_error(&b);
+	if (!rc)
+		count_error_values(&b);
 	if (!rc)
 		rc = capture_entry(&b);
 	if (!rc)

@@ -101,7 +101,8 @@ static bool check_plan(const struct plan *p)
 {
 	return p->n_entry <= PLAN_ENTRY_OPS && p->n_return <= PLAN_RETURN_OPS && p->data_bytes <= PLAN_DATA_MAX &&
 	       p->data_bytes % 8 == 0 && p->event_bytes == sizeof(struct event) + p->data_bytes &&
-	       !(p->flags & ~(uint32_t)(PLAN_CALL | PLAN_SHIP | PLAN_ERRORS_ONLY | PLAN_PATTERN)) &&
+	       !(p->flags & ~(uint32_t)(PLAN_CALL | PLAN_SHIP | PLAN_ERRORS_ONLY | PLAN_PATTERN | PLAN_ERROR_VALUES)) &&
+	       p->ret_signed <= 1 && p->ret_bytes <= 8 &&
 	       check_ops(p->entry, p->n_entry, p) && check_ops(p->ret, p->n_return, p);
 }
 

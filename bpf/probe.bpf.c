@@ -36,6 +36,7 @@ struct task_struct { int pid, tgid; const struct cred *cred; } __attribute__((pr
 #include "machine.bpf.h"
 #include "call.bpf.h"
 #include "ship.bpf.h"
+#include "values.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -200,6 +201,8 @@ static __always_inline void finish(struct machine *m, struct task_state *ts, str
 	ev->flags = EVENT_RETURN | (m->error ? EVENT_ERROR : 0);
 	if (m->error)
 		count(&c->errors, 1);
+	if (m->error && plan.flags & PLAN_ERROR_VALUES)
+		count_error_value(ts->slot, m->ctx->rax);
 	consider(ev, c, now);
 }
 

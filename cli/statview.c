@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "statview.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "hist.h"
@@ -10,7 +11,7 @@
 #include "text.h"
 #include "units.h"
 
-enum { NAME_WIDTH_MAX = 48, BUILD_DIGITS = 8, PATTERN_LINES = 30 /* of functions, where there is no terminal to fill */ };
+enum { NAME_WIDTH_MAX = 48, BUILD_DIGITS = 8, VALUES_SHOWN = 8, PATTERN_LINES = 30 /* of functions, where there is no terminal to fill */ };
 
 /* ---- the table ---- */
 
@@ -89,6 +90,60 @@ static unsigned label_width(const struct statview *v)
 	return width < NAME_WIDTH_MAX ? width : NAME_WIDTH_MAX;
 }
 
+static int by_count(const void *a, const void *b)
+{
+	const struct value_count *x = a, *y = b;
+
+	if (x->count != y->count)
+		return x->count > y->count ? -1 : 1;
+	return x->value < y->value ? -1 : x->value > y->value;
+}
+
+static uint64_t sort_values(const struct tally *t, struct value_count *out)
+{
+	uint64_t sum = 0;
+
+	memcpy(out, t->error_value, t->n_error_values * sizeof(*out));
+	qsort(out, t->n_error_values, sizeof(*out), by_count);
+	for (uint32_t i = 0; i < t->n_error_values; i++)
+		sum += out[i].count;
+	return sum;
+}
+
+/* "  errors: -22 x 13, -5 x 2", the most frequent first. */
+static void put_error_values(const struct tally *t, struct buf *text)
+{
+	struct value_count values[ERROR_VALUES_MAX];
+	uint64_t left;
+
+	if (!t->n_error_values)
+		return;
+	sort_values(t, values);
+	left = t->c.errors;
+	buf_str(text, "  errors:");
+	for (uint32_t i = 0; i < t->n_error_values && i < VALUES_SHOWN; i++) {
+		buf_printf(text, "%s %lld x %llu", i ? "," : "", (long long)values[i].value, (unsigned long long)values[i].count);
+		left -= values[i].count < left ? values[i].count : left;
+	}
+	if (left)
+		buf_printf(text, ", others x %llu", (unsigned long long)left);
+	buf_char(text, '\n');
+}
+
+static void json_error_values(const struct tally *t, struct buf *out)
+{
+	struct value_count values[ERROR_VALUES_MAX];
+	uint64_t sum;
+
+	if (!t->n_error_values)
+		return;
+	sum = sort_values(t, values);
+	buf_str(out, ",\"error_values\":[");
+	for (uint32_t i = 0; i < t->n_error_values; i++)
+		buf_printf(out, "%s[%lld,%llu]", i ? "," : "", (long long)values[i].value, (unsigned long long)values[i].count);
+	buf_printf(out, "],\"error_values_missing\":%llu", (unsigned long long)(t->c.errors > sum ? t->c.errors - sum : 0));
+}
+
 static void put_row(const struct statview *v, const struct statrow *r, unsigned width, struct output *o, struct buf *text)
 {
 	struct buf label = { 0 };
@@ -107,6 +162,7 @@ static void put_row(const struct statview *v, const struct statrow *r, unsigned 
 	put_times(text, &r->all.c);
 	text_paint(text, o, PAINT_NONE);
 	buf_char(text, '\n');
+	put_error_values(&r->all, text);
 }
 
 /* An agent that was started again is a new source of the same host. */
@@ -291,6 +347,7 @@ void statview_json(const struct statview *v, const struct model *m, const char *
 			pattern_json(v, m, &v->row[i], out);
 		buf_str(out, ",\"total\":{");
 		json_counts(out, &v->row[i].all.c, v->last_ns > v->started_ns ? v->last_ns - v->started_ns : 1);
+		json_error_values(&v->row[i].all, out);
 		buf_str(out, "},\"tick\":{");
 		json_counts(out, &v->row[i].tick.c, v->tick_ns);
 		buf_str(out, "}}");

@@ -358,6 +358,18 @@ static uint64_t *tally_field(struct tally *t, int i)
 	return (uint64_t *)(void *)((char *)t + count_keys[i].offset);
 }
 
+static void add_error_value(struct tally *t, int64_t value, uint64_t count)
+{
+	for (uint32_t i = 0; i < t->n_error_values; i++) {
+		if (t->error_value[i].value == value) {
+			t->error_value[i].count += count;
+			return;
+		}
+	}
+	if (t->n_error_values < ERROR_VALUES_MAX)
+		t->error_value[t->n_error_values++] = (struct value_count){ value, count };
+}
+
 void tally_add(struct tally *to, const struct tally *more)
 {
 	uint64_t max = to->c.max_ns > more->c.max_ns ? to->c.max_ns : more->c.max_ns;
@@ -367,6 +379,8 @@ void tally_add(struct tally *to, const struct tally *more)
 	to->c.max_ns = max;
 	for (int i = 0; i < HIST_BUCKETS; i++)
 		to->c.hist[i] += more->c.hist[i];
+	for (uint32_t i = 0; i < more->n_error_values; i++)
+		add_error_value(to, more->error_value[i].value, more->error_value[i].count);
 }
 
 static void source_sum(const struct source *s, const struct probe *only, struct tally *out)
@@ -403,6 +417,23 @@ static int unpack_hist(struct counts *c, const msgpack_object *list)
 	return 0;
 }
 
+static int unpack_error_values(struct tally *t, const msgpack_object *list)
+{
+	if (!list)
+		return 0;
+	if (list->type != MSGPACK_OBJECT_ARRAY || list->via.array.size % 2 || list->via.array.size > 2 * ERROR_VALUES_MAX)
+		return -EPROTO;
+	for (uint32_t i = 0; i < list->via.array.size; i += 2) {
+		int64_t value;
+		uint64_t count;
+
+		if (!object_i64(&list->via.array.ptr[i], &value) || !object_u64(&list->via.array.ptr[i + 1], &count))
+			return -EPROTO;
+		add_error_value(t, value, count);
+	}
+	return 0;
+}
+
 int tally_unpack(struct tally *t, const msgpack_object *map)
 {
 	memset(t, 0, sizeof(*t));
@@ -410,6 +441,8 @@ int tally_unpack(struct tally *t, const msgpack_object *map)
 		return -EPROTO;
 	for (int i = 0; i < N_COUNT_KEYS; i++)
 		object_u64(map_get(map, count_keys[i].key), tally_field(t, i));
+	if (unpack_error_values(t, map_get(map, "error_values")))
+		return -EPROTO;
 	return unpack_hist(&t->c, map_get(map, "hist"));
 }
 

@@ -59,6 +59,9 @@ struct process {
 	char *comm;          /* safe to print */
 };
 
+/* How often failing calls returned a value. */
+struct value_count { int64_t value; uint64_t count; };
+
 /* The exact counters of one probe in one process, or a sum of such. */
 struct tally {
 	struct counts c;
@@ -67,6 +70,8 @@ struct tally {
 	uint64_t drop_client;
 	uint64_t past_limit; /* shipped after the limit: not sent */
 	uint64_t shown;      /* sent to its requester before a collector was told */
+	struct value_count error_value[ERROR_VALUES_MAX]; /* in no order; what found no room is c.errors - their sum */
+	uint32_t n_error_values;
 };
 
 struct row {

@@ -97,6 +97,7 @@ enum plan_flags {
 	PLAN_ZERO_REGS = 256, /* a register may be read that nothing wrote */
 	PLAN_ON_STACK = 512,  /* entries only, and their events are built on the stack */
 	PLAN_PATTERN = 1024,  /* one plan for many functions; a breakpoint's attach cookie is its function's number */
+	PLAN_ERROR_VALUES = 2048, /* the return values of failing calls are counted one by one */
 };
 
 struct plan {
@@ -113,7 +114,8 @@ struct plan {
 	__u32 n_entry, n_return;
 	__u32 uid;           /* PLAN_OWNER */
 	__u32 functions;     /* PLAN_PATTERN: how many */
-	__u32 rows, pad;     /* PLAN_PATTERN: of counters, the first `slots` of them the slots' own */
+	__u32 rows;          /* PLAN_PATTERN: of counters, the first `slots` of them the slots' own */
+	__u16 ret_bytes, ret_signed; /* PLAN_ERROR_VALUES: size of the return value: 1, 2, 4, 8 */
 	__u64 rate_window_ns;
 	__u64 pidns_dev, pidns_ino; /* the agent's pid namespace; 0: the initial one */
 	__u64 literal[PLAN_LITERALS][PLAN_LITERAL_WORDS];
@@ -177,6 +179,11 @@ struct counts {
 	__u64 max_ns;        /* per CPU, merged by max */
 	__u64 hist[HIST_BUCKETS];
 };
+
+/* How often failing calls of a process returned a value. */
+enum { ERROR_VALUES_MAX = 64 };                /* of one probe in one process */
+enum { ERROR_KEY_VALUE, ERROR_KEY_NUMBER };    /* NUMBER: how many values the slot has, or tried to have */
+struct error_key { __u32 slot, kind; __s64 value; };
 
 /*
  * A pattern's functions are thousands, most of them never called: each gets a row of counters when it is called first,
@@ -269,6 +276,7 @@ _Static_assert(sizeof(struct plan_op) == 24, "plan_op crosses user space / BPF")
 _Static_assert(sizeof(struct event) == 56, "event crosses user space / BPF");
 _Static_assert(sizeof(struct event_string) == 8, "event_string crosses user space / BPF");
 _Static_assert(sizeof(struct function_counts) == __builtin_offsetof(struct counts, hist), "they are the head of struct counts");
+_Static_assert(sizeof(struct error_key) == 16, "error_key crosses user space / BPF");
 _Static_assert(PLAN_ENTRY_OPS + PLAN_RETURN_OPS <= 128, "the unrolled program must stay loadable");
 
 #endif

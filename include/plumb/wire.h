@@ -28,6 +28,8 @@
  *   counts: {"calls","returns","errors","matched","undecided","shipped","sampled","unread","too_deep","unwound",
  *            "stray","drop_ring","drop_rate","drop_nomem","drop_client","past_limit","shown","sum_ns","max_ns",
  *            "hist": [bucket, count, bucket, count, ...]}; keys that are 0 are left out.
+ *            "error_values": [value, count, value, count, ...]: what failing calls returned, exact (s64; pointers: 0), if $ret is an
+ *            integer or a pointer; at most 64 values of a probe in a process: what found no room is errors - the sum of the counts.
  *            past_limit: shipped after --limit was reached. shown: sent to the requester before the request went on at a collector.
  *            To a collector: records in CHUNKs = shipped - drop_client - past_limit - shown, at END.
  *

@@ -75,7 +75,7 @@ TARGET_BIN += $(TARGET_DIR)/orderd-v$(1)/orderd
 endef
 $(foreach v,$(ORDERD_FIXES),$(eval $(call orderd_fix,$(v))))
 
-$(TARGET_DIR)/orderload $(TARGET_DIR)/busy $(TARGET_DIR)/execer $(TARGET_DIR)/many: $(TARGET_DIR)/%: $(TARGET_DIR)/obj/%.o
+$(TARGET_DIR)/orderload $(TARGET_DIR)/busy $(TARGET_DIR)/execer $(TARGET_DIR)/many $(TARGET_DIR)/errors: $(TARGET_DIR)/%: $(TARGET_DIR)/obj/%.o
 	$(TARGET_CC) -pthread -o $@ $^
 $(TARGET_DIR)/libshared.so: $(TARGET_DIR)/obj/libshared.o
 	$(TARGET_CC) -shared -Wl,-soname,libshared.so -o $@ $^
@@ -87,6 +87,6 @@ $(TARGET_DIR)/obj/uselib-late.o: tests/targets/uselib.c
 	$(TARGET_CC) $(TARGET_CFLAGS) -O2 -fPIC -DUSELIB_LATE -MMD -MP -c -o $@ $<
 $(TARGET_DIR)/uselib-late: $(TARGET_DIR)/obj/uselib-late.o $(TARGET_DIR)/libshared.so
 	$(TARGET_CC) -o $@ $< -Wl,-rpath,'$$ORIGIN' -ldl
-TARGET_BIN += $(TARGET_DIR)/orderd $(TARGET_DIR)/orderload $(TARGET_DIR)/busy $(TARGET_DIR)/execer $(TARGET_DIR)/many $(TARGET_DIR)/libshared.so $(TARGET_DIR)/uselib $(TARGET_DIR)/uselib-late
+TARGET_BIN += $(TARGET_DIR)/orderd $(TARGET_DIR)/orderload $(TARGET_DIR)/busy $(TARGET_DIR)/execer $(TARGET_DIR)/many $(TARGET_DIR)/errors $(TARGET_DIR)/libshared.so $(TARGET_DIR)/uselib $(TARGET_DIR)/uselib-late
 
 test-targets: $(TARGET_BIN)

@@ -258,9 +258,57 @@ static void test_a_bomb_and_other_bytes(void **state)
 	free(zeros);
 }
 
+/* A row's map with one key. 0, or what tally_unpack refuses it with. */
+static int unpack_values(struct tally *t, uint32_t n, const int64_t *numbers)
+{
+	struct buf b = { 0 };
+	msgpack_packer pk;
+	msgpack_zone zone;
+	msgpack_object o;
+	int rc;
+
+	pack_into(&pk, &b);
+	msgpack_pack_map(&pk, 1);
+	pack_key(&pk, "error_values");
+	msgpack_pack_array(&pk, n);
+	for (uint32_t i = 0; i < n; i++)
+		msgpack_pack_int64(&pk, numbers[i]);
+	assert_true(msgpack_zone_init(&zone, 4096));
+	assert_true(pack_take(b.data, b.len, &zone, &o) > 0);
+	rc = tally_unpack(t, &o);
+	msgpack_zone_destroy(&zone);
+	buf_free(&b);
+	return rc;
+}
+
+static void test_error_values(void **state)
+{
+	static const int64_t one[] = { -22, 13, -5, 2 }, other[] = { -5, 3, INT64_MIN, 1 }, negative[] = { -22, -1 };
+	int64_t many[2 * ERROR_VALUES_MAX + 2];
+	static struct tally a, b;
+
+	assert_int_equal(unpack_values(&a, 4, one), 0);
+	assert_int_equal(unpack_values(&b, 4, other), 0);
+	tally_add(&a, &b);
+	assert_int_equal(a.n_error_values, 3);
+	assert_true(a.error_value[0].value == -22 && a.error_value[0].count == 13);
+	assert_true(a.error_value[1].value == -5 && a.error_value[1].count == 5);
+	assert_true(a.error_value[2].value == INT64_MIN && a.error_value[2].count == 1);
+	assert_int_equal(unpack_values(&b, 3, one), -EPROTO);
+	assert_int_equal(unpack_values(&b, 2, negative), -EPROTO);
+	for (int i = 0; i < 2 * ERROR_VALUES_MAX + 2; i++)
+		many[i] = i + 1000;
+	assert_int_equal(unpack_values(&b, 2 * ERROR_VALUES_MAX + 2, many), -EPROTO);
+	assert_int_equal(unpack_values(&b, 2 * ERROR_VALUES_MAX, many), 0);
+	/* Several processes may have more values together: the sum says less, and never wrong. */
+	tally_add(&a, &b);
+	assert_int_equal(a.n_error_values, ERROR_VALUES_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_error_values),
 		cmocka_unit_test(test_ids_are_the_sources_own),
 		cmocka_unit_test(test_a_bad_source_is_refused),
 		cmocka_unit_test(test_deflated_records),
