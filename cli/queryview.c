@@ -251,6 +251,19 @@ static void choose_columns(struct grid *g, const struct query_kind *k, const jso
 	}
 }
 
+/* Not all of the group: it holds the point, and would never be freed. */
+static void name_point(json_t *point, const json_t *group)
+{
+	static const char *const names[] = { "service", "function", "build_id", "host" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		json_t *name = json_object_get(group, names[i]);
+
+		if (name)
+			json_object_set(point, names[i], name);
+	}
+}
+
 static int add_series(struct grid *g, json_t *answer)
 {
 	bool steps = json_integer_value(json_object_get(answer, "step")) != 0;
@@ -267,7 +280,7 @@ static int add_series(struct grid *g, json_t *answer)
 			continue;
 		}
 		json_array_foreach(points, k, point) {
-			json_object_update_missing(point, group);
+			name_point(point, group);
 			rc = rc ? rc : grid_add(g, point);
 		}
 	}
