@@ -183,28 +183,12 @@ void session_flush(struct session *s)
 
 void session_reply_begin(struct session *s, struct frame *f, uint64_t id, unsigned n)
 {
-	frame_begin(f, &s->out, WIRE_REPLY, 4);
-	msgpack_pack_uint64(&f->pk, id);
-	msgpack_pack_true(&f->pk);
-	msgpack_pack_map(&f->pk, n);
+	frame_reply_begin(f, &s->out, id, n);
 }
 
 void session_reply_error(struct session *s, uint64_t id, const struct error *err, int64_t probe)
 {
-	struct frame f;
-
-	frame_begin(&f, &s->out, WIRE_REPLY, 4);
-	msgpack_pack_uint64(&f.pk, id);
-	msgpack_pack_false(&f.pk);
-	msgpack_pack_map(&f.pk, 6);
-	pack_key_u64(&f.pk, "code", (uint64_t)err->code);
-	pack_key_text(&f.pk, "text", err->text);
-	pack_key_text(&f.pk, "hint", err->hint);
-	pack_key_u64(&f.pk, "col", (uint64_t)err->col);
-	pack_key_u64(&f.pk, "len", (uint64_t)err->len);
-	pack_key(&f.pk, "probe");
-	msgpack_pack_int64(&f.pk, probe);
-	frame_end(&f);
+	frame_reply_error(&s->out, id, err, probe);
 	session_flush(s);
 }
 

@@ -91,6 +91,32 @@ int frame_end(struct frame *f)
 	return 0;
 }
 
+void frame_reply_begin(struct frame *f, struct buf *out, uint64_t id, unsigned n)
+{
+	frame_begin(f, out, WIRE_REPLY, 4);
+	msgpack_pack_uint64(&f->pk, id);
+	msgpack_pack_true(&f->pk);
+	msgpack_pack_map(&f->pk, n);
+}
+
+void frame_reply_error(struct buf *out, uint64_t id, const struct error *err, int64_t probe)
+{
+	struct frame f;
+
+	frame_begin(&f, out, WIRE_REPLY, 4);
+	msgpack_pack_uint64(&f.pk, id);
+	msgpack_pack_false(&f.pk);
+	msgpack_pack_map(&f.pk, 6);
+	pack_key_u64(&f.pk, "code", (uint64_t)err->code);
+	pack_key_text(&f.pk, "text", err->text);
+	pack_key_text(&f.pk, "hint", err->hint);
+	pack_key_u64(&f.pk, "col", (uint64_t)err->col);
+	pack_key_u64(&f.pk, "len", (uint64_t)err->len);
+	pack_key(&f.pk, "probe");
+	msgpack_pack_int64(&f.pk, probe);
+	frame_end(&f);
+}
+
 /* ---- measuring ---- */
 
 enum head_kind { HEAD_VALUE, HEAD_BYTES, HEAD_ARRAY, HEAD_MAP, HEAD_BAD };

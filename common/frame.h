@@ -29,6 +29,10 @@ void frame_begin(struct frame *f, struct buf *out, enum wire_type type, unsigned
 /* Writes the length. -EMSGSIZE: larger than WIRE_FRAME_MAX (less WIRE_ENTRY_ROOM, unless it is an ENTRY), nothing is left in
  * out; -ENOMEM. */
 int frame_end(struct frame *f);
+/* A REPLY with a payload map of n pairs; end with frame_end. */
+void frame_reply_begin(struct frame *f, struct buf *out, uint64_t id, unsigned n);
+/* A whole REPLY that refuses. probe: index of the probe text that err's column is in, -1: none. */
+void frame_reply_error(struct buf *out, uint64_t id, const struct error *err, int64_t probe);
 
 /* Packs straight into a buffer, for values outside frames. */
 void pack_into(msgpack_packer *pk, struct buf *out);
