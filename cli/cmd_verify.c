@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "file.h"
 #include "request.h"
 #include "screen.h"
 #include "signals.h"
@@ -29,6 +30,7 @@ struct run {
 	struct client *client;
 	struct verify *verify;
 	struct verify_post *post;    /* NULL: no collector */
+	struct record_key sign_key;
 	struct output out;
 	unsigned drawn;
 	uint64_t drawn_ns;
@@ -209,31 +211,20 @@ static int write_reports(const struct args *a, struct verify *v, struct error *e
 }
 
 /* The record as a file, signed if there is a key. */
-static int seal_record(const struct args *a, struct verify *v, struct buf *file, struct error *err)
+static int seal_record(const struct run *r, struct buf *file, struct error *err)
 {
-	const struct buf *raw = verify_recorded(v);
-	char *key = NULL;
-	size_t key_len = 0;
-	int rc;
+	const struct buf *raw = verify_recorded(r->verify);
 
-	if (!raw)
-		return 0;
-	rc = a->verify.sign_key ? read_file(a->verify.sign_key, RECORD_KEY_MAX, &key, &key_len, err) : 0;
-	if (!rc)
-		rc = record_seal(raw, key, key_len, file, err);
-	if (key)
-		explicit_bzero(key, key_len);
-	free(key);
-	return rc;
+	return raw ? record_seal(raw, &r->sign_key, file, err) : 0;
 }
 
-static int write_record(const struct args *a, struct verify *v, struct error *err)
+static int write_record(const struct run *r, struct error *err)
 {
 	struct buf file = { 0 };
-	int rc = a->verify.record ? seal_record(a, v, &file, err) : 0;
+	int rc = r->args->verify.record ? seal_record(r, &file, err) : 0;
 
 	if (!rc && file.len)
-		rc = write_file(a->verify.record, &file, err);
+		rc = write_file(r->args->verify.record, &file, err);
 	buf_free(&file);
 	return rc;
 }
@@ -244,7 +235,7 @@ static void post_end(struct run *r, const struct error *failed)
 	struct error err = { 0 };
 	struct buf file = { 0 };
 
-	if (r->post && seal_record(r->args, r->verify, &file, &err)) {
+	if (r->post && seal_record(r, &file, &err)) {
 		message("the collector gets no record: %s", err.text);
 		buf_clear(&file);
 	}
@@ -273,7 +264,7 @@ static int conclude(struct run *r)
 	else
 		show_result(r);
 	output_flush(&r->out);
-	if (write_reports(r->args, r->verify, &err) < 0 || write_record(r->args, r->verify, &err) < 0) {
+	if (write_reports(r->args, r->verify, &err) < 0 || write_record(r, &err) < 0) {
 		show_error(&err, NULL);
 		return EXIT_NO_VERDICT;
 	}
@@ -307,10 +298,10 @@ static int replay(const struct args *a)
 	char *file = NULL, *key = NULL;
 	size_t len = 0, key_len = 0;
 	bool is_signed = false;
-	int rc = read_file(a->verify.replay, RECORD_RAW_MAX, &file, &len, &err), code = EXIT_NO_VERDICT;
+	int rc = file_read(a->verify.replay, RECORD_RAW_MAX, &file, &len, &err), code = EXIT_NO_VERDICT;
 
 	if (!rc && a->verify.verify_key)
-		rc = read_file(a->verify.verify_key, RECORD_KEY_MAX, &key, &key_len, &err);
+		rc = file_read(a->verify.verify_key, RECORD_KEY_MAX, &key, &key_len, &err);
 	if (!rc)
 		r.verify = record_replay(file, len, key, key_len, &is_signed, &err);
 	output_init(&r.out, STDOUT_FILENO, a->color);
@@ -340,8 +331,6 @@ static int check_files(const struct args *a, struct error *err)
 		return n;
 	if (a->verify.sign_key && !a->verify.record && !args_collector(a))
 		return error_set(err, EINVAL, "--sign-key signs the record: --record FILE");
-	if (a->verify.sign_key && access(a->verify.sign_key, R_OK) < 0)
-		return error_set(err, errno, "cannot read %s: %s", a->verify.sign_key, strerror(errno));
 	if (a->verify.verify_key && !a->verify.replay)
 		return error_set(err, EINVAL, "--verify-key checks a record: --replay FILE");
 	return 0;
@@ -358,6 +347,8 @@ static int run(const struct args *a)
 		return replay(a);
 	if (!rc)
 		rc = verify_args_read(a, &spec, &err);
+	if (!rc && a->verify.sign_key)
+		rc = record_key_read(a->verify.sign_key, &r.sign_key, &err);
 	if (rc) {
 		verify_spec_free(&spec);
 		show_error(&err, NULL);
@@ -372,6 +363,7 @@ static int run(const struct args *a)
 	verify_post_free(r.post);
 	client_close(r.client);
 	verify_free(r.verify);
+	record_key_free(&r.sign_key);
 	output_free(&r.out);
 	return code;
 }

@@ -11,42 +11,11 @@
 
 #include "buf.h"
 #include "claimfile.h"
+#include "file.h"
 #include "patch.h"
 #include "units.h"
 
 /* ---- files ---- */
-
-int read_file(const char *path, size_t max, char **out, size_t *len, struct error *err)
-{
-	int fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC), rc = 0;
-	struct buf all = { 0 };
-	ssize_t n = 1;
-
-	if (fd < 0)
-		return error_set(err, errno, "cannot read %s: %s", path, strerror(errno));
-	while (!rc && n > 0) {
-		char *to = buf_reserve(&all, 65536);
-
-		n = to ? read(fd, to, 65536) : 0;
-		if (!to)
-			rc = error_set(err, ENOMEM, "no memory for %s", path);
-		else if (n < 0)
-			rc = error_set(err, errno, "cannot read %s: %s", path, strerror(errno));
-		else if ((all.len += (size_t)n) > max)
-			rc = error_set(err, E2BIG, "%s is larger than %zu MiB", path, max >> 20);
-	}
-	if (fd != STDIN_FILENO)
-		close(fd);
-	if (!rc)
-		buf_char(&all, '\0');
-	if (rc || all.failed) {
-		buf_free(&all);
-		return rc ? rc : error_set(err, ENOMEM, "no memory for %s", path);
-	}
-	*out = all.data;
-	*len = all.len - 1;
-	return 0;
-}
 
 int report_targets(const char *text, struct report_target out[REPORT_TARGETS], struct error *err)
 {
@@ -150,7 +119,7 @@ static int read_claim(const char *path, struct verify_spec *s, struct error *err
 {
 	char *text = NULL;
 	size_t len = 0;
-	int rc = read_file(path, CLAIMFILE_BYTES_MAX, &text, &len, err);
+	int rc = file_read(path, CLAIMFILE_BYTES_MAX, &text, &len, err);
 
 	if (!rc)
 		rc = claimfile_read(text, len, s, err);
@@ -165,12 +134,12 @@ static int read_patch(const struct args *a, struct verify_spec *s, struct error 
 	const char *slash = a->n_rest ? strrchr(a->rest[0], '/') : NULL;
 
 	if (a->verify.patch)
-		return read_file(a->verify.patch, PATCH_BYTES_MAX, &s->patch, &s->patch_len, err);
+		return file_read(a->verify.patch, PATCH_BYTES_MAX, &s->patch, &s->patch_len, err);
 	if (!s->patch_file)
 		return 0;
 	snprintf(path, sizeof(path), "%.*s%s", slash && s->patch_file[0] != '/' ? (int)(slash + 1 - a->rest[0]) : 0,
 		 slash ? a->rest[0] : "", s->patch_file);
-	return read_file(path, PATCH_BYTES_MAX, &s->patch, &s->patch_len, err);
+	return file_read(path, PATCH_BYTES_MAX, &s->patch, &s->patch_len, err);
 }
 
 int verify_args_read(const struct args *a, struct verify_spec *s, struct error *err)

@@ -8,8 +8,6 @@
 
 /* Reads the claim file (a->rest[0], if there is one) and the patch; options outrank the file. verify_spec_free also after an error. */
 int verify_args_read(const struct args *a, struct verify_spec *s, struct error *err);
-/* A whole file, "-": standard input. The caller frees *out. -E2BIG. */
-int read_file(const char *path, size_t max, char **out, size_t *len, struct error *err);
 /* Where a report goes. */
 struct report_target {
 	const char *kind;    /* junit, md, json */

@@ -209,6 +209,11 @@ static bool wants_tls(const struct tls_files *t)
 	return t->cert || t->key || t->ca;
 }
 
+static int read_sign_key(const struct collector_options *opt, struct record_key *key, struct error *err)
+{
+	return opt->sign_key ? record_key_read(opt->sign_key, key, err) : 0;
+}
+
 static int start(struct collector *c, struct error *err)
 {
 	int rc;
@@ -221,6 +226,8 @@ static int start(struct collector *c, struct error *err)
 	if (!c->base || !c->live)
 		return error_set(err, ENOMEM, "out of memory");
 	rc = wants_tls(&c->opt.tls) ? tls_server_new(&c->opt.tls, &c->tls, err) : 0;
+	if (!rc)
+		rc = read_sign_key(&c->opt, &c->sign_key, err);
 	if (!rc)
 		rc = sessions_start(c, err);
 	if (!rc)
@@ -268,10 +275,18 @@ static void needs_restart(const char *option, const char *now, const char *wante
 
 int collector_reload(struct collector *c, const struct collector_options *opt, struct error *err)
 {
+	struct record_key key = { 0 };
 	struct tls *tls = NULL;
+	int rc = read_sign_key(opt, &key, err);
 
-	if (c->tls && wants_tls(&opt->tls) && tls_server_new(&opt->tls, &tls, err))
-		return -err->code;
+	if (!rc && c->tls && wants_tls(&opt->tls))
+		rc = tls_server_new(&opt->tls, &tls, err);
+	if (rc) {
+		record_key_free(&key);
+		return rc;
+	}
+	record_key_free(&c->sign_key);
+	c->sign_key = key;
 	if (tls) {
 		tls_free(c->tls);
 		c->tls = tls;
@@ -282,8 +297,8 @@ int collector_reload(struct collector *c, const struct collector_options *opt, s
 	if (!c->tls != !wants_tls(&opt->tls) || c->opt.insecure != opt->insecure)
 		log_warn("collector", "needs-restart", "option=tls");
 	store_limits(c->store, opt->keep_ns, opt->max_bytes);
-	log_info("collector", "reloaded", "keep_days=%.3g max_bytes=%lu certificates=%s", (double)opt->keep_ns / (double)DAY_NS,
-		 (unsigned long)opt->max_bytes, tls ? "read" : "none");
+	log_info("collector", "reloaded", "keep_days=%.3g max_bytes=%lu certificates=%s sign_key=%s", (double)opt->keep_ns / (double)DAY_NS,
+		 (unsigned long)opt->max_bytes, tls ? "read" : "none", key.pem ? "read" : "none");
 	return 0;
 }
 
@@ -319,6 +334,7 @@ void collector_free(struct collector *c)
 	free_event(c->sigint);
 	free_event(c->sighup);
 	tls_free(c->tls);
+	record_key_free(&c->sign_key);
 	tokens_free(c->tokens);
 	if (c->base) {
 		event_base_loop(c->base, EVLOOP_NONBLOCK);   /* pairs of bufferevents (inside.c) hold on to each other until callbacks are run */

@@ -18,6 +18,7 @@ struct collector_options {
 	const char *http;        /* HOST:PORT of the API and the pages */
 	const char *data;        /* directory of the store; made if it is not there */
 	struct tls_files tls;    /* all NULL: without TLS */
+	const char *sign_key;    /* file of the key that signs records of verifications (verify_record.h); NULL: not signed */
 	bool insecure;           /* without TLS also beyond this machine */
 	uint64_t keep_ns;        /* see store.h */
 	uint64_t max_bytes;
@@ -36,8 +37,9 @@ const char *collector_address(const struct collector *c);
 /* The same of the HTTP side; "": there is none. */
 const char *collector_http_address(const struct collector *c);
 void collector_on_reload(struct collector *c, collector_reload_fn *fn, void *arg);
-/* Takes over what can change while it runs: ages, sizes, certificates (for new connections). What else differs is logged as needing
- * a restart. -errno: a certificate cannot be used, and nothing has changed. */
+/* Takes over what can change while it runs: ages, sizes, certificates (for new connections), the key that
+ * signs. What else differs is logged as needing
+ * a restart. -errno: a certificate or key cannot be used, and nothing has changed. */
 int collector_reload(struct collector *c, const struct collector_options *opt, struct error *err);
 /* Runs until SIGTERM or SIGINT. */
 int collector_run(struct collector *c);

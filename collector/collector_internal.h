@@ -17,6 +17,7 @@
 #include "live.h"
 #include "store.h"
 #include "tokens.h"
+#include "verify_record.h"
 
 struct ingest;
 struct stream;
@@ -85,6 +86,7 @@ struct collector {
 	char store_path[4096];            /* of the database */
 	struct event_base *base;
 	struct tls *tls;                  /* NULL: plain */
+	struct record_key sign_key;       /* of what the collector verifies */
 	struct store *store;              /* the writer; others open their own (query.h) */
 	struct ingest *ingest;
 	struct live *live;

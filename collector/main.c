@@ -14,10 +14,11 @@
 #include "log.h"
 #include "sandbox.h"
 #include "token_command.h"
+#include "verify_record.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-enum { OPT_CERT = 256, OPT_KEY, OPT_CA, OPT_INSECURE, OPT_KEEP, OPT_MAX_BYTES, OPT_HTTP, OPT_CONFIG, OPT_CHECK };
+enum { OPT_CERT = 256, OPT_KEY, OPT_CA, OPT_SIGN_KEY, OPT_INSECURE, OPT_KEEP, OPT_MAX_BYTES, OPT_HTTP, OPT_CONFIG, OPT_CHECK };
 
 #define CONFIG_FILE "/etc/plumb/collector.yaml"
 
@@ -28,6 +29,7 @@ static const struct option long_options[] = {
 	{ "tls-cert", required_argument, NULL, OPT_CERT },
 	{ "tls-key", required_argument, NULL, OPT_KEY },
 	{ "tls-ca", required_argument, NULL, OPT_CA },
+	{ "sign-key", required_argument, NULL, OPT_SIGN_KEY },
 	{ "insecure", no_argument, NULL, OPT_INSECURE },
 	{ "keep-days", required_argument, NULL, OPT_KEEP },
 	{ "max-bytes", required_argument, NULL, OPT_MAX_BYTES },
@@ -52,6 +54,7 @@ static void usage(FILE *to)
 	      "      --tls-cert FILE     certificate of this collector, PEM\n"
 	      "      --tls-key FILE      its key\n"
 	      "      --tls-ca FILE       whose signature agents' certificates must have\n"
+	      "      --sign-key FILE     private key (Ed25519, PEM) that signs the records of what the collector verifies\n"
 	      "      --insecure          listen beyond this machine without TLS\n"
 	      "      --keep-days DAYS    age at which calls and seconds go (default 7; minutes: x 10, hours: x 100; 0: never)\n"
 	      "      --max-bytes SIZE    of the store, as in 20G (default 10G; 0: no limit)\n"
@@ -116,6 +119,9 @@ static int set_option(int opt, struct collector_options *o)
 		return 0;
 	case OPT_CA:
 		o->tls.ca = optarg;
+		return 0;
+	case OPT_SIGN_KEY:
+		o->sign_key = optarg;
 		return 0;
 	case OPT_INSECURE:
 		o->insecure = true;
@@ -204,14 +210,16 @@ static void reload(struct collector *c, void *arg)
 
 static int check(const struct collector_options *o, const struct config *config)
 {
+	struct record_key key = { 0 };
 	struct error err = { 0 };
 	struct tls *tls = NULL;
 
-	if (o->tls.cert && tls_server_new(&o->tls, &tls, &err)) {
+	if ((o->tls.cert && tls_server_new(&o->tls, &tls, &err)) || (o->sign_key && record_key_read(o->sign_key, &key, &err)))
 		fprintf(stderr, "plumb-collector: %s\n", err.text);
-		return EXIT_USAGE;
-	}
 	tls_free(tls);
+	record_key_free(&key);
+	if (err.code)
+		return EXIT_USAGE;
 	printf("the options can be used%s%s\n", config_path(config)[0] ? "; file: " : "", config_path(config));
 	return 0;
 }

@@ -79,7 +79,7 @@ static void store_end(struct verification *n, const char *state, const char *rea
 	struct verdict_words w = words(n, state, reason, &report);
 	struct error err = { .text = "it is too long" };
 
-	if (!raw || record_seal(raw, NULL, 0, &record, &err))
+	if (!raw || record_seal(raw, &n->http->collector->sign_key, &record, &err))
 		buf_clear(&record);
 	verify_report_json(verify_view(n->verify), &report);
 	if (verdict_words_pack_end(&w, &record, &out, &n->asked) || !record.len)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "deflate.h"
+#include "file.h"
 #include "frame.h"
 #include "inflate.h"
 #include "patch.h"
@@ -235,31 +236,69 @@ static struct verify *play_all(const char *raw, size_t len, struct error *err)
 
 /* ---- the file ---- */
 
-static int no_key(struct error *err, const char *what)
+#define KEY_HINT "openssl genpkey -algorithm ed25519 -out key.pem; openssl pkey -in key.pem -pubout -out key.pub"
+
+/* OpenSSL would ask a terminal for it. */
+static int no_password(char *to, int size, int writing, void *arg)
 {
-	error_set(err, EINVAL, "that is no %s key", what);
-	return error_hint(err, "openssl genpkey -algorithm ed25519 -out key.pem; openssl pkey -in key.pem -pubout -out key.pub");
+	return -1;
 }
 
-static int sign(struct buf *file, const char *key, size_t key_len, struct error *err)
+/* NULL: it is no private Ed25519 key. */
+static EVP_PKEY *private_key(const struct record_key *key)
 {
-	BIO *bio = BIO_new_mem_buf(key, (int)key_len);
-	EVP_PKEY *pkey = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
+	BIO *bio = BIO_new_mem_buf(key->pem, (int)key->len);
+	EVP_PKEY *pkey = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL) : NULL;
+
+	BIO_free(bio);
+	if (!pkey || EVP_PKEY_id(pkey) == EVP_PKEY_ED25519)
+		return pkey;
+	EVP_PKEY_free(pkey);
+	return NULL;
+}
+
+int record_key_read(const char *path, struct record_key *out, struct error *err)
+{
+	struct record_key key = { 0 };
+	EVP_PKEY *pkey;
+	int rc = file_read(path, RECORD_KEY_MAX, &key.pem, &key.len, err);
+
+	if (rc)
+		return rc;
+	pkey = private_key(&key);
+	if (!pkey) {
+		record_key_free(&key);
+		error_set(err, EINVAL, "%s is no private Ed25519 key without a password", path);
+		return error_hint(err, KEY_HINT);
+	}
+	EVP_PKEY_free(pkey);
+	*out = key;
+	return 0;
+}
+
+void record_key_free(struct record_key *key)
+{
+	if (key->pem)
+		explicit_bzero(key->pem, key->len);
+	free(key->pem);
+	*key = (struct record_key){ 0 };
+}
+
+static int sign(struct buf *file, const struct record_key *key, struct error *err)
+{
+	EVP_PKEY *pkey = private_key(key);
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 	unsigned char signature[RECORD_SIGNATURE];
 	size_t n = sizeof(signature);
 	int rc = 0;
 
-	if (!pkey || EVP_PKEY_id(pkey) != EVP_PKEY_ED25519)
-		rc = no_key(err, "private Ed25519");
-	else if (!ctx || EVP_DigestSignInit(ctx, NULL, NULL, NULL, pkey) != 1 ||
-		 EVP_DigestSign(ctx, signature, &n, (const unsigned char *)file->data, file->len) != 1 || n != sizeof(signature))
+	if (!pkey || !ctx || EVP_DigestSignInit(ctx, NULL, NULL, NULL, pkey) != 1 ||
+	    EVP_DigestSign(ctx, signature, &n, (const unsigned char *)file->data, file->len) != 1 || n != sizeof(signature))
 		rc = error_set(err, EIO, "the record cannot be signed");
 	else
 		buf_add(file, signature, n);
 	EVP_MD_CTX_free(ctx);
 	EVP_PKEY_free(pkey);
-	BIO_free(bio);
 	return rc;
 }
 
@@ -272,7 +311,7 @@ static int check_signature(const char *file, size_t len, const char *key, size_t
 	int rc = 0;
 
 	if (!pkey || EVP_PKEY_id(pkey) != EVP_PKEY_ED25519)
-		rc = no_key(err, "public Ed25519");
+		rc = error_hint((error_set(err, EINVAL, "that is no public Ed25519 key"), err), KEY_HINT);
 	else if (!ctx || EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, pkey) != 1 ||
 		 EVP_DigestVerify(ctx, bytes + len, RECORD_SIGNATURE, bytes, len) != 1)
 		rc = error_set(err, EKEYREJECTED, "the record is not signed with this key, or was changed after it was signed");
@@ -282,9 +321,10 @@ static int check_signature(const char *file, size_t len, const char *key, size_t
 	return rc;
 }
 
-int record_seal(const struct buf *raw, const char *key, size_t key_len, struct buf *file, struct error *err)
+int record_seal(const struct buf *raw, const struct record_key *key, struct buf *file, struct error *err)
 {
-	struct head h = { .format = RECORD_FORMAT, .verdict = VERDICT_VERSION, .flags = key ? FLAG_SIGNED : 0, .raw_be = htobe64(raw->len) };
+	bool is_signed = key && key->pem;
+	struct head h = { .format = RECORD_FORMAT, .verdict = VERDICT_VERSION, .flags = is_signed ? FLAG_SIGNED : 0, .raw_be = htobe64(raw->len) };
 	struct deflater *d = deflater_new(DEFLATE_LEVEL);
 
 	memcpy(h.magic, magic, sizeof(magic));
@@ -296,7 +336,7 @@ int record_seal(const struct buf *raw, const char *key, size_t key_len, struct b
 	deflater_free(d);
 	h.deflated_be = htobe64(file->len - sizeof(h));
 	memcpy(file->data, &h, sizeof(h));
-	return key ? sign(file, key, key_len, err) : 0;
+	return is_signed ? sign(file, key, err) : 0;
 }
 
 static int read_head(const void *file, size_t len, struct head *h, struct error *err)

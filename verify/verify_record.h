@@ -27,8 +27,14 @@ enum record_event { RECORD_FRAME, RECORD_TIMER, RECORD_STOP, RECORD_START };
 void record_spec(struct buf *raw, const struct verify_spec *s);
 void record_add(struct buf *raw, enum record_event what, uint64_t now_ns, const void *data, size_t len);
 
-/* The file: raw is what was recorded; key: a private Ed25519 key as PEM, NULL: not signed. */
-int record_seal(const struct buf *raw, const char *key, size_t key_len, struct buf *file, struct error *err);
+/* A private Ed25519 key as PEM; pem NULL: none. Owns its bytes. */
+struct record_key { char *pem; size_t len; };
+/* Reads one from a file. -EINVAL: it is none, or it is locked with a password. After an error *out is as it was. */
+int record_key_read(const char *path, struct record_key *out, struct error *err);
+void record_key_free(struct record_key *key);   /* leaves nothing of it in memory, and none in *key */
+
+/* The file: raw is what was recorded; it is signed if there is a key. */
+int record_seal(const struct buf *raw, const struct record_key *key, struct buf *file, struct error *err);
 /* Computes it again. key: the public Ed25519 key (PEM) that it must be signed with; NULL: not looked at. *is_signed says whether
  * it has a signature at all. NULL with err: damaged, hostile, of another version, or not signed with that key. */
 struct verify *record_replay(const void *file, size_t len, const char *key, size_t key_len, bool *is_signed, struct error *err);

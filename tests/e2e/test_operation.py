@@ -48,6 +48,13 @@ class Files(Case):
         self.check(COLLECTOR, 'listne: 127.0.0.1:0\n', 2, 'listne')
         self.check(COLLECTOR, 'keep-days: many\n', 2, "'many'")
         self.check(COLLECTOR, 'tls-cert: /nonexistent\ntls-key: /nonexistent\ntls-ca: /nonexistent\n', 2, '/nonexistent')
+        for name, kind in (('ed.pem', ['ed25519']), ('rsa.pem', ['rsa', '-pkeyopt', 'rsa_keygen_bits:2048']),
+                           ('locked.pem', ['ed25519', '-aes-256-cbc', '-pass', 'pass:secret'])):
+            subprocess.run(['openssl', 'genpkey', '-quiet', '-out', self.path(name), '-algorithm', *kind], check=True)
+        self.check(COLLECTOR, 'sign-key: %s\n' % self.path('ed.pem'), 0, 'can be used')
+        self.check(COLLECTOR, 'sign-key: %s\n' % self.path('rsa.pem'), 2, 'no private Ed25519 key')
+        self.check(COLLECTOR, 'sign-key: %s\n' % self.path('locked.pem'), 2, 'without a password')
+        self.check(COLLECTOR, 'sign-key: /nonexistent\n', 2, 'cannot read /nonexistent')
         self.check(PLUMBD, 'budget: 5\ncollector: 127.0.0.1:7717\nspool-bytes: 64M\n', 0, 'can be used')
         self.check(PLUMBD, 'budget: lots\n', 2, "'lots'")
         self.check(PLUMBD, 'attach: kprobe\n', 2, "'kprobe'")
@@ -85,6 +92,7 @@ class CollectorRuns(Case):
         self.reload(c, 'keep-days: 5\nmax-bytes: 1G\n', 'reloaded')
         self.assertIn('keep_days=5 max_bytes=1073741824', c.stderr)
         self.reload(c, 'keep-days: {}\n', 'not-reloaded')
+        self.reload(c, 'keep-days: 6\nsign-key: /nonexistent\n', 'not-reloaded')
         self.reload(c, 'keep-days: 6\n', 'reloaded')
         c.signal(signal.SIGTERM)
         self.assertEqual(c.wait(), 0)

@@ -59,7 +59,7 @@ static void record(const uint8_t *data, size_t size)
 	bool is_signed;
 
 	buf_add(&raw, data, size);
-	if (record_seal(&raw, NULL, 0, &file, &err) == 0) {
+	if (record_seal(&raw, NULL, &file, &err) == 0) {
 		v = record_replay(file.data, file.len, NULL, 0, &is_signed, &err);
 		if (v)
 			verify_text(verify_view(v), &style, &text);

@@ -631,7 +631,7 @@ static void a_replay_says_the_same(void **state)
 	begin_probed(&b, "gone", true);
 	run_until_decided(&b, 50, 0);
 	text_of(b.v, &then);
-	assert_int_equal(record_seal(verify_recorded(b.v), NULL, 0, &file, &err), 0);
+	assert_int_equal(record_seal(verify_recorded(b.v), NULL, &file, &err), 0);
 	again = record_replay(file.data, file.len, NULL, 0, &is_signed, &err);
 	if (!again)
 		fail_msg("%s", err.text);
