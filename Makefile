@@ -104,12 +104,13 @@ $(BUILD)/%.o: %.c
 	$(call say,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-# The store's schema and its later steps, as texts in the program: schema_sql, schema_2_sql.
-$(BUILD)/schema.h $(BUILD)/schema_2.h: $(BUILD)/%.h: collector/%.sql Makefile
+# The store's schema and its later steps, as texts in the program: schema_sql, schema_2_sql, ...
+SCHEMAS := $(patsubst collector/%.sql,$(BUILD)/%.h,$(wildcard collector/schema*.sql))
+$(SCHEMAS): $(BUILD)/%.h: collector/%.sql Makefile
 	@mkdir -p $(@D)
 	$(Q){ echo 'static const char $*_sql[] ='; sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n"/' $<; echo ';'; } > $@
 $(BUILD)/collector/%.o: CPPFLAGS += $(COLLECTOR_CPPFLAGS)
-$(BUILD)/collector/store.o: $(BUILD)/schema.h $(BUILD)/schema_2.h
+$(BUILD)/collector/store.o: $(SCHEMAS)
 
 # The dashboard: its files as they are, and uPlot from npm, in the program.
 UPLOT     := uplot@1.6.32

@@ -93,6 +93,32 @@ static int check_single(struct collector *c, const struct hello *h, struct error
 			 other->host);
 }
 
+/* Whoever has a certificate of this CA could else send in the name of any agent. Without TLS there is nothing to go by. */
+static int check_subject(struct session *s, const struct hello *h, enum refusal *why, struct error *err)
+{
+	struct store_subject bound;
+	int rc;
+
+	_Static_assert(sizeof(bound.text) >= sizeof(s->subject), "each subject is kept whole");
+
+	if (!s->collector->tls)
+		return 0;
+	*why = REFUSED_TLS;
+	if (!s->subject[0])
+		return error_set(err, EACCES, "an agent needs a certificate of its own");
+	rc = store_agent_subject(s->collector->store, h->uid, &bound, err);
+	if (rc) {
+		*why = REFUSED_STORE;
+		return rc;
+	}
+	if (!bound.text[0] || !strcmp(bound.text, s->subject))
+		return 0;
+	log_warn("agents", "not-its-certificate", "agent=%s host=\"%s\" peer=%s subject=\"%s\" bound=\"%s\"", h->uid, s->host, s->peer,
+		 s->subject, bound.text);
+	return error_set(err, EACCES, "agent %s belongs to a certificate with another subject than %.200s; plumb-collector agent unbind lets go of it",
+			 h->uid, s->subject);
+}
+
 /* An agent whose line was cut comes back before the old connection is known to be dead. -> the run that is replaced by another */
 static uint64_t replace(struct collector *c, const struct session *by, const struct hello *h)
 {
@@ -134,7 +160,7 @@ static int greet(struct session *s, const struct hello *h, struct error *err)
 {
 	struct collector *c = s->collector;
 	struct ingest_hello hello = {
-		.uid = h->uid, .host = s->host, .program = s->program, .run = h->run, .next = h->next, .serves = h->serves, .n_serves = h->n_serves,
+		.uid = h->uid, .host = s->host, .program = s->program, .subject = s->subject, .run = h->run, .next = h->next, .serves = h->serves, .n_serves = h->n_serves,
 	};
 	struct stream *st = NULL;
 	struct agent *a;
@@ -169,11 +195,11 @@ int agent_hello(struct session *s, const msgpack_object *map, enum refusal *why,
 	struct hello h = { 0 };
 	int rc;
 
-	if (s->collector->tls && !s->subject[0]) {
-		*why = REFUSED_TLS;
-		return error_set(err, EACCES, "an agent needs a certificate of its own");
-	}
 	rc = read_hello(map, &h, err);
+	if (!rc)
+		rc = check_subject(s, &h, why, err);
+	if (!rc)
+		*why = REFUSED_PROTOCOL;
 	if (!rc)
 		rc = check_single(s->collector, &h, err);
 	if (!rc) {

@@ -130,7 +130,7 @@ struct session {
 	struct bufferevent *bev;
 	enum session_kind kind;
 	char peer[64];                    /* address and port */
-	char subject[160];                /* of its verified certificate; "" if it has none */
+	char subject[TLS_NAME_MAX];       /* of its verified certificate; "" if it has none */
 	char host[256], program[64];      /* from HELLO, safe to print */
 	uint64_t opened_ns;               /* monotonic */
 	uint64_t received_ns;             /* wall clock at which its HELLO came */

@@ -90,6 +90,8 @@ static int load(struct stream *st, const struct ingest_hello *h, uint64_t now_ns
 	struct store_agent known = { 0 };
 	int rc = store_agent(st->ingest->store, h->uid, h->host, h->program, now_ns, &known, err);
 
+	if (!rc && h->subject[0])
+		rc = store_agent_bind(st->ingest->store, known.id, h->subject, err);
 	if (rc)
 		return rc;
 	st->agent = known.id;

@@ -20,6 +20,7 @@ struct stream;
 /* What an agent says of itself. Borrowed. */
 struct ingest_hello {
 	const char *uid, *host, *program;   /* safe to print */
+	const char *subject;                /* of its certificate; "": it has none */
 	uint64_t run, next;
 	const uint64_t *serves;             /* ids of the collector's requests that it still serves */
 	size_t n_serves;

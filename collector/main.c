@@ -13,6 +13,7 @@
 #include "config.h"
 #include "log.h"
 #include "sandbox.h"
+#include "agent_command.h"
 #include "token_command.h"
 #include "verify_record.h"
 
@@ -47,6 +48,7 @@ static void usage(FILE *to)
 {
 	fputs("usage: plumb-collector [options]\n"
 	      "       plumb-collector token add|rm|list ...\n"
+	      "       plumb-collector agent unbind AGENT\n"
 	      "Takes in what agents see, keeps it, answers questions. Runs in the foreground.\n\n"
 	      "  -l, --listen HOST:PORT  where agents and plumb connect (default " COLLECTOR_LISTEN ")\n"
 	      "      --http HOST:PORT    where the HTTP API and the pages are (default " COLLECTOR_HTTP ")\n"
@@ -256,6 +258,8 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && !strcmp(argv[1], "token"))
 		return token_command(argc - 1, argv + 1);
+	if (argc > 1 && !strcmp(argv[1], "agent"))
+		return agent_command(argc - 1, argv + 1);
 	rc = read_all(&typed, &options, &config);
 	if (rc)
 		return rc - 1;

@@ -90,9 +90,9 @@ int query_services(struct reader *r, const struct query *q, struct buf *out, str
 int query_hosts(struct reader *r, const struct query *q, struct buf *out, struct error *err)
 {
 	static const char sql[] =
-		"SELECT a.uid, a.host, a.program, a.acked, a.offset_ns, a.delay_ns, a.first_seen_ns, a.last_seen_ns, (SELECT coalesce(sum(records), 0)"
+		"SELECT a.uid, a.host, a.program, a.subject, a.acked, a.offset_ns, a.delay_ns, a.first_seen_ns, a.last_seen_ns, (SELECT coalesce(sum(records), 0)"
 		" FROM loss l WHERE l.agent = a.id) FROM agent a WHERE (?6 IS NULL OR a.host = ?6) ORDER BY a.host, a.id LIMIT ?9";
-	static const struct column columns[] = { { "agent", COLUMN_TEXT }, { "host", COLUMN_TEXT }, { "program", COLUMN_TEXT }, { "entries", COLUMN_INT },
+	static const struct column columns[] = { { "agent", COLUMN_TEXT }, { "host", COLUMN_TEXT }, { "program", COLUMN_TEXT }, { "subject", COLUMN_TEXT }, { "entries", COLUMN_INT },
 		{ "clock_offset_ns", COLUMN_INT }, { "clock_delay_ns", COLUMN_INT }, { "first_seen_ns", COLUMN_INT }, { "last_seen_ns", COLUMN_INT },
 		{ "records_lost", COLUMN_INT }, { NULL, 0 } };
 

@@ -61,6 +61,14 @@ struct store_agent {
 /* Known or new; its last_seen, host and program are brought up to date. */
 int store_agent(struct store *s, const char *uid, const char *host, const char *program, uint64_t now_ns, struct store_agent *out,
 		struct error *err);
+/* An agent belongs to the subject of the certificate that it first came with. "": it has come with none. */
+struct store_subject { char text[256]; };
+
+int store_agent_subject(struct store *s, const char *uid, struct store_subject *out, struct error *err);
+/* Stays what it is, if it is not "". */
+int store_agent_bind(struct store *s, int64_t agent, const char *subject, struct error *err);
+/* The next certificate binds it again. -ENOENT: there is no such agent. */
+int store_agent_unbind(struct store *s, const char *uid, struct error *err);
 int store_agent_clock(struct store *s, int64_t agent, int64_t offset_ns, uint64_t delay_ns, struct error *err);
 /* Another run of the agent: what was open on it has ended ("restart"), except the n requests it says it still serves. */
 int store_agent_restarted(struct store *s, int64_t agent, uint64_t run, const uint64_t *serves, size_t n, uint64_t now_ns,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The store: agents, requests, what became of requests on agents. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,33 @@ int store_agent(struct store *s, const char *uid, const char *host, const char *
 	};
 	store_done(row);
 	return 0;
+}
+
+int store_agent_subject(struct store *s, const char *uid, struct store_subject *out, struct error *err)
+{
+	sqlite3_stmt *row;
+	int rc = store_row(s, ST_AGENT_SUBJECT, "SELECT subject FROM agent WHERE uid = ?1", &row, err, "t", uid);
+
+	out->text[0] = '\0';
+	if (rc <= 0)
+		return rc;
+	snprintf(out->text, sizeof(out->text), "%s", (const char *)sqlite3_column_text(row, 0));
+	store_done(row);
+	return 0;
+}
+
+int store_agent_bind(struct store *s, int64_t agent, const char *subject, struct error *err)
+{
+	return store_run(s, ST_AGENT_BIND, "UPDATE agent SET subject = ?2 WHERE id = ?1 AND subject = ''", err, "it", agent, subject);
+}
+
+int store_agent_unbind(struct store *s, const char *uid, struct error *err)
+{
+	int rc = store_run(s, ST_AGENT_UNBIND, "UPDATE agent SET subject = '' WHERE uid = ?1", err, "t", uid);
+
+	if (!rc && !sqlite3_changes(s->db))
+		rc = error_set(err, ENOENT, "there is no agent '%.40s'", uid);
+	return rc;
 }
 
 int store_agent_clock(struct store *s, int64_t agent, int64_t offset_ns, uint64_t delay_ns, struct error *err)

@@ -7,10 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "collector.h"
+#include "command.h"
 #include "tokens.h"
-
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 static int usage(FILE *to)
 {
@@ -68,25 +66,15 @@ static int run(const char *data, int argc, char **argv)
 			continue;
 		if (commands[i].run(path, argv + 1, &err) == 0)
 			return EXIT_DONE;
-		fprintf(stderr, "plumb-collector: %s%s%s\n", err.text, err.hint[0] ? "; " : "", err.hint);
-		return EXIT_FAILED;
+		return command_failed(&err);
 	}
 	return usage(stderr);
 }
 
 int token_command(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "data", required_argument, NULL, 'd' }, { "help", no_argument, NULL, 'h' }, { NULL, 0, NULL, 0 },
-	};
-	const char *data = COLLECTOR_DATA;
-	int opt;
+	const char *data;
+	int rc = command_options(argc, argv, &data);
 
-	while ((opt = getopt_long(argc, argv, "d:h", options, NULL)) != -1) {
-		if (opt == 'd')
-			data = optarg;
-		else
-			return usage(opt == 'h' ? stdout : stderr);
-	}
-	return run(data, argc - optind, argv + optind);
+	return rc ? usage(rc == 'h' ? stdout : stderr) : run(data, argc - optind, argv + optind);
 }

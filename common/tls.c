@@ -163,14 +163,25 @@ int tls_connect(const struct tls *t, int fd, const char *host, SSL **out, struct
 	return 0;
 }
 
+/* As RFC 2253 has it, where two names are never alike, and safe to print. Names that do not fit are none. */
+static bool put_name(const X509_NAME *from, char *name, size_t size)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	int len = bio && X509_NAME_print_ex(bio, from, 0, XN_FLAG_RFC2253) > 0 ? (int)BIO_pending(bio) : 0;
+	bool fits = len > 0 && (size_t)len < size && BIO_read(bio, name, len) == len;
+
+	BIO_free(bio);
+	name[fits ? len : 0] = '\0';
+	return fits;
+}
+
 bool tls_peer_name(const SSL *ssl, char *name, size_t size)
 {
 	X509 *cert = SSL_get0_peer_certificate(ssl);
 
 	if (!cert || SSL_get_verify_result(ssl) != X509_V_OK)
 		return false;
-	X509_NAME_oneline(X509_get_subject_name(cert), name, (int)size);
-	return true;
+	return put_name(X509_get_subject_name(cert), name, size);
 }
 
 bool tls_is_loopback(const struct sockaddr *addr)

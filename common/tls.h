@@ -34,7 +34,9 @@ int tls_session(const struct tls *t, const char *host, SSL **out, struct error *
 /* For a blocking client: a session over fd, after the hand-shake. fd stays the caller's. */
 int tls_connect(const struct tls *t, int fd, const char *host, SSL **out, struct error *err);
 
-/* The subject of the peer's certificate, verified, into name. False: it has none. */
+enum { TLS_NAME_MAX = 256 };
+
+/* The subject of the peer's certificate, verified, into name (TLS_NAME_MAX bytes are enough for any that counts). False: it has none. */
 bool tls_peer_name(const SSL *ssl, char *name, size_t size);
 /* Fills err with what OpenSSL says of the last failure: `code` as from bufferevent_get_openssl_error, 0: the thread's queue.
  * `ssl` may be NULL; with it a certificate that was not accepted is named. Returns -EPROTO. */

@@ -60,7 +60,7 @@ LINT_CHANGED = $(filter $(LINT_SRC),$(shell git diff --name-only HEAD 2>/dev/nul
 lint: test-deps $(BUILD)/lint/cppcheck $(LINT_TIDY)
 lint-changed: test-deps $(BUILD)/lint/cppcheck $(LINT_CHANGED:%.c=$(BUILD)/lint/%.tidy)
 
-$(BUILD)/lint/%.tidy: %.c .clang-tidy $(SKEL) $(BUILD)/schema.h $(BUILD)/schema_2.h $(wildcard agent/*.h cli/*.h collector/*.h common/*.h verdict/*.h verify/*.h include/plumb/*.h) | test-deps
+$(BUILD)/lint/%.tidy: %.c .clang-tidy $(SKEL) $(SCHEMAS) $(wildcard agent/*.h cli/*.h collector/*.h common/*.h verdict/*.h verify/*.h include/plumb/*.h) | test-deps
 	@mkdir -p $(@D)
 	@echo "  TIDY $<"
 	@clang-tidy-19 --quiet $< -- $(LINT_FLAGS) >$@.out 2>&1 || { cat $@.out; exit 1; }

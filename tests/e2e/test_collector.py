@@ -456,7 +456,36 @@ class Certificates(CollectorCase):
             a.entry(n + i, chunk_frame(500))
         a.wait_ack(n + 49)
         self.assertEqual(self.c.one('SELECT sum(records) FROM chunk'), 25000)
-        self.assertIn('subject="/CN=web-1"', self.c.stderr)
+        self.assertIn('subject="CN=web-1"', self.c.stderr)
+
+    def test_an_agent_belongs_to_its_first_certificate(self):
+        self.identity('web-2', 'ca')
+        a = self.agent(self.c, context=self.context('web-1'))
+        n = a.begin()
+        a.entry(n, chunk_frame(10))
+        a.wait_ack(n)
+        # another host's certificate, the same identity: it is sent away, and the connection that is there stays
+        thief = Agent.__new__(Agent)
+        with self.assertRaises((EOFError, OSError)):
+            thief.__init__(self.c.port, context=self.context('web-2'))
+        self.assertIn('another subject', thief.kept[0][3]['text'])
+        self.assertNotIn('web-1', thief.kept[0][3]['text'])
+        thief.close()
+        self.c.wait_line('event=not-its-certificate agent=%s .*subject="CN=web-2" bound="CN=web-1"' % ('a' * 32), stream='stderr')
+        a.entry(n + 1, chunk_frame(10))
+        a.wait_ack(n + 1)
+        a.close()
+        # a renewed certificate is another one with the same subject
+        self.identity('web-1', 'ca')
+        a = self.agent(self.c, context=self.context('web-1'))
+        self.assertEqual(a.acked, n + 1)
+        a.close()
+        unbind = [COLLECTOR, 'agent', 'unbind', '--data', self.data]
+        self.assertEqual(subprocess.run([*unbind, 'f' * 32], capture_output=True).returncode, 1)
+        subprocess.run([*unbind, 'a' * 32], check=True)
+        self.assertEqual(self.agent(self.c, context=self.context('web-2')).acked, n + 1)
+        with self.assertRaises((EOFError, OSError)):
+            self.agent(self.c, context=self.context('web-1'))
 
     def test_agent_without_certificate(self):
         a = Agent.__new__(Agent)

@@ -118,7 +118,7 @@ static struct store *store_of_all(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct ingest_hello h = { .uid = "0", .host = "h", .program = "p", .run = 7, .next = 1 };
+	struct ingest_hello h = { .uid = "0", .host = "h", .program = "p", .subject = "", .run = 7, .next = 1 };
 	struct collector_counts counts = { 0 };
 	struct store *s = store_of_all();
 	struct live *live = live_new();

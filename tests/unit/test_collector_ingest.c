@@ -26,7 +26,7 @@ static uint64_t request;
 
 static void connect_as(uint64_t run, const uint64_t *serves, size_t n)
 {
-	struct ingest_hello h = { .uid = UID_A, .host = "web-1", .program = "plumbd", .run = run, .next = 1000000,
+	struct ingest_hello h = { .uid = UID_A, .host = "web-1", .program = "plumbd", .subject = "", .run = run, .next = 1000000,
 				  .serves = serves, .n_serves = n };
 	struct error err = { 0 };
 

@@ -55,6 +55,29 @@ static void test_agents(void **state)
 	assert_int_equal(ask(f, "SELECT count(*) FROM agent WHERE first_seen_ns < last_seen_ns AND host = 'web-2'"), 1);
 }
 
+static void test_agents_belong_to_certificates(void **state)
+{
+	struct fixture *f = *state;
+	struct store_subject bound;
+	int64_t a = add_agent(f, UID_A);
+
+	assert_int_equal(store_agent_subject(f->store, UID_A, &bound, NULL), 0);
+	assert_string_equal(bound.text, "");
+	assert_int_equal(store_agent_bind(f->store, a, "CN=web-1", NULL), 0);
+	assert_int_equal(store_agent_bind(f->store, a, "CN=web-2", NULL), 0);
+	commit(f);
+	fixture_reopen(f);
+	assert_int_equal(store_agent_subject(f->store, UID_A, &bound, NULL), 0);
+	assert_string_equal(bound.text, "CN=web-1");
+	assert_int_equal(store_agent_subject(f->store, UID_B, &bound, NULL), 0);
+	assert_string_equal(bound.text, "");
+	assert_int_equal(store_agent_unbind(f->store, UID_B, NULL), -ENOENT);
+	assert_int_equal(store_agent_unbind(f->store, UID_A, NULL), 0);
+	assert_int_equal(store_agent_bind(f->store, a, "CN=web-2", NULL), 0);
+	assert_int_equal(store_agent_subject(f->store, UID_A, &bound, NULL), 0);
+	assert_string_equal(bound.text, "CN=web-2");
+}
+
 static void test_uncommitted_is_gone(void **state)
 {
 	struct fixture *f = *state;
@@ -575,7 +598,7 @@ static void test_verdicts_of_version_1(void **state)
 	sqlite3_close(db);
 	fixture_reopen(f);
 	assert_int_equal(sqlite3_open_v2(f->path, &f->reader, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
-	assert_int_equal(ask(f, "PRAGMA user_version"), 2);
+	assert_int_equal(ask(f, "PRAGMA user_version"), STORE_VERSION);
 	assert_int_equal(ask(f, "SELECT record_bytes FROM verdict WHERE state = 'PASS' AND updated_ns = 5"), 3);
 	assert_int_equal(ask(f, "SELECT count(*) FROM verdict_record WHERE bytes = x'610062' AND at = 0"), 1);
 	assert_int_equal(ask(f, "SELECT count(*) FROM verdict_record"), 1);
@@ -586,7 +609,7 @@ static void test_verdicts_of_version_1(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		STORE_TEST(test_agents), STORE_TEST(test_uncommitted_is_gone), STORE_TEST(test_requests),
+		STORE_TEST(test_agents), STORE_TEST(test_agents_belong_to_certificates), STORE_TEST(test_uncommitted_is_gone), STORE_TEST(test_requests),
 		STORE_TEST(test_restart_ends_what_is_not_served), STORE_TEST(test_rollups), STORE_TEST(test_differences_survive_a_restart),
 		STORE_TEST(test_resets_and_processes), STORE_TEST(test_end_forgets_last_counters), STORE_TEST(test_counters_after_the_end),
 		cmocka_unit_test(test_difference),

@@ -116,7 +116,7 @@ static void test_mutual(void **state)
 	for (size_t i = 0; i < 2; i++) {
 		assert_int_equal(meet(&files, hosts[i], &s, &err), 0);
 		assert_true(s.has_name);
-		assert_string_equal(s.name, "/CN=agent");
+		assert_string_equal(s.name, "CN=agent");
 	}
 }
 
