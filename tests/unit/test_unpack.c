@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <zlib.h>
@@ -633,7 +634,7 @@ static void random_damage_is_survived(void **state)
 
 static void a_foreign_fault_still_kills(void **state)
 {
-	volatile char *volatile nowhere = NULL;
+	volatile char *nowhere = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	pid_t pid = fork();
 
 	if (pid == 0) {
