@@ -8,7 +8,7 @@ set -eu
 build=${1:-build}
 [ $# -eq 0 ] || shift
 versions=${*:-2 3 4 5 5-quiet}
-targets=$build/targets
+targets=${PLUMB_TARGETS:-$build/targets}
 fixes=$(cd "$(dirname "$0")/.." && pwd)/tests/targets/orderd/fixes
 work=$(mktemp -d)
 name=shop-$$
