@@ -4,17 +4,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 enum {
 	READ_BYTES = 256 * 1024,
+	PRIVATE_END_MS = 20000,
+	CONNECT_SECONDS = 10,
 	HANDSHAKE_MS = 15000,    /* a private agent calibrates the machine when it starts */
 	TEXT_MAX = 4096,
 };
@@ -307,8 +308,7 @@ void client_close(struct client *c)
 	if (c->err_fd >= 0)
 		close(c->err_fd);
 	if (c->private_pid > 0)
-		while (waitpid(c->private_pid, NULL, 0) < 0 && errno == EINTR)
-			;
+		private_agent_end(c->private_pid, PRIVATE_END_MS);
 	buf_free(&c->in);
 	free(c->host);
 	free(c->program);
@@ -318,6 +318,7 @@ void client_close(struct client *c)
 static int connect_socket(const char *path)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	const struct timeval patience = { .tv_sec = CONNECT_SECONDS };
 	int fd, rc;
 
 	if (strlen(path) >= sizeof(sa.sun_path))
@@ -326,6 +327,7 @@ static int connect_socket(const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));   /* connect waits while the other end's queue is full */
 	do {
 		rc = connect(fd, (struct sockaddr *)&sa, sizeof(sa)) < 0 ? -errno : 0;
 	} while (rc == -EINTR);
@@ -373,10 +375,7 @@ static int open_private(struct client **out, struct error *err)
 		return 0;
 	}
 	shutdown(c->transport.fd, SHUT_RDWR);
-	if (rc == -ETIMEDOUT)
-		kill(pid, SIGKILL);
-	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	private_agent_end(pid, rc == -ETIMEDOUT ? 0 : PRIVATE_END_MS);
 	c->private_pid = 0;
 	rc = private_failure(c, err);
 	client_close(c);
@@ -395,6 +394,8 @@ static int explain_connect(const char *path, int rc, enum client_private mode, s
 		error_set(err, -rc, "no plumbd listens on %s", path);
 		return error_hint(err, "start it: sudo systemctl start plumbd (or sudo plumbd)%s",
 				  mode == PRIVATE_NEVER ? "" : "; or run plumb as root, which then starts a private one");
+	case EAGAIN:
+		return error_set(err, ETIMEDOUT, "what listens on %s takes no connections", path);
 	case ENAMETOOLONG:
 		return error_set(err, -rc, "the socket's path is too long: %s", path);
 	default:

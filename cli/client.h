@@ -26,7 +26,7 @@ int client_open(struct client **out, const char *socket, enum client_private mod
 int client_open_collector(struct client **out, const struct collector_address *where, const char *token, struct error *err);
 /* Takes over a connected socket and shakes hands (tests, private agents). Closes fd on failure too. */
 int client_attach(struct client **out, int fd, struct error *err);
-/* Hangs up; a private agent ends with that and is waited for. Takes NULL. */
+/* Hangs up; a private agent ends with that and is waited for, 20 s at most. Takes NULL. */
 void client_close(struct client *c);
 
 int client_fd(const struct client *c);
@@ -58,5 +58,7 @@ int client_call(struct client *c, struct buf *request, uint64_t id, struct frame
 /* A private plumbd on one end of a socket pair (private.c). Returns the other end; *pid and *err_fd (its standard error,
  * readable) are the caller's to wait for and to close. */
 int private_agent_start(pid_t *pid, int *err_fd, struct error *err);
+/* Its end of the socket pair is closed: waits until it has ended, and kills it if that takes too long. */
+void private_agent_end(pid_t pid, int patience_ms);
 
 #endif

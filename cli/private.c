@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -88,4 +90,18 @@ int private_agent_start(pid_t *pid, int *err_fd, struct error *err)
 	}
 	*err_fd = pipefd[0];
 	return sv[0];
+}
+
+void private_agent_end(pid_t pid, int patience_ms)
+{
+	const struct timespec step = { .tv_nsec = 5000000 };
+	pid_t got = 0;
+
+	for (int ms = 0; ms < patience_ms && (got = waitpid(pid, NULL, WNOHANG)) == 0; ms += 5)
+		nanosleep(&step, NULL);
+	if (got)
+		return;
+	kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
 }

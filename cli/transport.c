@@ -14,7 +14,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { CONNECT_SECONDS = 10, ADDRESS_MAX = 300 };
+enum { CONNECT_SECONDS = 10, ADDRESS_MAX = 300, PATIENCE_MS = 20000 };
 
 /* ---- connecting ---- */
 
@@ -142,11 +142,12 @@ void transport_close(struct transport *t)
 
 /* ---- bytes ---- */
 
-static void wait_for(int fd, short what)
+/* -EAGAIN: to be tried again. */
+static int wait_for(const struct transport *t, short what)
 {
-	struct pollfd p = { .fd = fd, .events = what };
+	struct pollfd p = { .fd = t->fd, .events = what };
 
-	poll(&p, 1, -1);
+	return poll(&p, 1, t->patience_ms ? t->patience_ms : PATIENCE_MS) ? -EAGAIN : -ETIMEDOUT;
 }
 
 /* What a TLS call that did not get on waits for: 0 and *what, or -errno. */
@@ -167,7 +168,7 @@ static int tls_wants(struct transport *t, int rc, short *what)
 	}
 }
 
-/* One step: bytes sent, or -EAGAIN after having waited. */
+/* One step: bytes sent, or -EAGAIN after having waited. A unix socket may be a blocking one. */
 static ssize_t send_some(struct transport *t, const char *data, size_t len)
 {
 	short what = POLLOUT;
@@ -178,13 +179,12 @@ static ssize_t send_some(struct transport *t, const char *data, size_t len)
 		n = SSL_write(t->ssl, data, len < INT32_MAX ? (int)len : INT32_MAX);
 		rc = n > 0 ? 0 : tls_wants(t, (int)n, &what);
 	} else {
-		n = send(t->fd, data, len, MSG_NOSIGNAL);
+		n = send(t->fd, data, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 		rc = n >= 0 || errno == EAGAIN || errno == EINTR ? 0 : -errno;
 	}
 	if (n > 0 || rc)
 		return rc ? rc : n;
-	wait_for(t->fd, what);
-	return -EAGAIN;
+	return wait_for(t, what);
 }
 
 int transport_send(struct transport *t, const void *data, size_t len)

@@ -12,6 +12,7 @@
 struct transport {
 	int fd;
 	SSL *ssl;            /* NULL: clear text */
+	int patience_ms;     /* how long the other end may take no byte of what is sent; 0: 20 s */
 };
 
 /* How a collector is reached. */
@@ -23,7 +24,7 @@ struct collector_address {
 
 /* Connects. Without TLS files: clear text if both ends are loopback or `insecure` is set, else TLS with the system's CAs. */
 int transport_connect(struct transport *t, const struct collector_address *where, struct error *err);
-/* Sends all of it, however long that takes. */
+/* Sends all of it, however long that takes, as long as it goes on. -ETIMEDOUT: the other end does not read. */
 int transport_send(struct transport *t, const void *data, size_t len);
 /* What is there, up to len bytes, without waiting. 0: the other end has closed; -EAGAIN: nothing yet; -errno. */
 ssize_t transport_receive(struct transport *t, void *to, size_t len);
