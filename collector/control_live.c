@@ -207,8 +207,9 @@ static void tell_earlier_refusals(struct request *r)
 		know_source(r, p, 0);
 		f = begin(r, WIRE_NOTICE, 5);
 		pack_text(&f.pk, "refused");
-		msgpack_pack_map(&f.pk, 1);
+		msgpack_pack_map(&f.pk, 2);
 		pack_key_text(&f.pk, "text", p->text);
+		pack_key_text(&f.pk, "hint", strcmp(p->text, r->refusal.text) ? "" : r->refusal.hint);   /* one is kept */
 		msgpack_pack_uint32(&f.pk, p->source);
 		send_frame(r, &f);
 	}

@@ -291,7 +291,7 @@ static void maybe_done(struct verify *v, uint64_t now_ns)
 	v->stage = VERIFY_DONE;
 }
 
-static void stop(struct verify *v, const char *reason, uint64_t now_ns)
+void verify_break_off(struct verify *v, const char *reason, uint64_t now_ns)
 {
 	if (v->stage >= VERIFY_STOPPING)
 		return;
@@ -306,7 +306,7 @@ void verify_stop(struct verify *v, const char *reason, uint64_t now_ns)
 	if (v->stage < VERIFY_RUNNING)
 		snprintf(v->reason, sizeof(v->reason), "%s: nothing was compared", reason);
 	if (v->stage == VERIFY_RUNNING)
-		stop(v, reason, now_ns);
+		verify_break_off(v, reason, now_ns);
 	else
 		v->stage = VERIFY_DONE;
 }
@@ -353,21 +353,7 @@ static int on_end(struct verify *v, struct arm_request *r, const struct frame_in
 		return 0;
 	}
 	snprintf(v->reason, sizeof(v->reason), "the probes of the %s were removed: %s", verify_side_name[r->side], text);
-	stop(v, v->reason, now_ns);
-	return 0;
-}
-
-static int on_notice(struct verify *v, struct arm_request *r, const struct frame_in *in)
-{
-	char code[32], text[512];
-
-	if (in->count < 4)
-		return 0;
-	take_text(code, sizeof(code), &in->items[2]);
-	if (in->items[3].type == MSGPACK_OBJECT_MAP)
-		return model_notice(&r->model, in) == -ENOMEM ? -ENOMEM : 0;
-	take_text(text, sizeof(text), &in->items[3]);
-	verify_remark(v, "%s: %s", v->arm[r->side].label, text);
+	verify_break_off(v, v->reason, now_ns);
 	return 0;
 }
 
@@ -388,7 +374,7 @@ int verify_frame(struct verify *v, const struct frame_in *in, const char *raw, s
 	else if (r && in->type == WIRE_STATS && r->state == REQUEST_ACCEPTED)
 		rc = verify_take_stats(v, r, in, err);
 	else if (r && in->type == WIRE_NOTICE)
-		rc = on_notice(v, r, in) ? error_set(err, ENOMEM, "no memory for what the agent sends") : 0;
+		rc = verify_take_notice(v, r, in, now_ns, err);
 	else if (r && in->type == WIRE_END)
 		rc = on_end(v, r, in, now_ns, err);
 	maybe_done(v, now_ns);
@@ -406,7 +392,7 @@ static void look_for_dead(struct verify *v, uint64_t now_ns)
 		if (v->stage != VERIFY_RUNNING || !a->missing_since_ns || now_ns - a->missing_since_ns < MISSING_NS)
 			continue;
 		snprintf(v->reason, sizeof(v->reason), "the %s (%s) has no process any more", verify_side_name[side], a->label);
-		stop(v, v->reason, now_ns);
+		verify_break_off(v, v->reason, now_ns);
 	}
 }
 
@@ -435,7 +421,7 @@ static int run_timer(struct verify *v, uint64_t now_ns, struct error *err)
 		return 0;
 	}
 	if (v->spec.claim.deadline_ns && now_ns - v->run_ns >= v->spec.claim.deadline_ns + TICK_NS)
-		stop(v, "the time is up", now_ns);
+		verify_break_off(v, "the time is up", now_ns);
 	look_for_dead(v, now_ns);
 	if (v->stage == VERIFY_RUNNING && !v->ps_open && now_ns - v->ps_ns >= PS_EVERY_NS)
 		return verify_ask_ps(v, now_ns, err);

@@ -129,6 +129,14 @@ extern const char *const verify_side_name[VERIFY_SIDES];
 
 void verify_remark(struct verify *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* verify.c */
+/* While it runs: what is known by now, the last counters are asked for. */
+void verify_break_off(struct verify *v, const char *reason, uint64_t now_ns);
+
+/* verify_notice.c */
+/* Before the probes are set everywhere, a refusal is an error; later it breaks the verification off. */
+int verify_take_notice(struct verify *v, struct arm_request *r, const struct frame_in *in, uint64_t now_ns, struct error *err);
+
 /* verify_arms.c */
 int verify_ask_ps(struct verify *v, uint64_t now_ns, struct error *err);
 int verify_take_ps(struct verify *v, const msgpack_object *payload, struct error *err);

@@ -15,13 +15,13 @@ from test_http import HttpCase
 class Verification(HttpCase, KernelCase):
     limit = 150
 
-    def shop(self, build, path):
+    def shop(self, build, path, bad=5):
         os.makedirs(self.path(build))
         name = os.path.join(self.path(build), 'verifyd')
         shutil.copy(harness.target(path), name)
         p = Process(self, [name, '--port', '0', '--threads', '2'])
         port = p.wait_line(r'127\.0\.0\.1:(\d+)').group(1)
-        Process(self, [harness.target('orderload'), '--port', port, '--rate', '500', '--seconds', '130', '--bad-percent', '5'])
+        Process(self, [harness.target('orderload'), '--port', port, '--rate', '500', '--seconds', '130', '--bad-percent', str(bad)])
         out = subprocess.run(['readelf', '-n', name], stdout=subprocess.PIPE, text=True, check=True).stdout
         return out.split('Build ID: ')[1].split()[0]
 
@@ -60,6 +60,50 @@ class Verification(HttpCase, KernelCase):
         self.assertIn(('verdict', 'PASS:'), entries)
         self.assertIn('stat', [e[0] for e in entries])
 
+    def keys(self, name):
+        """-> (private, public), files"""
+        private, public = self.path(name + '.pem'), self.path(name + '.pub')
+        subprocess.run(['openssl', 'genpkey', '-algorithm', 'ed25519', '-out', private], check=True)
+        subprocess.run(['openssl', 'pkey', '-in', private, '-pubout', '-out', public], check=True)
+        return private, public
+
+    def replay(self, data, public):
+        path = self.path('record.%d' % self.count())
+        with open(path, 'wb') as f:
+            f.write(data)
+        p = Process(self, [PLUMB, 'verify', '--replay', path, '--verify-key', public, '--json'])
+        return p.wait(30), p
+
+    def test_two_patches_signed_records(self):
+        """v2 mends the error, v3 moves it: the collector gets the patches as texts, finds the lines, and signs what it gives for good."""
+        (key, public), (_, stranger) = self.keys('mine'), self.keys('other')
+        builds = {'base': self.shop('base', 'orderd'), 'v2': self.shop('v2', 'orderd-v2/orderd'), 'v3': self.shop('v3', 'orderd-v3/orderd')}
+        c = self.start('--sign-key', key)
+        self.agent(*UNBOUNDED, '--collector', '127.0.0.1:%d' % c.port, '--spool', self.path('spool'))
+        wait_for('agent', lambda: c.ask('SELECT 1 FROM agent'))
+        asked = {}
+        for version in ('v2', 'v3'):
+            with open(os.path.join(harness.ROOT, 'tests/targets/orderd/fixes', version + '.diff')) as f:
+                patch = f.read()
+            asked[version] = self.ask_for(service='verifyd', title=version, patch=patch, function='checkout', trigger='o->qty == 0 && o->coupon == "HALF"',
+                                          expect='gone', guards=['error_rate < +25 %'], baseline='build:' + builds['base'],
+                                          candidate='build:' + builds[version], for_ns=60 * 10 ** 9)['id']
+        for version, state, code in (('v2', 'PASS', 0), ('v3', 'FAIL', 1)):
+            with self.subTest(version):
+                row = self.ended(asked[version], 90)
+                self.assertEqual((row['state'], row['title']), (state, version), json.dumps(row)[:3000])
+                hits = [line['hits'] for line in row['report']['lines'] if line.get('hits')]
+                self.assertTrue(hits and max(hits) > 0, row['report']['lines'])
+                self.assertEqual(self.get('/api/v1/verdicts?service=verifyd&title=%s&limit=1&final=1' % version)['verdicts'][0]['id'], asked[version])
+                record = self.ask('/api/v1/verdicts/%d/record' % asked[version])[2]
+                got, p = self.replay(record, public)
+                self.assertEqual((got, json.loads(p.stdout)), (code, row['report']), p.stderr)
+                self.assertIn('signed with that key', p.stderr)
+                for data, other in ((record[:60] + bytes([record[60] ^ 1]) + record[61:], public), (record, stranger)):
+                    got, p = self.replay(data, other)
+                    self.assertEqual((got, p.stdout), (2, ''))
+                    self.assertIn('the record is not signed with this key, or was changed after it was signed', p.stderr)
+
     def plumb(self, c, token, *args):
         path = self.path('token.%d' % self.count())
         with open(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), 'w') as f:
@@ -91,6 +135,19 @@ class Verification(HttpCase, KernelCase):
             f.write(self.ask('/api/v1/verdicts/%d/record' % number)[2])
         again = Process(self, [PLUMB, 'verify', '--replay', path, '--json'])
         self.assertEqual((again.wait(30), again.stdout), (0, p.stdout), again.stderr)
+
+    def test_a_host_that_refuses_is_told_at_once(self):
+        """The other host's counters alone would be a verdict about half of the arm."""
+        base, cand = self.shop('base', 'orderd'), self.shop('cand', 'orderd-v2/orderd')
+        c = self.start()
+        for name, args in (('web-1', UNBOUNDED), ('web-2', ('--max-budget', '1'))):
+            harness.Agent(self, '--host', name, '--collector', '127.0.0.1:%d' % c.port, '--spool', self.path('spool-' + name), *args,
+                          socket=self.path(name + '.sock'))
+        wait_for('agents', lambda: len(c.ask('SELECT 1 FROM agent')) == 2)
+        p = self.plumb(c, self.secret, '-s', 'verifyd', '--function', 'checkout', '--guard', 'error_rate < +0 %', '--baseline', 'build:' + base,
+                       '--candidate', 'build:' + cand, '--budget', '5000%', '--for', '120s')
+        self.assertIn(p.wait(60), (2, 3))     # before the probes of the others are set, or after it
+        self.assertRegex(p.stdout + p.stderr, r'build \w{12} on web-2: this agent allows a budget of 1% of one core at most')
 
     def test_plumb_stores_why_there_is_no_verdict(self):
         c = self.start()

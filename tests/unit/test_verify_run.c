@@ -531,6 +531,91 @@ static void no_answer_ends_it(void **state)
 	}
 }
 
+/* ---- by way of a collector: what one of its agents says ---- */
+
+static int give_host(struct bench *b, uint32_t id, const char *host, unsigned source)
+{
+	struct buf out = { 0 };
+	struct frame f;
+
+	frame_begin(&f, &out, WIRE_NOTICE, 5);
+	msgpack_pack_uint64(&f.pk, id);
+	pack_text(&f.pk, "source");
+	msgpack_pack_map(&f.pk, 1);
+	pack_key_text(&f.pk, "host", host);
+	msgpack_pack_uint32(&f.pk, source);
+	frame_end(&f);
+	return give(b, &out);
+}
+
+static int give_notice(struct bench *b, uint32_t id, const char *code, const char *reason, const char *text, unsigned source)
+{
+	struct buf out = { 0 };
+	struct frame f;
+
+	frame_begin(&f, &out, WIRE_NOTICE, 5);
+	msgpack_pack_uint64(&f.pk, id);
+	pack_text(&f.pk, code);
+	msgpack_pack_map(&f.pk, 3);
+	pack_key_text(&f.pk, "reason", reason);
+	pack_key_text(&f.pk, "text", text);
+	pack_key_text(&f.pk, "hint", "ask there");
+	msgpack_pack_uint32(&f.pk, source);
+	frame_end(&f);
+	return give(b, &out);
+}
+
+static void one_host_does_not_take_part(void **state)
+{
+	static const struct {
+		const char *code, *reason;
+		bool lines, goes_on;
+		const char *says;
+	} cases[] = {
+		{ "refused", "", false, false, "the probes of the candidate are refused: build cccccccccccc on web-2: no room" },
+		{ "refused", "", true, true, "build cccccccccccc on web-2: the probes are refused: no room" },
+		{ "end", "guard", false, false, "the probes of the candidate were removed: build cccccccccccc on web-2: no room" },
+		{ "end", "gone", false, true, "build cccccccccccc on web-2: no room" },
+		{ "end", "shutdown", true, true, "build cccccccccccc on web-2: no room" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct verify_view *view;
+		struct bench b;
+		uint32_t id;
+
+		begin_probed(&b, "gone", true);
+		b.line_hits = 1;
+		id = cases[i].lines ? b.lines_request[1] : b.request[1];
+		assert_int_equal(give_host(&b, id, "web-2", 2), 0);
+		assert_int_equal(give_notice(&b, id, cases[i].code, cases[i].reason, "no room", 2), 0);
+		view = verify_view(b.v);
+		assert_int_equal(view->stage, cases[i].goes_on ? VERIFY_RUNNING : VERIFY_STOPPING);
+		assert_int_equal(view->state, cases[i].goes_on ? VERDICT_UNDECIDED : VERDICT_INCONCLUSIVE);
+		if (!cases[i].goes_on)
+			assert_non_null(strstr(view->reason, cases[i].says));
+		else
+			assert_string_equal(view->remark[view->n_remarks - 1], cases[i].says);
+		if (cases[i].goes_on)
+			run_until_decided(&b, 50, 0);
+		assert_int_equal(verify_view(b.v)->state, cases[i].goes_on ? VERDICT_PASS : VERDICT_INCONCLUSIVE);
+		verify_free(b.v);
+	}
+}
+
+/* The others are not set yet: it is refused as an agent itself refuses it. */
+static void one_host_refuses_before_it_runs(void **state)
+{
+	struct bench b;
+
+	begin_unanswered(&b);
+	assert_int_equal(give_host(&b, b.request[0], "web-2", 2), 0);
+	assert_true(give_notice(&b, b.request[0], "refused", "", "no room", 2) < 0);
+	assert_string_equal(b.err.text, "build aaaaaaaaaaaa on web-2: no room");
+	assert_string_equal(b.err.hint, "ask there");
+	verify_free(b.v);
+}
+
 static void a_stop_before_the_probes_is_at_once(void **state)
 {
 	struct bench b;
@@ -737,6 +822,7 @@ int main(void)
 		cmocka_unit_test(a_restart_counts_on), cmocka_unit_test(an_error_that_moves_shows),
 		cmocka_unit_test(arms_that_cannot_be), cmocka_unit_test(a_patch_that_touches_nothing),
 		cmocka_unit_test(a_claim_on_an_unknown_function), cmocka_unit_test(lines_that_cannot_be_probed),
+		cmocka_unit_test(one_host_does_not_take_part), cmocka_unit_test(one_host_refuses_before_it_runs),
 		cmocka_unit_test(no_answer_ends_it), cmocka_unit_test(a_stop_before_the_probes_is_at_once),
 		cmocka_unit_test(no_end_ends_it), cmocka_unit_test(a_second_stop_is_at_once),
 		cmocka_unit_test(functions_that_cannot_be_compared), cmocka_unit_test(a_replay_says_the_same),

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * NOTICEs: what an agent has to say about a request, and what a collector says about one of the agents that serve it.  A request
+ * that one agent serves and another refuses is accepted, so the refusal comes as a NOTICE; likewise the end on one host.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "verify_internal.h"
+
+enum { NOTICE_CODE = 2, NOTICE_TEXT = 3, NOTICE_ELEMENTS = 4, PLACE_MAX = 360 };
+
+static void copy_text(char *to, size_t size, const msgpack_object *o)
+{
+	char *text = object_text(o, 1000);
+
+	snprintf(to, size, "%s", text ? text : "");
+	free(text);
+}
+
+/* Whom it is about: "build 8f3a21c0", "build 8f3a21c0 on web-2". */
+static int place_of(struct verify *v, struct arm_request *r, const struct frame_in *in, char out[PLACE_MAX])
+{
+	const struct source *s = model_source(&r->model, in, NOTICE_ELEMENTS);
+
+	if (!s)
+		return -EPROTO;
+	snprintf(out, PLACE_MAX, "%s%s%.250s", v->arm[r->side].label, s->host ? " on " : "", s->host ? s->host : "");
+	return 0;
+}
+
+/* Lines that one host does not count are counted by the others; the calls of a whole host must not be missing. */
+static int refused_there(struct verify *v, const struct arm_request *r, const char *place, const msgpack_object *payload, uint64_t now_ns,
+			 struct error *err)
+{
+	char text[512], hint[400];
+
+	copy_text(text, sizeof(text), map_get(payload, "text"));
+	copy_text(hint, sizeof(hint), map_get(payload, "hint"));
+	verify_remark(v, "%s: the probes are refused: %s", place, text);
+	if (r->group == GROUP_LINES || v->stage > VERIFY_RUNNING)
+		return 0;
+	if (v->stage < VERIFY_RUNNING) {
+		error_set(err, EINVAL, "%s: %s", place, text);
+		return hint[0] ? error_hint(err, "%s", hint) : -EINVAL;
+	}
+	snprintf(v->reason, sizeof(v->reason), "the probes of the %s are refused: %s: %s", verify_side_name[r->side], place, text);
+	verify_break_off(v, v->reason, now_ns);
+	return 0;
+}
+
+/* An agent that stops, or a service that has ended there, may come back, and who is there is told by ps. */
+static bool may_come_back(const char *reason)
+{
+	static const char *const again[] = { "gone", "shutdown", "hangup", "stopped" };
+
+	for (size_t i = 0; i < sizeof(again) / sizeof(again[0]); i++)
+		if (!strcmp(reason, again[i]))
+			return true;
+	return false;
+}
+
+static void ended_there(struct verify *v, const struct arm_request *r, const char *place, const msgpack_object *payload, uint64_t now_ns)
+{
+	char reason[32], text[512];
+
+	copy_text(reason, sizeof(reason), map_get(payload, "reason"));
+	copy_text(text, sizeof(text), map_get(payload, "text"));
+	if (v->stage != VERIFY_RUNNING || !strcmp(reason, "stopped"))
+		return;
+	verify_remark(v, "%s: %s", place, text);
+	if (may_come_back(reason))
+		return;
+	snprintf(v->reason, sizeof(v->reason), "the probes of the %s were removed: %s: %s", verify_side_name[r->side], place, text);
+	verify_break_off(v, v->reason, now_ns);
+}
+
+int verify_take_notice(struct verify *v, struct arm_request *r, const struct frame_in *in, uint64_t now_ns, struct error *err)
+{
+	const msgpack_object *what = &in->items[NOTICE_TEXT];
+	char code[32], text[512], place[PLACE_MAX];
+
+	if (in->count < NOTICE_ELEMENTS)
+		return 0;
+	copy_text(code, sizeof(code), &in->items[NOTICE_CODE]);
+	if (model_notice(&r->model, in) == -ENOMEM)
+		return error_set(err, ENOMEM, "no memory for what the agent sends");
+	if (place_of(v, r, in, place))
+		return error_set(err, EPROTO, "the collector sends what is from too many agents, or from none");
+	if (what->type == MSGPACK_OBJECT_MAP && !strcmp(code, "refused"))
+		return refused_there(v, r, place, what, now_ns, err);
+	if (what->type == MSGPACK_OBJECT_MAP && !strcmp(code, "end"))
+		ended_there(v, r, place, what, now_ns);
+	if (what->type == MSGPACK_OBJECT_MAP)
+		return 0;
+	copy_text(text, sizeof(text), what);
+	verify_remark(v, "%s: %s", place, text);
+	return 0;
+}
