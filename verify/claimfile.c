@@ -13,7 +13,7 @@
 
 struct file_target { char *service, *exe; uint64_t pid; };
 struct file_arms { char *baseline, *candidate, *by, *aa; };
-struct file_exposure { char *lines; uint64_t triggers; };
+struct file_exposure { char *lines; uint64_t *triggers; };
 struct file_claim {
 	struct file_target *target;
 	struct file_arms *arms;
@@ -21,12 +21,12 @@ struct file_claim {
 	char *patch, *function, *trigger, *error, *expect, *deadline, *budget, *allow_unwind;
 	char **guards;
 	unsigned guards_count;
-	int64_t strip;
-	uint64_t together;
-	double alpha;
+	int64_t *strip;         /* numbers by pointer: 0 is not the same as nothing */
+	uint64_t *together;
+	double *alpha;
 };
 
-enum { STRIP_NOT_GIVEN = -100 };
+#define NUMBER_FLAGS (CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL)
 
 #define TEXT(key, type, member) \
 	CYAML_FIELD_STRING_PTR(key, CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, type, member, 1, VERIFY_TEXT_MAX)
@@ -41,7 +41,7 @@ static const cyaml_schema_field_t arms_fields[] = {
 };
 static const cyaml_schema_field_t exposure_fields[] = {
 	TEXT("lines", struct file_exposure, lines),
-	CYAML_FIELD_UINT("triggers", CYAML_FLAG_OPTIONAL, struct file_exposure, triggers), CYAML_FIELD_END
+	CYAML_FIELD_UINT_PTR("triggers", NUMBER_FLAGS, struct file_exposure, triggers), CYAML_FIELD_END
 };
 static const cyaml_schema_value_t guard_value = { CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, VERIFY_TEXT_MAX) };
 
@@ -55,9 +55,9 @@ static const cyaml_schema_field_t claim_fields[] = {
 	TEXT("deadline", struct file_claim, deadline), TEXT("budget", struct file_claim, budget),
 	TEXT("allow_unwind", struct file_claim, allow_unwind),
 	CYAML_FIELD_SEQUENCE("guards", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct file_claim, guards, &guard_value, 0, CLAIM_GUARDS),
-	CYAML_FIELD_INT("strip", CYAML_FLAG_OPTIONAL, struct file_claim, strip),
-	CYAML_FIELD_UINT("together", CYAML_FLAG_OPTIONAL, struct file_claim, together),
-	CYAML_FIELD_FLOAT("alpha", CYAML_FLAG_OPTIONAL, struct file_claim, alpha), CYAML_FIELD_END
+	CYAML_FIELD_INT_PTR("strip", NUMBER_FLAGS, struct file_claim, strip),
+	CYAML_FIELD_UINT_PTR("together", NUMBER_FLAGS, struct file_claim, together),
+	CYAML_FIELD_FLOAT_PTR("alpha", NUMBER_FLAGS, struct file_claim, alpha), CYAML_FIELD_END
 };
 static const cyaml_schema_value_t claim_schema = { CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct file_claim, claim_fields) };
 
@@ -172,19 +172,19 @@ static int take_limits(const struct file_claim *f, struct verify_spec *s, struct
 	if (f->exposure && f->exposure->lines)
 		rc = in_key(verify_spec_lines(s, f->exposure->lines, err), "exposure", err);
 	if (f->exposure && f->exposure->triggers)
-		s->claim.min_triggers = f->exposure->triggers;
+		s->claim.min_triggers = *f->exposure->triggers;
 	if (!rc && f->deadline)
 		rc = in_key(parse_duration(f->deadline, &s->claim.deadline_ns, err), "deadline", err);
 	if (!rc && f->budget)
 		rc = in_key(parse_percent(f->budget, &s->budget_ppm, err), "budget", err);
-	if (!rc && f->strip != STRIP_NOT_GIVEN) {
-		rc = f->strip >= 0 && f->strip < 100 ? 0 : error_set(err, EINVAL, "claim, key strip: a number of path components");
-		s->strip = (int)f->strip;
-	}
+	if (!rc && f->strip && (*f->strip < 0 || *f->strip >= 100))
+		rc = error_set(err, EINVAL, "claim, key strip: a number of path components");
+	if (!rc && f->strip)
+		s->strip = (int)*f->strip;
 	if (f->together)
-		s->claim.together = (uint32_t)(f->together < UINT32_MAX ? f->together : UINT32_MAX);
-	if (f->alpha != 0)
-		s->claim.alpha = f->alpha;
+		s->claim.together = (uint32_t)(*f->together < UINT32_MAX ? *f->together : UINT32_MAX);
+	if (f->alpha)
+		s->claim.alpha = *f->alpha;
 	return rc ? rc : take_flag(&s->unwind_ok, f->allow_unwind, "allow_unwind", err);
 }
 
@@ -197,12 +197,6 @@ static int take_claim(const struct file_claim *f, struct verify_spec *s, struct 
 	if (!rc)
 		rc = take_texts(f, s, err);
 	return rc ? rc : take_limits(f, s, err);
-}
-
-/* A key that is not there leaves 0; strip may be 0. */
-static bool gives_strip(const char *text)
-{
-	return strncmp(text, "strip:", 6) == 0 || strstr(text, "\nstrip:");
 }
 
 int claimfile_read(const char *text, size_t len, struct verify_spec *s, struct error *err)
@@ -222,8 +216,6 @@ int claimfile_read(const char *text, size_t len, struct verify_spec *s, struct e
 		return complain(&said, code, err);
 	if (!file)
 		return error_set(err, EINVAL, "the claim is empty");
-	if (!gives_strip(text))
-		file->strip = STRIP_NOT_GIVEN;
 	rc = take_claim(file, s, err);
 	cyaml_free(&config, &claim_schema, file, 0);
 	return rc;

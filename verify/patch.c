@@ -274,14 +274,30 @@ static int read_file(struct parser *p, const struct text_line *first)
 	return rc;
 }
 
+/* What a diff has beside text. */
+static bool is_other_change(const struct text_line *l)
+{
+	static const char *const marks[] = { "diff --git ", "Binary files ", "GIT binary patch", "rename from ", "old mode " };
+
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
+		if (starts(l, marks[i]))
+			return true;
+	return false;
+}
+
 static int read_all(struct parser *p)
 {
 	struct text_line l;
+	bool others = false;
 	int rc = 0;
 
-	while (!rc && next_line(p, &l))
+	while (!rc && next_line(p, &l)) {
+		others |= is_other_change(&l);
 		if (starts(&l, "--- ") && p->at < p->end && starts(&(struct text_line){ p->at, (size_t)(p->end - p->at) }, "+++ "))
 			rc = read_file(p, &l);
+	}
+	if (!rc && !p->patch->n_files && others)
+		return error_set(p->err, EINVAL, "the patch changes no line of text: it has binary files, renames or modes only");
 	if (!rc && !p->patch->n_files) {
 		error_set(p->err, EINVAL, "that is no unified diff: there is no '--- ' line with a '+++ ' line behind it");
 		return error_hint(p->err, "make one with git diff, or diff -u");

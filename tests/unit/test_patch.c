@@ -80,6 +80,8 @@ static void test_refused(void **state)
 	static const struct { const char *text, *says; } bad[] = {
 		{ "", "no unified diff" },
 		{ "hello\n", "no unified diff" },
+		{ "diff --git a/old.c b/new.c\nsimilarity index 100%\nrename from old.c\nrename to new.c\n", "binary files, renames or modes only" },
+		{ "Binary files a/logo.png and b/logo.png differ\n", "binary files, renames or modes only" },
 		{ "--- a\n+++ b\n", "without a hunk" },
 		{ "--- a\n+++ b\n@@ -1,2 +1,2 @@\n x\n", "ends before its count" },
 		{ "--- a\n+++ b\n@@ -1 +1,2 @@\n x\n y\n", "more lines than its head" },

@@ -159,6 +159,9 @@ static void impossible_wishes(void **state)
 		{ "target: {pid: 1}\nfunction: f\narms: {by: 'x', aa: true}\n", "exclude" },
 		{ "target: {pid: 1}\nfunction: f\nexpect: gone\narms: {aa: true}\n", "compares a build with itself" },
 		{ "target: {pid: 1}\nfunction: f\nalpha: 0.7\n", "alpha" },
+		{ "target: {pid: 1}\nfunction: f\nalpha: 0\n", "alpha must lie between" },
+		{ "target: {pid: 1}\nfunction: f\ntogether: 0\n", "can be said to hang together" },
+		{ "target: {pid: 1}\nfunction: f\nexposure: {triggers: 0}\n", "at least one" },
 		{ "target: {pid: 1}\nfunction: f\nguards: [latency p99 < +1 %]\n", "5 % or more" },
 	};
 
