@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "claimfile.h"
 #include "http_internal.h"
 #include "inside.h"
 #include "log.h"
@@ -233,7 +234,7 @@ static int take_key(const char *name, const json_t *value, struct verify_spec *s
 {
 	int rc = 0;
 
-	if (!strcmp(name, "title"))
+	if (!strcmp(name, "title") || !strcmp(name, "claim"))
 		return 0;
 	if (!strcmp(name, "for_ns")) {
 		if (json_integer_value(value) <= 0)
@@ -249,18 +250,38 @@ static int take_key(const char *name, const json_t *value, struct verify_spec *s
 	return rc || json_is_array(value) ? rc : error_set(err, EINVAL, "guards is a list of texts");
 }
 
+/* claim.yaml as a text: the other keys outrank it. The patch that it names is a file of somebody else's. */
+static int take_claim(const json_t *body, struct verify_spec *s, struct error *err)
+{
+	const json_t *claim = json_object_get(body, "claim");
+	int rc;
+
+	if (!claim)
+		return 0;
+	if (!json_is_string(claim))
+		return error_set(err, EINVAL, "'claim' is a text");
+	rc = claimfile_read(json_string_value(claim), json_string_length(claim), s, err);
+	if (!rc && s->patch_file && !json_object_get(body, "patch")) {
+		error_set(err, EINVAL, "the claim names a patch, %.200s, which the collector does not have", s->patch_file);
+		rc = error_hint(err, "send its text along, as 'patch'");
+	}
+	return rc;
+}
+
 static int take_spec(json_t *body, struct verify_spec *s, struct error *err)
 {
 	const char *name;
 	json_t *value;
-	int rc = json_is_object(body) ? 0 : error_set(err, EINVAL, "the body is no JSON object");
+	int rc = json_is_object(body) ? take_claim(body, s, err) : error_set(err, EINVAL, "the body is no JSON object");
 
 	json_object_foreach(body, name, value)
 		if (!rc)
 			rc = take_key(name, value, s, err);
-	s->target = VERIFY_TARGET_NAME;
+	if (json_object_get(body, "service"))
+		s->target = VERIFY_TARGET_NAME;
 	if (!rc && !s->target_text)
-		rc = error_set(err, EINVAL, "service is missing");
+		rc = error_set(err, EINVAL, s->target == VERIFY_TARGET_PID ? "a process id says nothing across hosts: give a service" :
+			       "service is missing");
 	return rc ? rc : verify_spec_finish(s, err);
 }
 

@@ -8,9 +8,11 @@ import subprocess
 import threading
 import time
 import urllib.parse
+import zlib
 
 import yaml
 
+from harness import wait_for
 from test_verdicts import Verdicts
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -117,6 +119,42 @@ class Flagger(Pipeline):
                     code = self.shell(meta['cmd'].replace('title=orderd-canary ', 'title=%s ' % title))
                     got.append(200 if code == 0 else 500)
                 self.assertEqual(tuple(got), want[state])
+
+
+class Begin(Pipeline):
+    """begin.sh, as a deployment runs it: no agent is there, so the verdict is INCONCLUSIVE."""
+
+    def begin(self, *args, token=None):
+        return subprocess.run([os.path.join(FILES, 'begin.sh'), *args], env={'PATH': os.environ['PATH'], 'PLUMB_COLLECTOR': self.url,
+                              'PLUMB_TOKEN': token or self.secret}, capture_output=True, text=True, check=False, timeout=30)
+
+    def file(self, text):
+        path = self.path('file%d' % self.count())
+        with open(path, 'w') as f:
+            f.write(text)
+        return path
+
+    def test_begin(self):
+        claim = self.file('target: {service: orderd}\narms: {baseline: "build:abcdef", candidate: "build:fedcba"}\n')
+        patch = os.path.join(HERE, '..', 'targets/orderd/fixes/v2.diff')
+        done = self.begin(claim, TITLE, patch)
+        self.assertEqual((done.returncode, done.stderr), (0, ''))
+        row = wait_for('verdict', lambda: (lambda r: r['state'] != 'RUNNING' and r)(
+            self.get('/api/v1/verdicts/%d' % int(done.stdout))['verdicts'][0]))
+        self.assertEqual((row['state'], row['title'], row['service']), ('INCONCLUSIVE', TITLE, 'orderd'))
+        record = self.ask('/api/v1/verdicts/%d/record' % row['id'])[2]
+        with open(patch, 'rb') as f:
+            self.assertIn(f.read(), zlib.decompress(record[32:]))     # the patch arrived as it is
+
+    def test_what_cannot_begin(self):
+        for args, token, says in (((self.file('nonsense: 1\n'), TITLE), None, 'Unexpected key'),
+                                  ((self.file('target: {service: x}\nfunction: f\n'), TITLE), self.view, 'role probe'),
+                                  ((self.file('target: {service: x}\n'), TITLE, self.file('no diff')), None, 'no unified diff')):
+            done = self.begin(*args, token=token)
+            self.assertEqual((done.returncode, done.stdout), (1, ''), done.stderr)
+            self.assertIn(says, done.stderr)
+        self.assertEqual(self.begin('one').returncode, 2)
+        self.assertEqual(self.get('/api/v1/verdicts')['verdicts'], [])
 
 
 class Jobs(Pipeline):
