@@ -246,22 +246,42 @@ static void leave_removed(struct spool *s)
 		segment_forget(s, g, true);
 }
 
-int spool_append(struct spool *s, const struct spool_entry *e, uint64_t *sequence)
+/* A file that grows keeps what is acked until it is full. Where there is no room for more, it goes at once. */
+static bool forget_acked(struct spool *s)
+{
+	struct segment *g = TAILQ_LAST(&s->segments, segments);
+
+	if (!g || !g->entries || g->last > s->acked)
+		return false;
+	close_last(s);
+	segment_forget(s, g, true);
+	s->exhausted = false;
+	return true;
+}
+
+static int append(struct spool *s, const struct spool_entry *e)
 {
 	uint64_t need = sizeof(struct entry_head) + e->len;
+	int rc = make_room(s, need, e->type == WIRE_CHUNK);
+
+	if (!rc && (s->fd < 0 || TAILQ_LAST(&s->segments, segments)->bytes + need > s->segment_bytes))
+		rc = rotate(s);
+	return rc ? rc : put(s, e);
+}
+
+int spool_append(struct spool *s, const struct spool_entry *e, uint64_t *sequence)
+{
 	struct spool_entry entry = *e;
 	int rc;
 
 	if (!e->len || e->len > ENTRY_FRAME_MAX)
 		return -EMSGSIZE;
 	leave_removed(s);
-	rc = make_room(s, need, e->type == WIRE_CHUNK);
-	if (!rc && (s->fd < 0 || TAILQ_LAST(&s->segments, segments)->bytes + need > s->segment_bytes))
-		rc = rotate(s);
 	entry.sequence = s->next;
 	entry.wall_ns = clock_ns(CLOCK_REALTIME);
-	if (!rc)
-		rc = put(s, &entry);
+	rc = append(s, &entry);
+	if (rc && forget_acked(s))
+		rc = append(s, &entry);
 	if (rc) {
 		s->count.refused++;
 		return rc;

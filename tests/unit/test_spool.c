@@ -630,6 +630,31 @@ static void test_full_disk(void **state)
 	spool_close(s);
 }
 
+/* What fills the disk has been stored: it gives way, also in the file that grows. */
+static void test_full_disk_of_what_is_acked(void **state)
+{
+	struct spool *s = open_spool(0);
+	uint64_t n = 0, seq = 0, last;
+
+	limit_files(100000);
+	while (!append(s, WIRE_CHUNK, 5, 100, n + 1, 7777, &seq))
+		n++;
+	last = seq;
+	spool_ack(s, last - 1);
+	assert_int_not_equal(append(s, WIRE_CHUNK, 5, 100, n + 1, 7777, &seq), 0);   /* one is not */
+	spool_ack(s, last);
+	assert_int_equal(append(s, WIRE_CHUNK, 5, 100, n + 1, 7777, &seq), 0);
+	limit_files(RLIM_INFINITY);
+	assert_int_equal(seq, last + 1);
+	assert_int_equal(read_after(s, last).chunk_records, 100);
+	spool_close(s);
+	s = open_spool(0);
+	assert_int_equal(read_after(s, last).chunk_records, 100);
+	assert_int_equal(append(s, WIRE_CHUNK, 5, 100, n + 2, 7777, &seq), 0);
+	assert_int_equal(seq, last + 2);
+	spool_close(s);
+}
+
 /* A rewrite that fails leaves the segment as it was. */
 static void test_full_disk_at_the_bound(void **state)
 {
@@ -674,7 +699,7 @@ int main(void)
 		TEST(test_damaged_end_of_a_closed_segment), TEST(test_removed_files), TEST(test_removed_directory),
 		TEST(test_garbage_files), TEST(test_sequences_after_damage),
 		TEST(test_bound), TEST(test_bound_after_sending), TEST(test_bound_of_small_entries), TEST(test_nothing_to_give_up),
-		TEST(test_full_disk), TEST(test_full_disk_at_the_bound), TEST(test_each),
+		TEST(test_full_disk), TEST(test_full_disk_of_what_is_acked), TEST(test_full_disk_at_the_bound), TEST(test_each),
 	};
 
 	signal(SIGXFSZ, SIG_IGN);
