@@ -140,6 +140,7 @@ struct request {
 	unsigned detaching;
 	bool muted;                    /* nobody reads its events */
 	uint64_t started_ns, next_tick_ns;
+	unsigned patterns_told;        /* how often, since all of their functions were */
 	struct event *timer;           /* the next of: tick, end of --for, end of life */
 	char end_reason[16], end_text[600];
 	/* stream */
@@ -204,6 +205,8 @@ struct instance {
 	uint64_t attached_ns;
 	uint64_t *last_calls;          /* per slot; of a pattern per row, see loader_rows */
 	uint64_t *tick_calls;          /* of a pattern: per row, since the tick before */
+	struct told { uint64_t now, before; } *told; /* of a pattern: per function, a sum that rises with each count; as it was told last */
+	bool readable;                 /* rows_read has read its counters */
 	uint64_t run_ns;               /* BPF time per hit, as measured last */
 	uint64_t last_runs, last_run_ns;
 	char trip[600];                /* why it was removed */
@@ -216,6 +219,8 @@ bool instance_is_for(const struct instance *in, uint32_t probe_index, uint64_t d
 /* The file under the breakpoints is still what was resolved. */
 bool instance_file_same(const struct instance *in, int fd);
 void instance_pack_probe(const struct instance *in, struct frame *f);
+/* What the kernel has counted up to now, for the functions below and pattern_send_stats: so they tell the same. */
+void rows_read(struct request *rq);
 /* STATS rows of all instances of a request: one per process, or (not detail) one per probe. */
 void rows_pack(const struct request *rq, bool detail, msgpack_packer *pk);
 /* The rows per process in portions of about `bytes`: emit(n rows, packed without the array around them). */
@@ -231,8 +236,9 @@ void rows_totals(struct request *rq, uint64_t *calls, uint64_t *shipped);
 void pattern_send_names(struct request *rq, const struct instance *in);
 /* What was left out. */
 void pattern_send_note(struct request *rq, const struct instance *in);
-/* What was counted in each, ahead of STATS or END. */
-void pattern_send_stats(struct request *rq);
+/* What was counted in those in which something was since they were told last, with all their processes; now and then, and with `all`, of all
+ * that were called. Ahead of the STATS or END of the same rows_read, at the same time. */
+void pattern_send_stats(struct request *rq, uint64_t wall_ns, bool all);
 
 /* ---- stream.c ---- */
 int stream_start(struct agent *a, struct error *err);

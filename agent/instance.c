@@ -48,7 +48,8 @@ static int count_anew(struct instance *in, struct error *err)
 
 	in->last_calls = calloc(n, sizeof(*in->last_calls));
 	in->tick_calls = is_pattern(&in->resolved) ? calloc(n, sizeof(*in->tick_calls)) : NULL;
-	if (!in->last_calls || (is_pattern(&in->resolved) && !in->tick_calls))
+	in->told = is_pattern(&in->resolved) ? calloc(in->resolved.n_functions, sizeof(*in->told)) : NULL;
+	if (!in->last_calls || (is_pattern(&in->resolved) && (!in->tick_calls || !in->told)))
 		return error_set(err, ENOMEM, "out of memory");
 	return 0;
 }
@@ -112,6 +113,7 @@ void instance_free(struct instance *in)
 		close(in->fd);
 	free(in->last_calls);
 	free(in->tick_calls);
+	free(in->told);
 	free(in);
 }
 
@@ -331,12 +333,19 @@ static void pack_merged(struct instance *in, struct rows *r)
 	add_row(r, in, 0, &sum, (struct slot_range){ 0, UINT32_MAX }, true);
 }
 
-/* There are counters, and what is read ahead of them has been. */
-static bool is_readable(const struct instance *in)
+static bool read_ahead(const struct instance *in)
 {
 	if (in->loaded && loader_read_values(in->loaded))
 		return false;
 	return in->loaded && !(is_pattern(&in->resolved) && loader_read(in->loaded));
+}
+
+void rows_read(struct request *rq)
+{
+	struct instance *in;
+
+	LIST_FOREACH(in, &rq->instances, link)
+		in->readable = read_ahead(in);
 }
 
 void rows_pack(const struct request *rq, bool detail, msgpack_packer *pk)
@@ -347,7 +356,7 @@ void rows_pack(const struct request *rq, bool detail, msgpack_packer *pk)
 	/* Packed aside: their number is known afterwards only. */
 	pack_into(&r.pk, &r.out);
 	LIST_FOREACH(in, &rq->instances, link)
-		if (is_readable(in))
+		if (in->readable)
 			detail ? pack_by_process(in, &r) : pack_merged(in, &r);
 	msgpack_pack_array(pk, r.n);
 	buf_add(pk->data, r.out.data, r.out.len);
@@ -361,7 +370,7 @@ void rows_each(const struct request *rq, size_t bytes, void (*emit)(uint32_t n, 
 
 	pack_into(&r.pk, &r.out);
 	LIST_FOREACH(in, &rq->instances, link)
-		if (is_readable(in))
+		if (in->readable)
 			pack_by_process(in, &r);
 	if (r.n)
 		emit(r.n, &r.out, arg);

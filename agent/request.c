@@ -129,8 +129,10 @@ static void send_end(struct request *rq)
 
 	if (!rq->client)
 		return;
-	if (!request_recorded(rq))
-		pattern_send_stats(rq);
+	if (!request_recorded(rq)) {
+		rows_read(rq);
+		pattern_send_stats(rq, now_ns() + wall_offset_ns(), true);
+	}
 	while (detail < END_DETAILS && pack_end(rq, detail, &rq->client->out))
 		detail = request_recorded(rq) && detail < END_BARE ? END_BARE : detail + 1;
 	client_flush(rq->client);
@@ -157,10 +159,12 @@ static void send_part(uint32_t n, const struct buf *rows, void *arg)
 	c->stats_part++;
 }
 
-static void send_parts(struct request *rq, uint64_t now)
+static void send_parts(struct request *rq, uint64_t now, bool last)
 {
 	struct parts p = { .rq = rq, .wall_ns = now + wall_offset_ns() };
 
+	rows_read(rq);
+	pattern_send_stats(rq, p.wall_ns, last);
 	rq->client->stats_part = 0;
 	rows_each(rq, STATS_FRAME_BYTES, send_part, &p);
 	rq->client->stats_part = 0;
@@ -175,7 +179,7 @@ static void finish(struct request *rq)
 	stream_drain(rq->agent);
 	stream_flush(rq, true);
 	if (request_recorded(rq))
-		send_parts(rq, now_ns());
+		send_parts(rq, now_ns(), true);
 	rows_totals(rq, &calls, &shipped);
 	log_info("request", "end", "id=%lu reason=%s calls=%lu shipped=%lu text=\"%s\"", (unsigned long)rq->id,
 		 rq->end_reason, (unsigned long)calls, (unsigned long)shipped, rq->end_text);
@@ -280,20 +284,22 @@ void request_client_gone(struct request *rq)
 
 static void send_stats(struct request *rq, uint64_t now)
 {
+	uint64_t wall_ns = now + wall_offset_ns();
 	struct client *c = rq->client;
 	struct frame f;
 
 	if (request_recorded(rq)) {
-		send_parts(rq, now);
+		send_parts(rq, now, false);
 		return;
 	}
 	if (!c || rq->verb != VERB_STAT || client_backlog(c) > CLIENT_BACKLOG_MAX)
 		return;
-	pattern_send_stats(rq);
+	rows_read(rq);
+	pattern_send_stats(rq, wall_ns, false);
 	for (int detail = 1; detail >= 0; detail--) {
 		frame_begin(&f, &c->out, WIRE_STATS, 4);
 		msgpack_pack_uint64(&f.pk, rq->wire_id);
-		msgpack_pack_uint64(&f.pk, now + wall_offset_ns());
+		msgpack_pack_uint64(&f.pk, wall_ns);
 		rows_pack(rq, detail, &f.pk);
 		if (!frame_end(&f))
 			break;

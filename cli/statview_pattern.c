@@ -57,7 +57,7 @@ static void collect(struct lines *l, const struct model *m, const char *spec)
 
 			if (!calls)
 				continue;
-			l->line[l->n] = (struct line){ p, r, calls, calls_of(p, &r->before) };
+			l->line[l->n] = (struct line){ p, r, calls, calls_of(p, probe_row_before(p, r)) };
 			l->calls += calls;
 			l->before += l->line[l->n++].before;
 		}
@@ -170,7 +170,7 @@ static const char *json_functions(const struct statview *v, const struct probe *
 		text_json_str(out, probe_function(p, f));
 		buf_str(out, ",\"total\":{");
 		json_counts(out, &c, v->last_ns > v->started_ns ? v->last_ns - v->started_ns : 1);
-		buf_printf(out, "},\"tick_calls\":%llu}", (unsigned long long)more_than(c.calls, calls_of(p, &r->before)));
+		buf_printf(out, "},\"tick_calls\":%llu}", (unsigned long long)more_than(c.calls, calls_of(p, probe_row_before(p, r))));
 		sep = ",";
 	}
 	return sep;

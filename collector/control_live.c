@@ -340,10 +340,13 @@ void request_on_live(const struct live_item *item, void *arg)
 		if (is_watched(r))
 			forward(r, p, in, STATS_TIME);
 		break;
+	case WIRE_FUNCTION_STATS:
+		if (is_watched(r))
+			forward(r, p, in, STATS_TIME);
+		break;
 	case WIRE_PROBE:
 	case WIRE_NOTICE:
 	case WIRE_FUNCTIONS:
-	case WIRE_FUNCTION_STATS:
 		if (is_watched(r))
 			forward(r, p, in, 0);
 		break;

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char select_frames[] = "SELECT id, frame FROM probe WHERE agent = ?1 AND run = ?2 AND request = ?3 LIMIT 65536";
+static const char select_frames[] = "SELECT id, frame FROM probe WHERE agent = ?1 AND run = ?2 AND request = ?3 AND pattern = 0 LIMIT 65536";
+static const char select_names[] =
+	"SELECT n.frame FROM pattern_names n JOIN probe p ON p.id = n.probe WHERE p.agent = ?1 AND p.run = ?2 AND p.request = ?3 LIMIT 65536";
 static const char select_processes[] = "SELECT pid, comm FROM process WHERE agent = ?1 AND run = ?2 LIMIT 65536";
 
 /* Room for the id of the next probe. */
@@ -32,6 +34,20 @@ static int learn_probe(struct decoder *d, sqlite3_stmt *st, struct error *err)
 	rc = model_probe(&d->model, &in, err);
 	frame_in_free(&in);
 	return rc;
+}
+
+/* What is not understood leaves the pattern as the function's name. */
+static int learn_names(struct decoder *d, sqlite3_stmt *st, struct error *err)
+{
+	struct error ignored = { 0 };
+	struct frame_in in;
+	int rc = frame_read(sqlite3_column_blob(st, 0), (size_t)sqlite3_column_bytes(st, 0), &in, err);
+
+	if (rc)
+		return rc;
+	rc = model_functions(&d->model, &in, &ignored);
+	frame_in_free(&in);
+	return rc == -ENOMEM ? error_set(err, ENOMEM, "no memory to read records") : 0;
 }
 
 static msgpack_object text_object(const char *text)
@@ -88,7 +104,8 @@ struct decoder *decoder_load(struct reader *r, int64_t agent, uint64_t run, uint
 	d->agent = agent;
 	d->run = run;
 	d->request = request;
-	if (learn(d, r, select_frames, learn_probe, err) || learn(d, r, select_processes, learn_process, err)) {
+	if (learn(d, r, select_frames, learn_probe, err) || learn(d, r, select_names, learn_names, err) ||
+	    learn(d, r, select_processes, learn_process, err)) {
 		decoder_free(d);
 		return NULL;
 	}

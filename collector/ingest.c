@@ -45,10 +45,16 @@ void ingest_free(struct ingest *g)
 	free(g);
 }
 
+static void known_free(struct known_probe *p)
+{
+	idmap_free(&p->function);
+	free(p);
+}
+
 void stream_forget(struct stream *st)
 {
 	for (uint32_t i = 0; i < st->n_probes; i++)
-		free(st->probe[i]);
+		known_free(st->probe[i]);
 	free(st->probe);
 	st->probe = NULL;
 	st->n_probes = st->cap_probes = 0;
@@ -205,7 +211,7 @@ void taken_publish(const struct taken *t, uint64_t request)
 
 /* ---- probes and processes of a stream ---- */
 
-int stream_add_probe(struct stream *st, uint32_t number, int64_t id, uint64_t request, uint32_t fields, struct error *err)
+int stream_add_probe(struct stream *st, uint32_t number, const struct store_known *is, struct error *err)
 {
 	struct known_probe *p;
 
@@ -225,7 +231,7 @@ int stream_add_probe(struct stream *st, uint32_t number, int64_t id, uint64_t re
 		free(p);
 		return error_set(err, ENOMEM, "no memory for a probe");
 	}
-	*p = (struct known_probe){ .id = id, .request = request, .fields = fields };
+	p->is = *is;
 	st->probe[st->n_probes++] = p;
 	return 0;
 }
@@ -233,14 +239,11 @@ int stream_add_probe(struct stream *st, uint32_t number, int64_t id, uint64_t re
 struct known_probe *stream_probe(struct stream *st, uint32_t number)
 {
 	struct known_probe *p = idmap_get(&st->probe_of, number);
-	uint64_t request;
-	uint32_t fields;
-	int64_t id;
+	struct store_known is;
 
 	if (p)
 		return p;
-	if (store_probe_find(st->ingest->store, st->agent, st->run, number, &id, &request, &fields) <= 0 ||
-	    stream_add_probe(st, number, id, request, fields, NULL))
+	if (store_probe_find(st->ingest->store, st->agent, st->run, number, &is) <= 0 || stream_add_probe(st, number, &is, NULL))
 		return NULL;
 	return idmap_get(&st->probe_of, number);
 }
@@ -277,16 +280,10 @@ int stream_process(struct stream *st, uint32_t pid, const msgpack_object *comm, 
 
 /* ---- entries ---- */
 
-/* A pattern's functions: its counters are stored as sums (STATS), its records with the functions' numbers. */
-static int ingest_functions(const struct taken *t, struct error *err)
-{
-	return 0;
-}
-
 static int (*const takers[WIRE_TYPES])(const struct taken *t, struct error *err) = {
 	[WIRE_REPLY] = ingest_reply, [WIRE_PROBE] = ingest_probe, [WIRE_CHUNK] = ingest_chunk, [WIRE_STATS] = ingest_stats,
 	[WIRE_NOTICE] = ingest_notice, [WIRE_END] = ingest_end, [WIRE_RUN] = ingest_run, [WIRE_OPENED] = ingest_opened,
-	[WIRE_LOSS] = ingest_loss, [WIRE_FUNCTIONS] = ingest_functions, [WIRE_FUNCTION_STATS] = ingest_functions,
+	[WIRE_LOSS] = ingest_loss, [WIRE_FUNCTIONS] = ingest_functions, [WIRE_FUNCTION_STATS] = ingest_function_stats,
 };
 
 static int take(struct taken *t, struct error *err)

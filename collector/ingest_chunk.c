@@ -126,7 +126,7 @@ static int slot_of(struct walk *w, struct known_probe *p, struct error *err)
 	}
 	p->chunk = g->chunk;
 	p->slot = w->n_probes++;
-	g->chunk_probe[p->slot] = (struct store_chunk_probe){ .probe = p->id, .first_ns = UINT64_MAX };
+	g->chunk_probe[p->slot] = (struct store_chunk_probe){ .probe = p->is.id, .first_ns = UINT64_MAX };
 	return 0;
 }
 
@@ -150,7 +150,7 @@ static int add_record(struct walk *w, const struct head *h, struct error *err)
 		w->orphan = true;
 		return 0;
 	}
-	if (p->request != w->request || h->values != p->fields)
+	if (p->is.request != w->request || h->values != p->is.fields)
 		return malformed(err, "record: it does not fit its probe");
 	if (!record_time(w, h->delta, &at))
 		return malformed(err, "record: its time");

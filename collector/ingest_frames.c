@@ -25,7 +25,7 @@ static int put_probe(const struct taken *t, uint64_t request, const struct probe
 	const msgpack_object *map = &t->in->items[2];
 	struct buf site_kind = { 0 };
 	uint64_t cost_ns = 0;
-	int64_t id = 0;
+	struct store_known is = { .request = request, .fields = p->n_fields, .functions = p->n_functions };
 	int rc;
 
 	taken_text(map_get(map, "site_kind"), &site_kind);
@@ -33,11 +33,11 @@ static int put_probe(const struct taken *t, uint64_t request, const struct probe
 	struct store_probe sp = {
 		.request = request, .agent = t->st->agent, .run = t->st->run, .number = p->id, .spec = p->spec, .function = p->function,
 		.module = p->module, .build_id = p->build_id, .file = p->file, .site_kind = buf_text(&site_kind), .line = p->line,
-		.cost_ns = cost_ns, .fields = p->n_fields, .frame = t->frame, .frame_len = t->len,
+		.cost_ns = cost_ns, .fields = p->n_fields, .functions = p->n_functions, .frame = t->frame, .frame_len = t->len,
 	};
-	rc = store_probe(t->st->ingest->store, &sp, t->now_ns, &id, err);
+	rc = store_probe(t->st->ingest->store, &sp, t->now_ns, &is.id, err);
 	if (!rc)
-		rc = stream_add_probe(t->st, p->id, id, request, p->n_fields, err);
+		rc = stream_add_probe(t->st, p->id, &is, err);
 	buf_free(&site_kind);
 	return rc;
 }

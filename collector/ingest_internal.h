@@ -8,11 +8,13 @@
 #include "idmap.h"
 #include "inflate.h"
 #include "ingest.h"
+#include "model.h"
 
 enum {
 	STREAM_PROBES_MAX = 1 << 16,      /* of one connection */
 	STREAM_PROCESSES_MAX = 1 << 16,
 	STREAM_ROWS_MAX = 1 << 14,        /* of one STATS */
+	STREAM_FUNCTIONS_MAX = 512,       /* of one pattern that have counters of their own; those of others are in its sum */
 	INGEST_TEXT_MAX = 8192,
 };
 /* A time further ahead than this is a wrong clock. */
@@ -20,10 +22,10 @@ enum {
 
 /* A probe that records refer to. */
 struct known_probe {
-	int64_t id;
-	uint64_t request;
-	uint32_t fields;
+	struct store_known is;
 	uint32_t chunk, slot;   /* place among the probes of the chunk that is looked at */
+	struct idmap function;  /* of a pattern: number -> the store's id, as a pointer */
+	bool has_functions;     /* those that are stored are in it */
 };
 
 struct ingest {
@@ -79,7 +81,7 @@ void taken_publish(const struct taken *t, uint64_t request);
 
 /* NULL: not known, or the store cannot say. */
 struct known_probe *stream_probe(struct stream *st, uint32_t number);
-int stream_add_probe(struct stream *st, uint32_t number, int64_t id, uint64_t request, uint32_t fields, struct error *err);
+int stream_add_probe(struct stream *st, uint32_t number, const struct store_known *is, struct error *err);
 int stream_process(struct stream *st, uint32_t pid, const msgpack_object *comm, struct error *err);
 void stream_forget(struct stream *st);   /* probes and processes: another run begins */
 
@@ -93,6 +95,21 @@ int ingest_notice(const struct taken *t, struct error *err);
 int ingest_run(const struct taken *t, struct error *err);
 int ingest_opened(const struct taken *t, struct error *err);
 int ingest_loss(const struct taken *t, struct error *err);
+
+int ingest_functions(const struct taken *t, struct error *err);
+int ingest_function_stats(const struct taken *t, struct error *err);
+
+/* A row of counters, read: [probe, pid, what is third, counts]. */
+struct counters {
+	uint32_t probe, pid;
+	const msgpack_object *third;
+	struct tally tally;
+};
+
+/* -EPROTO */
+int counters_read(const msgpack_object *row, struct counters *out, struct error *err);
+/* Under a probe of the store: the known one, or one of its functions. */
+int counters_put(const struct taken *t, int64_t probe, const struct counters *c, uint64_t at_ns, struct error *err);
 
 /* Adds a text, made safe to print. False: it is none, or too long. */
 bool taken_text(const msgpack_object *o, struct buf *out);

@@ -4,16 +4,8 @@
 #include <string.h>
 
 #include "ingest_internal.h"
-#include "model.h"
 
-/* One row, read. */
-struct counters {
-	uint32_t probe, pid;
-	const msgpack_object *comm;
-	struct tally tally;
-};
-
-static int read_row(const msgpack_object *o, struct counters *out, struct error *err)
+int counters_read(const msgpack_object *o, struct counters *out, struct error *err)
 {
 	const msgpack_object *part = o->via.array.ptr;
 	uint64_t probe, pid;
@@ -23,7 +15,7 @@ static int read_row(const msgpack_object *o, struct counters *out, struct error 
 		return malformed(err, "row of counters");
 	out->probe = (uint32_t)probe;
 	out->pid = (uint32_t)pid;
-	out->comm = &part[2];
+	out->third = &part[2];
 	return 0;
 }
 
@@ -36,7 +28,7 @@ static int check_rows(const msgpack_object *rows, struct error *err)
 	if (rows->type != MSGPACK_OBJECT_ARRAY || rows->via.array.size > STREAM_ROWS_MAX)
 		return malformed(err, "table of counters");
 	for (uint32_t i = 0; i < rows->via.array.size && !rc; i++)
-		rc = read_row(&rows->via.array.ptr[i], &c, err);
+		rc = counters_read(&rows->via.array.ptr[i], &c, err);
 	return rc;
 }
 
@@ -54,27 +46,33 @@ static bool add_up(const msgpack_object *rows, uint32_t at, struct counters *c)
 		if (is_row_of(&rows->via.array.ptr[i], c->probe, 0))
 			return false;
 	for (uint32_t i = at + 1; i < rows->via.array.size; i++)
-		if (is_row_of(&rows->via.array.ptr[i], c->probe, 0) && !read_row(&rows->via.array.ptr[i], &more, NULL))
+		if (is_row_of(&rows->via.array.ptr[i], c->probe, 0) && !counters_read(&rows->via.array.ptr[i], &more, NULL))
 			tally_add(&c->tally, &more.tally);
 	return true;
 }
 
-static int put_row(const struct taken *t, const struct counters *c, uint64_t at_ns, struct error *err)
+int counters_put(const struct taken *t, int64_t probe, const struct counters *c, uint64_t at_ns, struct error *err)
 {
 	struct store_counts counts = {
 		.c = c->tally.c, .unread = c->tally.unread + c->tally.unplaced, .drop_client = c->tally.drop_client,
 		.past_limit = c->tally.past_limit, .shown = c->tally.shown,
 	};
-	struct known_probe *p = stream_probe(t->st, c->probe);
+
+	t->st->ingest->counts->stats_rows++;
+	return store_stats(t->st->ingest->store, probe, c->pid, at_ns, &counts, err);
+}
+
+static int put_row(const struct taken *t, const struct counters *c, uint64_t at_ns, struct error *err)
+{
+	const struct known_probe *p = stream_probe(t->st, c->probe);
 	int rc;
 
 	if (!p) {
 		taken_orphan(t);
 		return 0;
 	}
-	t->st->ingest->counts->stats_rows++;
-	rc = c->pid ? stream_process(t->st, c->pid, c->comm, err) : 0;
-	return rc ? rc : store_stats(t->st->ingest->store, p->id, c->pid, at_ns, &counts, err);
+	rc = c->pid ? stream_process(t->st, c->pid, c->third, err) : 0;
+	return rc ? rc : counters_put(t, p->is.id, c, at_ns, err);
 }
 
 static int put_rows(const struct taken *t, const msgpack_object *rows, uint64_t at_ns, struct error *err)
@@ -83,7 +81,7 @@ static int put_rows(const struct taken *t, const msgpack_object *rows, uint64_t 
 	int rc = 0;
 
 	for (uint32_t i = 0; i < rows->via.array.size && !rc; i++) {
-		rc = read_row(&rows->via.array.ptr[i], &c, err);
+		rc = counters_read(&rows->via.array.ptr[i], &c, err);
 		if (!rc && (c.pid || add_up(rows, i, &c)))
 			rc = put_row(t, &c, at_ns, err);
 	}

@@ -19,7 +19,7 @@ enum { QUERY_BY_FUNCTION = 1, QUERY_BY_BUILD = 2, QUERY_BY_HOST = 4 };
 enum {
 	QUERY_POINTS_MAX = 5000,     /* of one answer, over all groups */
 	QUERY_PROBES_MAX = 20000,    /* probes that one question may be about */
-	QUERY_GROUPS_MAX = 200,
+	QUERY_GROUPS_MAX = 1000,
 	QUERY_CALLS_MAX = 1000,
 	QUERY_ROWS_MAX = 1000,
 };

@@ -13,7 +13,7 @@ struct group {
 	char *service, *function, *build_id, *host;   /* "" for what is merged */
 	struct buf ids;            /* JSON array of the probes' ids, for json_each */
 	uint32_t n_ids;
-	bool has_error;            /* some probe tells errors */
+	bool is_rest;              /* of patterns: what their functions that have counters of their own did not count */
 };
 
 /* Owns the groups. */

@@ -120,12 +120,12 @@ int query_probes(struct reader *r, const struct query *q, struct buf *out, struc
 {
 	static const char sql[] =
 		"SELECT p.id, p.request, q.service, a.host, p.function, p.spec, p.module, p.build_id, p.file, p.line, p.site_kind, p.cost_ns,"
-		" p.created_ns FROM probe p JOIN agent a ON a.id = p.agent JOIN request q ON q.id = p.request WHERE (?3 = 0 OR p.request = ?3)"
+		" p.created_ns, p.functions FROM probe p JOIN agent a ON a.id = p.agent JOIN request q ON q.id = p.request WHERE p.pattern = 0 AND (?3 = 0 OR p.request = ?3)"
 		" AND (?4 IS NULL OR q.service = ?4) AND (?5 IS NULL OR p.function = ?5) AND (?6 IS NULL OR a.host = ?6)"
 		" AND (?8 = 0 OR q.ended_ns IS NULL) AND (?10 = 0 OR p.id = ?10) ORDER BY p.id DESC LIMIT ?9";
 	static const struct column columns[] = { { "id", COLUMN_INT }, { "request", COLUMN_INT }, { "service", COLUMN_TEXT }, { "host", COLUMN_TEXT },
 		{ "function", COLUMN_TEXT }, { "spec", COLUMN_TEXT }, { "module", COLUMN_TEXT }, { "build_id", COLUMN_TEXT }, { "file", COLUMN_TEXT },
-		{ "line", COLUMN_INT }, { "site_kind", COLUMN_TEXT }, { "cost_ns", COLUMN_INT }, { "created_ns", COLUMN_INT }, { NULL, 0 } };
+		{ "line", COLUMN_INT }, { "site_kind", COLUMN_TEXT }, { "cost_ns", COLUMN_INT }, { "created_ns", COLUMN_INT }, { "functions", COLUMN_INT }, { NULL, 0 } };
 
 	return list(r, q, sql, columns, "probes", out, err);
 }

@@ -12,11 +12,16 @@ enum { NS_PER_S = 1000000000 };
 
 /* ---- which probes ---- */
 
+/*
+ * A pattern's probe counts what its functions count, as far as they are probes themselves (ingest_pattern.c).  Told apart by function, they are
+ * groups, and the pattern's is the rest; else the pattern's probe is all of them, unless one of them is asked for.
+ */
 static const char select_probes[] =
-	"SELECT p.id, r.service, p.function, p.build_id, a.host FROM probe p JOIN request r ON r.id = p.request JOIN agent a ON a.id = p.agent"
-	" WHERE (?1 = 0 OR p.request = ?1) AND (?2 = 0 OR p.id = ?2) AND (?3 IS NULL OR r.service = ?3)"
-	" AND (?4 IS NULL OR p.function = ?4) AND (?5 IS NULL OR substr(p.build_id, 1, length(?5)) = ?5) AND (?6 IS NULL OR a.host = ?6)"
-	" ORDER BY p.id LIMIT ?7";
+	"SELECT p.id, r.service, p.function, p.build_id, a.host, p.functions FROM probe p JOIN request r ON r.id = p.request JOIN agent a ON a.id = p.agent"
+	" LEFT JOIN probe whole ON whole.id = p.pattern"
+	" WHERE (?1 = 0 OR p.request = ?1) AND (?2 = 0 OR p.id = ?2 OR p.pattern = ?2) AND (?3 IS NULL OR r.service = ?3)"
+	" AND (?4 IS NULL OR p.function = ?4 OR whole.function = ?4) AND (?5 IS NULL OR substr(p.build_id, 1, length(?5)) = ?5)"
+	" AND (?6 IS NULL OR a.host = ?6) AND (?8 OR p.pattern = 0 OR p.function = ?4) ORDER BY p.id LIMIT ?7";
 
 static void bind_filter(sqlite3_stmt *st, const struct query *q)
 {
@@ -27,6 +32,7 @@ static void bind_filter(sqlite3_stmt *st, const struct query *q)
 	reader_bind_text(st, 5, q->build);
 	reader_bind_text(st, 6, q->host);
 	sqlite3_bind_int64(st, 7, QUERY_PROBES_MAX + 1);
+	sqlite3_bind_int(st, 8, (q->by & QUERY_BY_FUNCTION) != 0);
 }
 
 static bool group_is(const struct group *g, const char *const key[4])
@@ -34,7 +40,7 @@ static bool group_is(const struct group *g, const char *const key[4])
 	return !strcmp(g->service, key[0]) && !strcmp(g->function, key[1]) && !strcmp(g->build_id, key[2]) && !strcmp(g->host, key[3]);
 }
 
-static struct group *group_new(struct groups *gs, const char *const key[4], struct error *err)
+static struct group *group_new(struct groups *gs, const char *const key[4], bool is_rest, struct error *err)
 {
 	struct group *more, *g;
 
@@ -46,7 +52,7 @@ static struct group *group_new(struct groups *gs, const char *const key[4], stru
 	if (more) {
 		gs->group = more;
 		g = &more[gs->n];
-		*g = (struct group){ strdup(key[0]), strdup(key[1]), strdup(key[2]), strdup(key[3]), { 0 }, 0, false };
+		*g = (struct group){ strdup(key[0]), strdup(key[1]), strdup(key[2]), strdup(key[3]), { 0 }, 0, is_rest };
 		gs->n++;
 		if (g->service && g->function && g->build_id && g->host)
 			return g;
@@ -55,12 +61,12 @@ static struct group *group_new(struct groups *gs, const char *const key[4], stru
 	return NULL;
 }
 
-static struct group *group_of(struct groups *gs, const char *const key[4], struct error *err)
+static struct group *group_of(struct groups *gs, const char *const key[4], bool is_rest, struct error *err)
 {
 	for (uint32_t i = 0; i < gs->n; i++)
-		if (group_is(&gs->group[i], key))
+		if (gs->group[i].is_rest == is_rest && group_is(&gs->group[i], key))
 			return &gs->group[i];
-	return group_new(gs, key, err);
+	return group_new(gs, key, is_rest, err);
 }
 
 static int add_probe(struct groups *gs, const struct query *q, sqlite3_stmt *st, struct error *err)
@@ -69,7 +75,7 @@ static int add_probe(struct groups *gs, const struct query *q, sqlite3_stmt *st,
 		reader_text(st, 1), q->by & QUERY_BY_FUNCTION ? reader_text(st, 2) : "",
 		q->by & QUERY_BY_BUILD ? reader_text(st, 3) : "", q->by & QUERY_BY_HOST ? reader_text(st, 4) : "",
 	};
-	struct group *g = group_of(gs, key, err);
+	struct group *g = group_of(gs, key, (q->by & QUERY_BY_FUNCTION) && sqlite3_column_int64(st, 5), err);
 
 	if (!g)
 		return -err->code;
@@ -123,6 +129,8 @@ json_t *group_json(const struct group *g)
 	for (size_t i = 0; i < sizeof(part) / sizeof(part[0]); i++)
 		if (part[i].value[0])
 			json_object_set_new(o, part[i].key, json_string(part[i].value));
+	if (g->is_rest)
+		json_object_set_new(o, "function", json_sprintf("other of %s", g->function));
 	return o;
 }
 
@@ -139,10 +147,13 @@ struct span rollup_span(const struct query *q)
 	};
 }
 
+#define ROW "at, calls, returns, errors, matched, undecided, shipped, sampled, drop_ring, drop_rate, drop_nomem, drop_client, unread," \
+	" unpaired, sum_ns, max_ns, hist"
+/* ?5: less what the patterns' functions have counted. */
 static const char select_rows[] =
-	"SELECT at, calls, returns, errors, matched, undecided, shipped, sampled, drop_ring, drop_rate, drop_nomem, drop_client, unread,"
-	" unpaired, sum_ns, max_ns, hist FROM rollup WHERE span = ?1 AND probe IN (SELECT value FROM json_each(?2)) AND at >= ?3 AND at < ?4"
-	" ORDER BY at";
+	"SELECT " ROW ", 0 FROM rollup WHERE span = ?1 AND probe IN (SELECT value FROM json_each(?2)) AND at >= ?3 AND at < ?4"
+	" UNION ALL SELECT " ROW ", 1 FROM rollup WHERE ?5 AND span = ?1 AND at >= ?3 AND at < ?4 AND probe IN"
+	" (SELECT id FROM probe WHERE pattern <> 0 AND pattern IN (SELECT value FROM json_each(?2))) ORDER BY 1";
 
 static int add_row(sqlite3_stmt *st, struct sum *s, struct error *err)
 {
@@ -161,7 +172,35 @@ static int add_row(sqlite3_stmt *st, struct sum *s, struct error *err)
 	return 0;
 }
 
-static int each_step(struct reader *r, sqlite3_stmt *st, uint32_t step_s, rollup_fn *row, void *arg, struct error *err)
+/* Counters may go below 0 on the way. */
+static int take_away(sqlite3_stmt *st, struct sum *s, struct error *err)
+{
+	struct sum *less = calloc(1, sizeof(*less));
+	__u64 *a = (__u64 *)s;
+	int rc = less ? add_row(st, less, err) : error_set(err, ENOMEM, "no memory for an answer");
+
+	if (!rc) {
+		less->max_ns = 0;
+		for (size_t i = 0; i < sizeof(*s) / sizeof(*a); i++)
+			a[i] -= ((const __u64 *)less)[i];
+	}
+	free(less);
+	return rc;
+}
+
+/* A row of a function may have got lost, and its next one then says more than that of its pattern. */
+static bool is_any(struct sum *s, bool is_rest)
+{
+	__u64 *a = (__u64 *)s;
+
+	for (size_t i = 0; is_rest && i < sizeof(*s) / sizeof(*a); i++)
+		a[i] = a[i] > INT64_MAX ? 0 : a[i];
+	return !is_rest || s->calls || s->errors;
+}
+
+enum { ROW_IS_LESS = 17 };   /* column of select_rows */
+
+static int each_step(struct reader *r, sqlite3_stmt *st, const struct group *g, uint32_t step_s, rollup_fn *row, void *arg, struct error *err)
 {
 	struct sum s = { 0 };
 	uint64_t at_s = 0;
@@ -172,19 +211,19 @@ static int each_step(struct reader *r, sqlite3_stmt *st, uint32_t step_s, rollup
 		uint64_t at = step_s ? (uint64_t)sqlite3_column_int64(st, 0) / step_s * step_s : 0;
 
 		if (any && at != at_s) {
-			rc = row(at_s, &s, arg);
+			rc = is_any(&s, g->is_rest) ? row(at_s, &s, arg) : 0;
 			memset(&s, 0, sizeof(s));
 		} else {
 			rc = 0;
 		}
 		if (!rc)
-			rc = add_row(st, &s, err);
+			rc = sqlite3_column_int(st, ROW_IS_LESS) ? take_away(st, &s, err) : add_row(st, &s, err);
 		if (rc)
 			return rc;
 		at_s = at;
 		any = true;
 	}
-	return rc || !any ? rc : row(at_s, &s, arg);
+	return rc || !any || !is_any(&s, g->is_rest) ? rc : row(at_s, &s, arg);
 }
 
 int rollup_each(struct reader *r, const struct group *g, const struct span *span, rollup_fn *row, void *arg, struct error *err)
@@ -198,7 +237,8 @@ int rollup_each(struct reader *r, const struct group *g, const struct span *span
 	reader_bind_text(st, 2, buf_text(&g->ids));
 	sqlite3_bind_int64(st, 3, (sqlite3_int64)span->from_s);
 	sqlite3_bind_int64(st, 4, (sqlite3_int64)span->to_s);
-	rc = each_step(r, st, span->step_s, row, arg, err);
+	sqlite3_bind_int(st, 5, g->is_rest);
+	rc = each_step(r, st, g, span->step_s, row, arg, err);
 	sqlite3_reset(st);
 	return rc;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "hist.h"
@@ -60,18 +61,63 @@ struct question {
 	int (*put)(uint64_t at_s, const struct sum *s, json_t *points);
 };
 
-static int put_group(struct reader *r, struct question *ask, const struct group *g, json_t *list, struct error *err)
+/* What is told of a group, and what it is ranked by. Owns o. */
+struct shown {
+	json_t *o;
+	uint64_t errors, calls;
+	uint32_t at;
+};
+
+/* o stays NULL: there is no rest of a pattern. */
+static int show_group(struct reader *r, struct question *ask, const struct group *g, struct shown *out, struct error *err)
 {
 	struct series s = { .has_points = ask->span.step_s != 0, .points_left = &ask->points_left, .put = ask->put, .points = json_array(), .err = err };
 	json_t *o = group_json(g), *total = json_object();
 	int rc = rollup_each(r, g, &ask->span, on_point, &s, err);
 
-	if (!rc && (sum_json(&s.total, total) || json_object_set(o, "points", s.points) || json_object_set(o, "total", total) ||
-		    json_array_append(list, o)))
+	if (!rc && (sum_json(&s.total, total) || json_object_set(o, "points", s.points) || json_object_set(o, "total", total)))
 		rc = error_set(err, ENOMEM, "no memory for an answer");
+	if (!rc && (!g->is_rest || s.total.calls || s.total.errors)) {
+		out->o = json_incref(o);
+		out->errors = s.total.errors;
+		out->calls = s.total.calls;
+	}
 	json_decref(s.points);
 	json_decref(total);
 	json_decref(o);
+	return rc;
+}
+
+/* The function that fails is first. */
+static int by_errors(const void *a, const void *b)
+{
+	const struct shown *x = a, *y = b;
+
+	if (x->errors != y->errors)
+		return x->errors > y->errors ? -1 : 1;
+	if (x->calls != y->calls)
+		return x->calls > y->calls ? -1 : 1;
+	return x->at < y->at ? -1 : 1;
+}
+
+/* In the order of their first probes; functions over the whole time are ranked. */
+static int show_groups(struct reader *r, struct question *ask, const struct groups *gs, json_t *list, struct error *err)
+{
+	struct shown *shown = calloc(gs->n + 1, sizeof(*shown));
+	int rc = shown ? 0 : error_set(err, ENOMEM, "no memory for an answer");
+
+	for (uint32_t i = 0; !rc && i < gs->n; i++) {
+		shown[i].at = i;
+		rc = show_group(r, ask, &gs->group[i], &shown[i], err);
+	}
+	if (!rc && !ask->span.step_s && (ask->q->by & QUERY_BY_FUNCTION))
+		qsort(shown, gs->n, sizeof(*shown), by_errors);
+	for (uint32_t i = 0; shown && i < gs->n; i++) {
+		if (!rc && shown[i].o && json_array_append(list, shown[i].o))
+			rc = error_set(err, ENOMEM, "no memory for an answer");
+		json_decref(shown[i].o);
+	}
+	free(shown);
 	return rc;
 }
 
@@ -83,9 +129,10 @@ static int ask_series(struct reader *r, struct question *ask, struct buf *out, s
 
 	ask->span = rollup_span(ask->q);
 	ask->points_left = QUERY_POINTS_MAX;
-	for (uint32_t i = 0; !rc && i < gs.n; i++)
-		rc = put_group(r, ask, &gs.group[i], list, err);
-	groups_free(&gs);
+	if (!rc) {
+		rc = show_groups(r, ask, &gs, list, err);
+		groups_free(&gs);
+	}
 	if (rc) {
 		json_decref(list);
 		return rc;

@@ -64,12 +64,20 @@ static int decoder_for(struct walk *w, const struct pick *p)
 
 /* ---- records ---- */
 
+/* A pattern's records are wanted for the name of their function, too. */
+static bool is_of_probe(const struct walk *w, const struct record *rec)
+{
+	int64_t probe = decoder_probe(w->decoder, rec);
+
+	return bsearch(&probe, w->wanted, w->n_wanted, sizeof(probe), by_id) ||
+	       (w->q->function && rec->probe->n_functions && !strcmp(probe_function(rec->probe, rec->function), w->q->function));
+}
+
 static bool is_wanted(const struct walk *w, const struct record *rec, int64_t offset_ns)
 {
 	uint64_t at = rec->ts_ns + (uint64_t)offset_ns;
-	int64_t probe = decoder_probe(w->decoder, rec);
 
-	return bsearch(&probe, w->wanted, w->n_wanted, sizeof(probe), by_id) && at >= w->q->from_ns && at < w->q->to_ns && (rec->error || !w->q->errors_only);
+	return is_of_probe(w, rec) && at >= w->q->from_ns && at < w->q->to_ns && (rec->error || !w->q->errors_only);
 }
 
 static int visit_chunk(struct walk *w, const struct pick *p, const struct frame_in *in)
@@ -123,7 +131,7 @@ static int visit_pick(struct walk *w, const struct pick *p)
 
 static const char select_chunks[] =
 	"SELECT DISTINCT c.id, c.agent, c.run, c.request, c.offset_ns, a.host, c.first_ns FROM chunk_probe cp JOIN chunk c ON c.id = cp.chunk"
-	" JOIN agent a ON a.id = c.agent WHERE cp.probe IN (SELECT value FROM json_each(?1)) AND c.last_ns >= ?2 AND cp.first_ns < ?3"
+	" JOIN agent a ON a.id = c.agent WHERE cp.probe IN (SELECT iif(pattern, pattern, id) FROM probe WHERE id IN (SELECT value FROM json_each(?1))) AND c.last_ns >= ?2 AND cp.first_ns < ?3"
 	" AND (?4 = 0 OR cp.errors > 0) ORDER BY c.last_ns DESC LIMIT ?5";
 
 static int pick_chunks(struct walk *w, uint32_t max, struct pick *out, uint32_t *n)

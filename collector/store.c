@@ -15,6 +15,7 @@
 #include "schema.h"
 #include "schema_2.h"
 #include "schema_3.h"
+#include "schema_4.h"
 
 enum { CACHE_KIB = 8192, PAGE_BYTES = 8192, CHECKPOINT_PAGES = 2048, WAL_BYTES_KEPT = 64 << 20, BUSY_MS = 2000 };
 
@@ -263,7 +264,7 @@ int store_migrate(sqlite3 *db, const char *const *steps, int version, struct err
 
 /* steps[n]: from version n to n + 1. A step that has been released is never changed again. */
 static const char *const steps[STORE_VERSION] = {
-	schema_sql, schema_2_sql, schema_3_sql,
+	schema_sql, schema_2_sql, schema_3_sql, schema_4_sql,
 };
 
 /* ---- life ---- */

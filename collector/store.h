@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buf.h"
 #include "plumb/error.h"
 #include "plumb/event.h"
 
@@ -111,15 +112,28 @@ struct store_probe {
 	const char *spec, *function, *module, *build_id, *file, *site_kind;
 	uint64_t line, cost_ns;
 	uint32_t fields;
+	uint32_t functions;    /* of a pattern: how many */
 	const void *frame;
 	size_t frame_len;
 };
 
 /* -EEXIST: that number is taken. */
 int store_probe(struct store *s, const struct store_probe *p, uint64_t now_ns, int64_t *id, struct error *err);
-/* Fills id, request and fields. 1: found, 0: not, -errno. */
-int store_probe_find(struct store *s, int64_t agent, uint64_t run, uint32_t number, int64_t *id, uint64_t *request,
-		     uint32_t *fields);
+/* What is looked at of a stored one. */
+struct store_known {
+	int64_t id;
+	uint64_t request;
+	uint32_t fields, functions;
+};
+
+/* 1: found, 0: not, -errno. */
+int store_probe_find(struct store *s, int64_t agent, uint64_t run, uint32_t number, struct store_known *out);
+/* A function of a pattern as a probe of its own, which only has counters. */
+int store_function(struct store *s, int64_t pattern, uint32_t function, const char *name, uint64_t now_ns, int64_t *id, struct error *err);
+int store_function_each(struct store *s, int64_t pattern, int (*visit)(uint32_t function, int64_t id, void *arg), void *arg, struct error *err);
+/* A FUNCTIONS frame; the one that names a function: 1 and its bytes in out, 0: there is none, -errno. */
+int store_names(struct store *s, int64_t pattern, uint32_t first, const void *frame, size_t len, struct error *err);
+int store_names_find(struct store *s, int64_t pattern, uint32_t function, struct buf *out, struct error *err);
 int store_process(struct store *s, int64_t agent, uint64_t run, uint32_t pid, const char *comm, struct error *err);
 
 struct store_chunk {

@@ -7,31 +7,80 @@
 int store_probe(struct store *s, const struct store_probe *p, uint64_t now_ns, int64_t *id, struct error *err)
 {
 	static const char sql[] =
-		"INSERT INTO probe (request, agent, run, number, spec, function, module, build_id, file, line, site_kind, cost_ns, fields, frame,"
-		" created_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-	int rc = store_run(s, ST_PROBE, sql, err, "uiiitttttutuibu", p->request, p->agent, (int64_t)p->run, (int64_t)p->number,
-			   p->spec, p->function,
-			   p->module, p->build_id, p->file, p->line, p->site_kind, p->cost_ns, (int64_t)p->fields, p->frame, p->frame_len, now_ns);
+		"INSERT INTO probe (request, agent, run, number, spec, function, module, build_id, file, line, site_kind, cost_ns, fields, functions,"
+		" frame, created_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+	int rc = store_run(s, ST_PROBE, sql, err, "uiiitttttutuiibu", p->request, p->agent, (int64_t)p->run, (int64_t)p->number,
+			   p->spec, p->function, p->module, p->build_id, p->file, p->line, p->site_kind, p->cost_ns, (int64_t)p->fields,
+			   (int64_t)p->functions, p->frame, p->frame_len, now_ns);
 
 	if (!rc)
 		*id = sqlite3_last_insert_rowid(s->db);
 	return rc;
 }
 
-int store_probe_find(struct store *s, int64_t agent, uint64_t run, uint32_t number, int64_t *id, uint64_t *request,
-		     uint32_t *fields)
+int store_probe_find(struct store *s, int64_t agent, uint64_t run, uint32_t number, struct store_known *out)
 {
-	static const char sql[] = "SELECT id, request, fields FROM probe WHERE agent = ?1 AND run = ?2 AND number = ?3";
+	static const char sql[] = "SELECT id, request, fields, functions FROM probe WHERE agent = ?1 AND run = ?2 AND number = ?3";
 	sqlite3_stmt *row;
 	int rc = store_row(s, ST_PROBE_FIND, sql, &row, NULL, "iii", agent, (int64_t)run, (int64_t)number);
 
 	if (rc <= 0)
 		return rc;
-	*id = sqlite3_column_int64(row, 0);
-	*request = (uint64_t)sqlite3_column_int64(row, 1);
-	*fields = (uint32_t)sqlite3_column_int64(row, 2);
+	*out = (struct store_known){
+		.id = sqlite3_column_int64(row, 0), .request = (uint64_t)sqlite3_column_int64(row, 1),
+		.fields = (uint32_t)sqlite3_column_int64(row, 2), .functions = (uint32_t)sqlite3_column_int64(row, 3),
+	};
 	store_done(row);
 	return 1;
+}
+
+/* ---- a pattern's functions ---- */
+
+/* Its number is above those of the wire, so that it is found by none of them. */
+int store_function(struct store *s, int64_t pattern, uint32_t function, const char *name, uint64_t now_ns, int64_t *id, struct error *err)
+{
+	static const char sql[] =
+		"INSERT INTO probe (request, agent, run, number, spec, function, module, build_id, file, line, site_kind, cost_ns, fields, frame,"
+		" created_ns, pattern) SELECT request, agent, run, (?2 + 1) << 32 | number, spec, ?3, module, build_id, '', 0, site_kind, cost_ns,"
+		" fields, x'', ?4, id FROM probe WHERE id = ?1";
+	int rc = store_run(s, ST_FUNCTION, sql, err, "iitu", pattern, (int64_t)function, name, now_ns);
+
+	if (!rc)
+		*id = sqlite3_last_insert_rowid(s->db);
+	return rc;
+}
+
+int store_function_each(struct store *s, int64_t pattern, int (*visit)(uint32_t function, int64_t id, void *arg), void *arg, struct error *err)
+{
+	sqlite3_stmt *row;
+	int rc = store_row(s, ST_FUNCTIONS, "SELECT (number >> 32) - 1, id FROM probe WHERE pattern = ?1", &row, err, "i", pattern);
+
+	while (rc > 0) {
+		rc = visit((uint32_t)sqlite3_column_int64(row, 0), sqlite3_column_int64(row, 1), arg);
+		if (!rc)
+			rc = store_next(s, row, err);
+	}
+	store_done(row);
+	return rc;
+}
+
+int store_names(struct store *s, int64_t pattern, uint32_t first, const void *frame, size_t len, struct error *err)
+{
+	return store_run(s, ST_NAMES, "INSERT OR REPLACE INTO pattern_names (probe, first, frame) VALUES (?, ?, ?)", err, "iib", pattern,
+			 (int64_t)first, frame, len);
+}
+
+int store_names_find(struct store *s, int64_t pattern, uint32_t function, struct buf *out, struct error *err)
+{
+	static const char sql[] = "SELECT frame FROM pattern_names WHERE probe = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1";
+	sqlite3_stmt *row;
+	int rc = store_row(s, ST_NAME, sql, &row, err, "ii", pattern, (int64_t)function);
+
+	if (rc <= 0)
+		return rc;
+	buf_add(out, sqlite3_column_blob(row, 0), (size_t)sqlite3_column_bytes(row, 0));
+	store_done(row);
+	return out->failed ? error_set(err, ENOMEM, "out of memory") : 1;
 }
 
 int store_process(struct store *s, int64_t agent, uint64_t run, uint32_t pid, const char *comm, struct error *err)

@@ -174,6 +174,8 @@ static int expire_request(struct store *s, uint64_t before_ns, struct error *err
 	if (!rc)   /* of agents that never came back */
 		rc = store_run(s, ST_TALLIES_DROP, "DELETE FROM tally WHERE probe IN (SELECT id FROM probe WHERE request = ?1)", err, "i", id);
 	if (!rc)
+		rc = store_run(s, ST_NAMES_DROP, "DELETE FROM pattern_names WHERE probe IN (SELECT id FROM probe WHERE request = ?1)", err, "i", id);
+	if (!rc)
 		rc = store_run(s, ST_PROBES_DROP, "DELETE FROM probe WHERE request = ?1", err, "i", id);
 	if (!rc)
 		rc = store_run(s, ST_REQUEST_AGENTS_DROP, "DELETE FROM request_agent WHERE request = ?1", err, "i", id);

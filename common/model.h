@@ -30,8 +30,8 @@ struct field {
 /* What was counted in one function of a pattern, over all processes. */
 struct pattern_row {
 	uint32_t function;
-	uint32_t snapshot;   /* of its source: the one that it was last part of */
-	struct function_counts now, before; /* before: in the snapshot before */
+	uint32_t snapshot;   /* of its source: the last one in which it had changed */
+	struct function_counts now, before; /* before: until that one */
 	uint64_t hist[PATTERN_BUCKETS];
 };
 
@@ -118,8 +118,10 @@ int model_functions(struct model *m, const struct frame_in *in, struct error *er
 int model_function_stats(struct model *m, const struct frame_in *in, struct error *err);
 /* The name of a pattern's function, the pattern's if it is not known. */
 const char *probe_function(const struct probe *p, uint32_t function);
-/* The function's counts in the last snapshot; NULL: it was not called. */
+/* The function's counts up to the last snapshot; NULL: it was not called. */
 const struct pattern_row *probe_row(const struct probe *p, uint32_t function);
+/* Its counts in the snapshot before the last. */
+const struct function_counts *probe_row_before(const struct probe *p, const struct pattern_row *r);
 /* What a row counts, with its histogram in the steps of struct counts. */
 void pattern_row_counts(const struct pattern_row *r, struct counts *out);
 /* A NOTICE whose text is a map: "process" {pid, comm}, "source" {host}. Others are left alone. -EPROTO, -ENOMEM. */

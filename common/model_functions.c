@@ -56,7 +56,7 @@ static struct probe *pattern_of(const struct source *s, const msgpack_object *id
 	return p && p->n_functions ? p : NULL;
 }
 
-enum { FUNCTIONS_ELEMENTS = 5, FUNCTION_STATS_ELEMENTS = 3 };
+enum { FUNCTIONS_ELEMENTS = 5, FUNCTION_STATS_ELEMENTS = 4 };
 
 int model_functions(struct model *m, const struct frame_in *in, struct error *err)
 {
@@ -98,7 +98,7 @@ static struct pattern_row *row_of(struct probe *p, uint32_t function)
 	return r;
 }
 
-/* Rows come ahead of the STATS or END of their snapshot, of several processes for one function. */
+/* Rows come ahead of the STATS or END of their snapshot, of all processes of a function in which something was counted. */
 static void begin_snapshot(struct pattern_row *r, uint32_t snapshot)
 {
 	r->snapshot = snapshot;
@@ -142,7 +142,7 @@ static int take_row(const struct source *s, const msgpack_object *o, struct erro
 
 int model_function_stats(struct model *m, const struct frame_in *in, struct error *err)
 {
-	const msgpack_object *rows = in->count < FUNCTION_STATS_ELEMENTS ? NULL : &in->items[2];
+	const msgpack_object *rows = in->count < FUNCTION_STATS_ELEMENTS ? NULL : &in->items[3];
 	struct source *s = model_source(m, in, FUNCTION_STATS_ELEMENTS);
 	int rc = 0;
 
@@ -155,9 +155,12 @@ int model_function_stats(struct model *m, const struct frame_in *in, struct erro
 
 const struct pattern_row *probe_row(const struct probe *p, uint32_t function)
 {
-	const struct pattern_row *r = function < p->n_functions ? p->row[function] : NULL;
+	return function < p->n_functions ? p->row[function] : NULL;
+}
 
-	return r && r->snapshot == p->source->snapshot ? r : NULL;
+const struct function_counts *probe_row_before(const struct probe *p, const struct pattern_row *r)
+{
+	return r->snapshot == p->source->snapshot ? &r->before : &r->now;
 }
 
 void pattern_row_counts(const struct pattern_row *r, struct counts *out)

@@ -182,6 +182,9 @@ function describe(groups) {
 		count(g.total.errors) + ' errors, p99 ' + quantile(g.total, 'p99_ns')).join('; ') || 'no data';
 }
 
+// More lines than this nobody can tell apart; functions are then only in the table.
+const CHARTED_MAX = 12;
+
 const RATE = [{label: 'calls/s', value: (p, step) => p.calls / step, empty: 0}];
 const ERRORS = [{label: 'errors', value: (p) => p.calls ? 100 * p.errors / p.calls : null, empty: null}];
 const QUANTILES = [
@@ -233,15 +236,17 @@ function figures(filter, signal) {
 	signal.addEventListener('abort', drop);
 	const refresh = async () => {
 		const [, seconds, step] = RANGES[range.value], to = Math.ceil(Date.now() / 1e3) * 1e9, from = to - seconds * 1e9;
+		const totals = await api.get('series', {...filter, from, to, by: [...new Set(['function', ...by.value.split(',')])].join(',')}, signal);
+		const charted = totals.groups.length > CHARTED_MAX ? by.value.split(',').filter((b) => b !== 'function').join(',') : by.value;
 		const [series, heat, calls, top] = await Promise.all([
-			api.get('series', {...filter, from, to, step, by: by.value}, signal), api.get('heatmap', {...filter, from, to, step}, signal),
+			api.get('series', {...filter, from, to, step, by: charted}, signal), api.get('heatmap', {...filter, from, to, step}, signal),
 			api.get('calls', {...filter, from, to, errors: 1, limit: 20}, signal), api.get('top', {...filter, from, to, errors: 1, limit: 5}, signal)]);
 		drop();
 		drawn = [
 			lineChart('Calls per second', series, RATE, count, describe), lineChart('Failing calls, percent', series, ERRORS, (v) => v.toPrecision(2) + ' %', describe),
 			lineChart('Durations: p50, p90, p99', series, QUANTILES, duration, describe), heatmap('All durations', heat)];
 		replace(charts, drawn);
-		replace(tables, series.groups.map((g) => series.groups.length === 1 ? summary(g.total) : null), groupTable(series.groups));
+		replace(tables, totals.groups.length === 1 ? summary(totals.groups[0].total) : null, groupTable(totals.groups));
 		replace(failing, h('h2', {}, 'Failing calls'), callTable(calls.calls, 'No failing call was recorded in this time.'),
 			top.calls ? [h('h3', {}, 'Commonest arguments of ' + count(top.calls) + ' recorded failing calls'), topTables(top)] : null);
 	};
@@ -257,7 +262,7 @@ export function servicePage(main, params, signal) {
 
 function probeTable(probes) {
 	return table('Probed functions', [
-		{name: 'Function', cell: (p) => p.function}, {name: 'Host', cell: (p) => p.host}, {name: 'Build', cell: (p) => h('code', {}, build(p.build_id))},
+		{name: 'Function', cell: (p) => p.functions ? p.function + ' (' + count(p.functions) + ' functions)' : p.function}, {name: 'Host', cell: (p) => p.host}, {name: 'Build', cell: (p) => h('code', {}, build(p.build_id))},
 		{name: 'Source', cell: (p) => p.file ? p.file + ':' + p.line : ''}, {name: 'Breakpoint', cell: (p) => p.site_kind},
 		{name: 'Cost per hit', number: true, cell: (p) => duration(p.cost_ns)},
 	], probes, 'No agent has attached it yet.');

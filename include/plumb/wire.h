@@ -18,8 +18,9 @@
  *   is how many they are, the first field, "$function", is the number of the one that was called; "function" is the pattern, "site" and
  *   "cost_ns" are those of its dearest site. Its rows in STATS and END are sums.
  *   FUNCTIONS [15, request id, probe, number of the first, [name, ...]]            after the PROBE
- *   FUNCTION_STATS [16, request id, [[probe, pid, function's number, {counts}], ...]]  ahead of the STATS or END that it belongs to:
- *              the functions that were called; histograms have one bucket in four
+ *   FUNCTION_STATS [16, request id, ns, [[probe, pid, function's number, {counts}], ...]]  ahead of the STATS or END that it belongs to:
+ *              of the functions that were called since the last one all processes, since the start of the request; of all that were called
+ *              once a minute and at the end; histograms have one bucket in four. A collector gets 2,048 rows of a probe, those of the first calls
  *
  *   A CHUNK's bytes (codec 0: as they are, 1: deflated, 2: deflated columns, see common/columns.h) are records, msgpack arrays without gaps:
  *     [probe, ns since base of the entry, pid, tid, flags (enum event_flags), duration ns, value of each field of PROBE...]

@@ -3,13 +3,15 @@
 import json
 import os
 import random
+import shutil
 import signal
+import socket
 import subprocess
 import time
 
 import wire
 from collector import Collector
-from harness import PLUMB, QUICK, UNBOUNDED, KernelCase, Process, Target, wait_for
+from harness import PLUMB, QUICK, UNBOUNDED, KernelCase, Process, Target, target, wait_for
 from test_uplink import number_of
 
 SUMS = 'SELECT sum(calls), sum(matched), sum(shipped), sum(sampled), sum(drop_ring + drop_rate + drop_nomem), sum(drop_client) FROM rollup WHERE span = 1'
@@ -62,6 +64,72 @@ class Stored(KernelCase):
         self.assertEqual(self.check_sums(c, 16000), (16000, 0))
         self.assertEqual(sorted(self.numbers(c)), list(range(16000)))
         t.finish()
+
+    def by_function(self, c, *more):
+        p = self.plumb(c, 'query', '--json', '--by', 'function', *more)
+        self.assertEqual(p.wait(), 0, p.stderr)
+        return [(g['function'], g['total']) for g in json.loads(p.stdout)['groups']]
+
+    def test_functions_of_a_pattern(self):
+        """Counters of each function are in the store as they were in the process, and add up to the pattern's."""
+        c = self.collector()
+        agent = self.uplinked(c)
+        t = Target(self, 'many', '--threads', 4, '--rounds', 5)
+        wait_for('agent', lambda: 'event=connected' in agent.stderr)
+        p = self.plumb(c, 'stat', '-x', t.argv[0], '--json', '--tick', '1s', 'step_*')
+        agent.wait_line('part=request event=start', stream='stderr')
+        t.go()
+        facts = {n: v for n, v in t.truth()['functions'].items() if n.startswith('step_') and v[0]}
+        p.signal(signal.SIGINT)
+        p.wait()
+        wait_for('end', lambda: c.one('SELECT count(*) FROM request_agent WHERE state = "ended"'))
+        got = self.by_function(c)
+        named = {n: [s['calls'], s['errors']] for n, s in got if not n.startswith('other of')}
+        self.assertEqual(len(named), min(len(facts), 512))
+        self.assertEqual(named, {n: facts[n][:2] for n in named})
+        self.assertEqual(sum(s['calls'] for _, s in got), sum(v[0] for v in facts.values()))
+        self.assertEqual(sum(s['errors'] for _, s in got), sum(v[1] for v in facts.values()))
+        self.assertEqual(c.one('SELECT sum(calls) FROM rollup r JOIN probe p ON p.id = r.probe WHERE span = 1 AND pattern = 0'),
+                         sum(v[0] for v in facts.values()))
+        # the terminal has seen the same, function by function
+        shown = {f['function']: f['total']['calls'] for q in json.loads(p.lines()[-2])['probes'] for f in q.get('functions', [])}
+        self.assertEqual(shown, {n: v[0] for n, v in facts.items()})
+        t.finish()
+
+    def test_which_function_of_a_service_fails(self):
+        c = self.collector()
+        agent = self.uplinked(c)
+        path = self.path('globd')
+        shutil.copy(target('orderd'), path)
+        service = Process(self, [path, '--port', '0'])
+        port = int(service.wait_line(r'127\.0\.0\.1:(\d+)').group(1))
+        wait_for('agent', lambda: 'event=connected' in agent.stderr)
+        p = self.plumb(c, 'trace', '-s', 'globd', '--keep', '--ttl', '5m', '*_*')
+        agent.wait_line('part=request event=start', stream='stderr')
+        with socket.create_connection(('127.0.0.1', port), timeout=10) as s, s.makefile('rw') as orders:
+            for i in range(40):
+                orders.write('ORDER id=%d sku=7 qty=%d user=bob coupon=HALF kind=express\n' % (i, i % 4))
+                orders.flush()
+                orders.readline()
+        number = c.one('SELECT id FROM request')
+        self.assertEqual(self.plumb(c, 'rm', number).wait(), 0)
+        wait_for('end', lambda: c.one('SELECT count(*) FROM request_agent WHERE state = "ended"'))
+        p.wait()
+        got = self.by_function(c, '-s', 'globd')
+        self.assertEqual([s['errors'] for _, s in got], sorted((s['errors'] for _, s in got), reverse=True))
+        functions = dict(got)
+        self.assertEqual((functions['parse_order']['calls'], functions['apply_coupon']['errors']), (40, 10))
+        whole = json.loads(self.plumb_output(c, 'query', '--json', '--by', 'build'))['groups'][0]['total']
+        self.assertEqual(sum(s['calls'] for s in functions.values()), whole['calls'])
+        self.assertEqual(sum(s['errors'] for s in functions.values()), whole['errors'])
+        # records have their function's name, and are found by it
+        calls = json.loads(self.plumb_output(c, 'query', 'calls', '--json', '--function', 'apply_coupon', '--errors'))['calls']
+        self.assertEqual([r['function'] for r in calls], ['apply_coupon'] * 10)
+
+    def plumb_output(self, c, *args):
+        p = self.plumb(c, *args)
+        self.assertEqual(p.wait(), 0, p.stderr)
+        return p.stdout
 
     def test_both_are_killed(self):
         """Under load, in turn, at random moments. What the agents accepted is stored once."""

@@ -412,4 +412,4 @@ def function_names(frames):
 
 def function_rows(frames):
     """Of patterns, in the last snapshot of a request without ticks: [[probe, pid, function, counts]]"""
-    return [row for f in frames if f[0] == FUNCTION_STATS for row in f[2]]
+    return [row for f in frames if f[0] == FUNCTION_STATS for row in f[3]]

@@ -550,7 +550,7 @@ static void test_bound_after_sending(void **state)
 	spool_close(s);
 }
 
-/* Small chunks, many requests, no end of STATS: superseded ones go in the end, the last one of each request stays. */
+/* Small chunks, many requests, no end of STATS: superseded ones and those by function go in the end, the last one of each request stays. */
 static void test_bound_of_small_entries(void **state)
 {
 	struct spool *s = open_spool(SPOOL_BYTES_MIN);
@@ -564,12 +564,15 @@ static void test_bound_of_small_entries(void **state)
 			refused += 3;
 		else
 			accepted += 3;
-		if (i % 3 == 0)
-			assert_int_equal(append(s, WIRE_STATS, request, 0, ++n, 200, NULL), 0);
+		if (i % 3)
+			continue;
+		assert_int_equal(append(s, WIRE_FUNCTION_STATS, request, 0, ++n, 200, NULL), 0);
+		assert_int_equal(append(s, WIRE_STATS, request, 0, ++n, 200, NULL), 0);
 	}
 	seen = read_after(s, 0);
 	assert_int_equal(seen.chunk_records + seen.lost, accepted);
 	assert_int_equal(refused, 0);
+	assert_true(seen.of_type[WIRE_STATS] > 9 && seen.of_type[WIRE_FUNCTION_STATS] > 0);
 	assert_true(du() <= SPOOL_BYTES_MIN);
 	spool_close(s);
 }

@@ -170,6 +170,22 @@ static inline void pack_row(msgpack_packer *pk, unsigned probe, unsigned pid, co
 		msgpack_pack_uint64(pk, hist[i]);
 }
 
+/* Of a pattern's function. */
+static inline void pack_function_row(msgpack_packer *pk, unsigned probe, unsigned pid, unsigned function, const struct test_count *counts)
+{
+	unsigned n = 0;
+
+	while (counts[n].key)
+		n++;
+	msgpack_pack_array(pk, 4);
+	msgpack_pack_uint32(pk, probe);
+	msgpack_pack_uint32(pk, pid);
+	msgpack_pack_uint32(pk, function);
+	msgpack_pack_map(pk, n);
+	for (unsigned i = 0; i < n; i++)
+		pack_key_u64(pk, counts[i].key, counts[i].n);
+}
+
 static inline void pack_process_notice(struct buf *out, unsigned pid, const char *comm)
 {
 	struct frame f;

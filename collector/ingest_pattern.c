@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A pattern's functions.  The pattern's probe has the sum of all of them (STATS). Those that are called first become probes of the store
+ * themselves, with counters and nothing else; what the sum has more than they is of the others. Both come with the same time from the same
+ * look at the kernel's counters, so that they add up in each second.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "ingest_internal.h"
+
+/* ---- names ---- */
+
+int ingest_functions(const struct taken *t, struct error *err)
+{
+	uint64_t request, number, first;
+	const struct known_probe *p;
+	const msgpack_object *names;
+	int rc = taken_request(t, &request, err);
+
+	if (rc)
+		return rc;
+	if (t->in->count < 5 || !object_u64(&t->in->items[2], &number) || number > UINT32_MAX || !object_u64(&t->in->items[3], &first))
+		return malformed(err, "list of functions");
+	p = stream_probe(t->st, (uint32_t)number);
+	if (!p) {
+		taken_orphan(t);
+		return 0;
+	}
+	names = &t->in->items[4];
+	if (names->type != MSGPACK_OBJECT_ARRAY || first > p->is.functions || names->via.array.size > p->is.functions - first)
+		return malformed(err, "list of functions: it has not so many");
+	rc = store_names(t->st->ingest->store, p->is.id, (uint32_t)first, t->frame, t->len, err);
+	if (!rc && request)
+		taken_publish(t, request);
+	return rc;
+}
+
+/* Its number, if nobody told its name. */
+static int find_name(const struct taken *t, int64_t pattern, uint32_t function, struct buf *name, struct error *err)
+{
+	struct buf frame = { 0 };
+	struct frame_in in;
+	uint64_t first;
+	int rc = store_names_find(t->st->ingest->store, pattern, function, &frame, err);
+
+	if (rc > 0)
+		rc = frame_read(frame.data, frame.len, &in, err);
+	if (rc == 0 && frame.len) {
+		const msgpack_object *names = &in.items[4];
+
+		if (object_u64(&in.items[3], &first) && function - first < names->via.array.size)
+			taken_text(&names->via.array.ptr[function - first], name);
+		frame_in_free(&in);
+	}
+	buf_free(&frame);
+	if (rc == 0 && !name->len)
+		buf_printf(name, "function %u", function);
+	return rc < 0 ? rc : name->failed ? error_set(err, ENOMEM, "no memory for a function") : 0;
+}
+
+/* ---- counters ---- */
+
+static int note(uint32_t function, int64_t id, void *arg)
+{
+	struct known_probe *p = arg;
+
+	return idmap_set(&p->function, function, (void *)(uintptr_t)id);
+}
+
+static int load_functions(const struct taken *t, struct known_probe *p, struct error *err)
+{
+	int rc = p->has_functions ? 0 : store_function_each(t->st->ingest->store, p->is.id, note, p, err);
+
+	p->has_functions = rc == 0;
+	return rc;
+}
+
+/* The store's id of a function, 0: it has no counters of its own. */
+static int function_id(const struct taken *t, struct known_probe *p, uint32_t function, int64_t *id, struct error *err)
+{
+	struct buf name = { 0 };
+	int rc = load_functions(t, p, err);
+
+	*id = rc ? 0 : (int64_t)(uintptr_t)idmap_get(&p->function, function);
+	if (rc || *id || p->function.n >= STREAM_FUNCTIONS_MAX)
+		return rc;
+	rc = find_name(t, p->is.id, function, &name, err);
+	if (!rc)
+		rc = store_function(t->st->ingest->store, p->is.id, function, buf_text(&name), t->now_ns, id, err);
+	buf_free(&name);
+	if (!rc && note(function, *id, p))
+		rc = error_set(err, ENOMEM, "no memory for a function");
+	return rc;
+}
+
+static int read_row(const struct taken *t, const msgpack_object *o, struct counters *c, struct known_probe **p, uint32_t *function,
+		    struct error *err)
+{
+	uint64_t number;
+	int rc = counters_read(o, c, err);
+
+	if (rc)
+		return rc;
+	*p = stream_probe(t->st, c->probe);
+	if (!object_u64(c->third, &number) || (*p && number >= (*p)->is.functions))
+		return malformed(err, "row of counters: no function of its pattern");
+	*function = (uint32_t)number;
+	return 0;
+}
+
+static int put_rows(const struct taken *t, const msgpack_object *rows, uint64_t at_ns, struct error *err)
+{
+	struct known_probe *p;
+	struct counters c;
+	uint32_t function;
+	int64_t id;
+	int rc = 0;
+
+	for (uint32_t i = 0; i < rows->via.array.size && !rc; i++) {
+		rc = read_row(t, &rows->via.array.ptr[i], &c, &p, &function, err);
+		if (!rc && !p) {
+			taken_orphan(t);
+			continue;
+		}
+		if (!rc)
+			rc = function_id(t, p, function, &id, err);
+		if (!rc && id)
+			rc = counters_put(t, id, &c, at_ns, err);
+	}
+	return rc;
+}
+
+/* All of it, before anything is put. */
+static int check_rows(const struct taken *t, const msgpack_object *rows, struct error *err)
+{
+	struct known_probe *p;
+	struct counters c;
+	uint32_t function;
+	int rc = 0;
+
+	if (rows->type != MSGPACK_OBJECT_ARRAY || rows->via.array.size > STREAM_ROWS_MAX)
+		return malformed(err, "table of counters");
+	for (uint32_t i = 0; i < rows->via.array.size && !rc; i++)
+		rc = read_row(t, &rows->via.array.ptr[i], &c, &p, &function, err);
+	return rc;
+}
+
+int ingest_function_stats(const struct taken *t, struct error *err)
+{
+	uint64_t request = 0, ns = 0;
+	int rc = taken_request(t, &request, err);
+
+	if (!rc && (t->in->count < 4 || !object_u64(&t->in->items[2], &ns)))
+		rc = malformed(err, "FUNCTION_STATS");
+	if (!rc)
+		rc = check_rows(t, &t->in->items[3], err);
+	if (!rc)
+		rc = put_rows(t, &t->in->items[3], taken_time(t, ns), err);
+	if (!rc && request)
+		taken_publish(t, request);
+	return rc;
+}
