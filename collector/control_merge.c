@@ -13,6 +13,8 @@ struct merge_row {
 	uint32_t next;           /* in its bucket: number + 1; 0: none */
 	uint32_t hash, cells;    /* cells: how many follow in `bytes`; of a text: 1 */
 	struct buf bytes;        /* msgpack, without the array's head */
+	struct buf key;          /* of a text: what makes it the same as another */
+	struct buf measured;     /* of a text: what other hosts measured differently */
 	struct buf hosts;        /* msgpack texts one after the other */
 	uint32_t n_hosts;
 };
@@ -38,6 +40,8 @@ struct merge *merge_new(enum merge_kind kind)
 static void row_free(struct merge_row *r)
 {
 	buf_free(&r->bytes);
+	buf_free(&r->key);
+	buf_free(&r->measured);
 	buf_free(&r->hosts);
 }
 
@@ -65,14 +69,21 @@ static uint32_t hash_of(const struct buf *b)
 	return h;
 }
 
+static const struct buf *key_of(const struct merge *m, const struct merge_row *r)
+{
+	return m->kind == MERGE_TEXT ? &r->key : &r->bytes;
+}
+
 /* The row that says the same. */
 static struct merge_row *find_equal(struct merge *m, const struct merge_row *r)
 {
-	for (uint32_t i = m->bucket[r->hash % BUCKETS]; m->kind != MERGE_ROWS && m->kind != MERGE_WHOLE && i; i = m->row[i - 1].next) {
-		struct merge_row *other = &m->row[i - 1];
+	const struct buf *key = key_of(m, r);
 
-		if (other->hash == r->hash && other->bytes.len == r->bytes.len && memcmp(other->bytes.data, r->bytes.data, r->bytes.len) == 0)
-			return other;
+	for (uint32_t i = m->bucket[r->hash % BUCKETS]; m->kind != MERGE_ROWS && m->kind != MERGE_WHOLE && i; i = m->row[i - 1].next) {
+		const struct buf *other = key_of(m, &m->row[i - 1]);
+
+		if (m->row[i - 1].hash == r->hash && other->len == key->len && memcmp(buf_text(other), buf_text(key), key->len) == 0)
+			return &m->row[i - 1];
 	}
 	return NULL;
 }
@@ -87,6 +98,17 @@ static int add_host(struct merge *m, struct merge_row *r, const char *host)
 	r->n_hosts++;
 	m->bytes += r->hosts.len - before;
 	return r->hosts.failed ? -ENOMEM : 0;
+}
+
+/* What a host has measured otherwise stands behind the text that it shares. */
+static int add_measured(struct merge *m, struct merge_row *r, const char *host, const struct buf *lines)
+{
+	if (!lines->len || memmem(r->bytes.data, r->bytes.len, lines->data, lines->len))
+		return 0;
+	buf_printf(&r->measured, "on %s\n", host);
+	buf_add(&r->measured, lines->data, lines->len);
+	m->bytes += lines->len + strlen(host) + 4;
+	return r->measured.failed ? -ENOMEM : 0;
 }
 
 /* Room goes in powers of two. */
@@ -109,14 +131,18 @@ static int add_row(struct merge *m, struct merge_row *r, const char *host)
 	struct merge_row *equal;
 	int rc = 0;
 
-	if (r->bytes.failed)
+	if (r->bytes.failed || r->key.failed || r->measured.failed) {
+		row_free(r);
 		return -ENOMEM;
-	r->hash = hash_of(&r->bytes);
+	}
+	r->hash = hash_of(key_of(m, r));
 	equal = find_equal(m, r);
-	if (m->bytes + strlen(host) + (equal ? 0 : r->bytes.len) + 32 > ANSWER_MAX) {
+	if (m->bytes + strlen(host) + (equal ? r->measured.len : r->bytes.len) + 32 > ANSWER_MAX) {
 		m->cut = true;
 	} else if (equal) {
 		rc = add_host(m, equal, host);
+		if (!rc)
+			rc = add_measured(m, equal, host, &r->measured);
 	} else if (make_room(m) < 0) {
 		rc = -ENOMEM;
 	} else {
@@ -125,6 +151,7 @@ static int add_row(struct merge *m, struct merge_row *r, const char *host)
 		m->bucket[r->hash % BUCKETS] = m->n + 1;
 		m->row[m->n++] = *r;
 		m->bytes += r->bytes.len + 8;
+		buf_free(&m->row[m->n - 1].measured);   /* its own are in its text */
 		return add_host(m, &m->row[m->n - 1], host);
 	}
 	row_free(r);
@@ -145,6 +172,21 @@ static int add_cells(struct merge *m, const char *host, const msgpack_object *ro
 	return add_row(m, &r, host);
 }
 
+/* Lines of what each host measures for itself do not make two texts different. */
+static void split_text(struct merge_row *r)
+{
+	static const char mark[] = "measured on this machine";
+	const char *at = buf_text(&r->bytes), *end = at + r->bytes.len;
+
+	while (at < end) {
+		const char *newline = memchr(at, '\n', (size_t)(end - at));
+		size_t len = newline ? (size_t)(newline - at) + 1 : (size_t)(end - at);
+
+		buf_add(memmem(at, len, mark, strlen(mark)) ? &r->measured : &r->key, at, len);
+		at += len;
+	}
+}
+
 static int add_text(struct merge *m, const char *host, const msgpack_object *text)
 {
 	struct merge_row r = { .cells = 1 };
@@ -152,6 +194,7 @@ static int add_text(struct merge *m, const char *host, const msgpack_object *tex
 	if (text->type != MSGPACK_OBJECT_STR)
 		return -EPROTO;
 	buf_add(&r.bytes, text->via.str.ptr, text->via.str.size);
+	split_text(&r);
 	return add_row(m, &r, host);
 }
 
@@ -226,6 +269,7 @@ static void put_texts(const struct merge *m, struct buf *out)
 		msgpack_zone_destroy(&zone);
 		buf_str(out, ":\n");
 		buf_add(out, buf_text(&r->bytes), r->bytes.len);
+		buf_add(out, buf_text(&r->measured), r->measured.len);
 	}
 }
 
