@@ -136,7 +136,7 @@ int statview_tick(struct statview *v, const struct model *m, uint64_t now_ns)
 		row_sum(v, &v->row[i], m, &now);
 		row_tick(&v->row[i], &now);
 	}
-	v->tick_ns = now_ns > v->last_ns ? now_ns - v->last_ns : 1;
+	v->tick_ns = now_ns > v->last_ns ? now_ns - v->last_ns : v->tick_ns ? v->tick_ns : 1;   /* the clock may be set back */
 	v->last_ns = now_ns;
 	return 0;
 }

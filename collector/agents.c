@@ -292,6 +292,14 @@ void agents_ack(struct collector *c)
 	}
 }
 
+void agents_clock_jumped(struct collector *c, int64_t jump_ns)
+{
+	struct agent *a;
+
+	LIST_FOREACH(a, &c->agents, link)
+		a->offset_ns += jump_ns;
+}
+
 void agents_drop(struct collector *c, const char *why)
 {
 	struct agent *a, *next;

@@ -122,7 +122,7 @@ static void expire(struct collector *c)
 	if (began < c->expire_again_ns)
 		return;
 	do
-		rc = store_expire(c->store, wall_ns(), &err);
+		rc = store_expire(c->store, clock_for_age(&c->clock, wall_ns(), began), &err);
 	while (rc > 0 && mono_ns() - began < EXPIRE_NS);
 	if (rc < 0) {   /* the commit that follows fails as well */
 		log_error("collector", "not-expired", "reason=\"%s\"", err.text);
@@ -147,10 +147,27 @@ static int open_tokens(struct collector *c, struct error *err)
 
 /* ---- the loop ---- */
 
+/* What lies ahead keeps its distance: requests and verdicts, and the clocks of agents, which did not jump. */
+static void follow_clock(struct collector *c)
+{
+	int64_t jump = clock_jump(&c->clock, wall_ns(), mono_ns());
+	struct error err = { 0 };
+
+	if (!jump)
+		return;
+	c->counts.clock_jumps++;
+	log_warn("collector", "clock-was-set", "seconds=%ld", (long)(jump / 1000000000));
+	agents_clock_jumped(c, jump);
+	control_clock_jumped(c, jump);
+	if (ingest_clock_jumped(c->ingest, jump, &err) || store_clock_jumped(c->store, jump, &err))   /* the commit that follows fails as well */
+		log_error("collector", "not-stored", "reason=\"%s\"", err.text);
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct collector *c = arg;
 
+	follow_clock(c);
 	sessions_check(c);
 	control_tick(c);
 	expire(c);
@@ -221,6 +238,7 @@ static int start(struct collector *c, struct error *err)
 	raise_limits();
 	gethostname(c->host, sizeof(c->host) - 1);
 	c->started_ns = wall_ns();
+	clock_jump(&c->clock, c->started_ns, mono_ns());
 	c->base = event_base_new();
 	c->live = live_new();
 	if (!c->base || !c->live)

@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "buf.h"
+#include "clock.h"
 #include "collector.h"
 #include "frame.h"
 #include "live.h"
@@ -56,6 +57,7 @@ struct collector_counts {
 	uint64_t chunks, records, chunk_bytes, raw_bytes;   /* chunk_bytes as stored, raw_bytes inflated */
 	uint64_t stats_rows, orphans;           /* orphans: frames of requests and rows of probes that the store does not know */
 	uint64_t lost_records;                  /* told by LOSS entries */
+	uint64_t clock_jumps;                   /* of this machine and of agents, that were seen */
 	uint64_t wrong_times;                   /* of STATS, RUN: so far from the collector's that its own was taken */
 	uint64_t commits, commit_failures, commit_ns, commit_max_ns;
 	uint64_t expired_chunks, expired_rows;
@@ -93,6 +95,7 @@ struct collector {
 	struct evconnlistener *listener;
 	collector_reload_fn *reload;
 	void *reload_arg;
+	struct clock_watch clock;
 	struct event *tick, *sigterm, *sigint, *sighup, *listen_again, *reap;
 	LIST_HEAD(, session) sessions;
 	LIST_HEAD(, agent) agents;
@@ -169,6 +172,7 @@ void agent_down(struct agent *a);
 /* ACK to each whose entries have become durable. */
 void agents_ack(struct collector *c);
 /* Lets all go: what they sent since the last commit is not stored. */
+void agents_clock_jumped(struct collector *c, int64_t jump_ns);
 void agents_drop(struct collector *c, const char *why);
 struct agent *agent_find(struct collector *c, int64_t id);   /* NULL: not connected */
 
@@ -190,5 +194,6 @@ void control_agent_down(struct agent *a);
 /* A REPLY that came straight, not through the spool. What belongs to traces comes through live.h. */
 void control_reply(struct agent *a, const struct frame_in *in);
 void control_tick(struct collector *c);
+void control_clock_jumped(struct collector *c, int64_t jump_ns);
 
 #endif

@@ -291,6 +291,16 @@ void control_reply(struct agent *a, const struct frame_in *in)
 	questions_reply(control_of(a->collector), a, in);
 }
 
+void control_clock_jumped(struct collector *c, int64_t jump_ns)
+{
+	struct request *r;
+
+	LIST_FOREACH(r, &control_of(c)->requests, link) {
+		r->opened_ns += (uint64_t)jump_ns;
+		r->expires_ns += (uint64_t)jump_ns;
+	}
+}
+
 void control_tick(struct collector *c)
 {
 	struct control *k = c->control;

@@ -44,6 +44,9 @@ void ingest_close(struct stream *st);
 int ingest_entry(struct stream *st, uint64_t sequence, const void *frame, size_t len, uint64_t now_ns, struct error *err);
 int ingest_clock(struct stream *st, int64_t offset_ns, uint64_t delay_ns, struct error *err);
 
+/* The collector's clock was set, the agents' were not. */
+int ingest_clock_jumped(struct ingest *g, int64_t jump_ns, struct error *err);
+
 /* Bytes taken in since the last commit. */
 size_t ingest_pending(const struct ingest *g);
 /* Makes durable what was put into the store, by ingest and by others. On an error everything since the last commit is gone: the

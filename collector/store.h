@@ -71,6 +71,7 @@ int store_agent_bind(struct store *s, int64_t agent, const char *subject, struct
 /* The next certificate binds it again. -ENOENT: there is no such agent. */
 int store_agent_unbind(struct store *s, const char *uid, struct error *err);
 int store_agent_clock(struct store *s, int64_t agent, int64_t offset_ns, uint64_t delay_ns, struct error *err);
+int store_agent_offset(struct store *s, int64_t agent, int64_t offset_ns, struct error *err);
 /* Another run of the agent: what was open on it has ended ("restart"), except the n requests it says it still serves. */
 int store_agent_restarted(struct store *s, int64_t agent, uint64_t run, const uint64_t *serves, size_t n, uint64_t now_ns,
 			  struct error *err);
@@ -102,6 +103,9 @@ int store_request_each_open(struct store *s, uint64_t now_ns, int (*visit)(const
 			    struct error *err);
 /* Store's id of a request of the wire, the collector's or the agent's own. 1: found; 0: not known, *id is 0; -errno. */
 int store_request_find(struct store *s, int64_t agent, uint64_t wire_id, uint64_t *id, struct error *err);
+
+/* The wall clock was set: open requests and running verdicts keep the time they have. */
+int store_clock_jumped(struct store *s, int64_t jump_ns, struct error *err);
 
 /* ---- what agents send ---- */
 struct store_probe {

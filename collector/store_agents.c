@@ -63,6 +63,11 @@ int store_agent_clock(struct store *s, int64_t agent, int64_t offset_ns, uint64_
 			 delay_ns);
 }
 
+int store_agent_offset(struct store *s, int64_t agent, int64_t offset_ns, struct error *err)
+{
+	return store_run(s, ST_AGENT_OFFSET, "UPDATE agent SET offset_ns = ?2 WHERE id = ?1", err, "ii", agent, offset_ns);
+}
+
 int store_agent_acked(struct store *s, int64_t agent, uint64_t sequence, struct error *err)
 {
 	return store_run(s, ST_AGENT_ACKED, "UPDATE agent SET acked = ?2 WHERE id = ?1", err, "iu", agent, sequence);
@@ -254,4 +259,12 @@ int store_request_find(struct store *s, int64_t agent, uint64_t wire_id, uint64_
 	*id = (uint64_t)sqlite3_column_int64(row, 0);
 	store_done(row);
 	return 1;
+}
+
+int store_clock_jumped(struct store *s, int64_t jump_ns, struct error *err)
+{
+	int rc = store_run(s, ST_REQUESTS_SHIFT, "UPDATE request SET expires_ns = expires_ns + ?1 WHERE ended_ns IS NULL AND agent = 0", err, "i",
+			   jump_ns);
+
+	return rc ? rc : store_run(s, ST_VERDICTS_SHIFT, "UPDATE verdict SET updated_ns = updated_ns + ?1 WHERE state = 'RUNNING'", err, "i", jump_ns);
 }

@@ -506,6 +506,29 @@ static void test_clocks(void **state)
 	assert_int_equal(counts.wrong_times, 1);
 }
 
+/* An agent's clock is set back by an hour, and the collector's: what comes goes on where it was, in the seconds that follow. */
+static void test_clocks_that_are_set(void **state)
+{
+	struct buf a = stats_frame(T0, 100, 5), b = stats_frame(T0 + SECOND - 3600 * SECOND, 100, 7), c = stats_frame(T0 + 2 * SECOND - 3600 * SECOND, 100, 8);
+	struct buf d = stats_frame(T0 + 3 * SECOND - 3600 * SECOND, 100, 10);
+
+	give_start();
+	give_ok(3, &a);
+	give_ok(4, &b);
+	give_ok(5, &c);
+	give_commit();
+	assert_int_equal(counts.clock_jumps, 1);
+	assert_int_equal(ask(&fx, "SELECT min(at) FROM rollup WHERE span = 1"), T0 / SECOND);
+	assert_int_equal(ask(&fx, "SELECT calls FROM rollup WHERE span = 1 ORDER BY at DESC LIMIT 1"), 1);
+	assert_int_equal(ask(&fx, "SELECT max(at) FROM rollup WHERE span = 1"), T0 / SECOND + 1);
+	assert_int_equal(ingest_clock_jumped(ingest, -7200 * (int64_t)SECOND, NULL), 0);
+	give_ok(6, &d);
+	give_commit();
+	assert_int_equal(counts.clock_jumps, 1);
+	assert_int_equal(ask(&fx, "SELECT min(at) FROM rollup WHERE span = 1"), T0 / SECOND + 2 - 7200);
+	assert_int_equal(counts.wrong_times, 0);
+}
+
 /* ---- requests ---- */
 
 static void test_reply_and_notice(void **state)
@@ -715,7 +738,7 @@ int main(void)
 		INGEST_TEST(test_lying_counts), INGEST_TEST(test_bomb), INGEST_TEST(test_malformed_records), INGEST_TEST(test_deep_values),
 		INGEST_TEST(test_entries_that_are_no_frames), INGEST_TEST(test_probe_number_is_taken), INGEST_TEST(test_unknown_probe),
 		INGEST_TEST(test_stats), INGEST_TEST(test_rows_without_process_add_up), INGEST_TEST(test_end_has_the_last_counters),
-		INGEST_TEST(test_clocks), INGEST_TEST(test_reply_and_notice), INGEST_TEST(test_local_request), INGEST_TEST(test_another_run),
+		INGEST_TEST(test_clocks), INGEST_TEST(test_clocks_that_are_set), INGEST_TEST(test_reply_and_notice), INGEST_TEST(test_local_request), INGEST_TEST(test_another_run),
 		INGEST_TEST(test_another_run_that_still_serves), INGEST_TEST(test_full_disk), INGEST_TEST(test_spoiled_by_another),
 		INGEST_TEST(test_live),
 	};
