@@ -233,7 +233,7 @@ static const struct option_def {
 	{ "verify-key", 0, required_argument, ARGS_VERIFY, set_verify_verify_key },
 	{ "title", 0, required_argument, ARGS_VERIFY, set_verify_title },
 	{ "aa", 0, no_argument, ARGS_VERIFY, set_verify_aa },
-	{ "host", 0, required_argument, ARGS_QUERY, set_query_host },
+	{ "host", 0, required_argument, ARGS_QUERY | ARGS_TARGET, set_query_host },
 	{ "request", 0, required_argument, ARGS_QUERY, set_query_request },
 	{ "step", 0, required_argument, ARGS_QUERY, set_query_step },
 	{ "by", 0, required_argument, ARGS_QUERY, set_query_by },

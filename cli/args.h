@@ -12,7 +12,7 @@
 
 enum arg_groups {
 	ARGS_GLOBAL = 1,     /* --socket --collector ... --color --help; main's, and every subcommand's */
-	ARGS_TARGET = 2,     /* -p -s -x --build */
+	ARGS_TARGET = 2,     /* -p -s -x --build --host */
 	ARGS_JSON = 4,       /* --json */
 	ARGS_REQUEST = 8,    /* --error --for --keep --ttl --budget --allow-unwind: what trace and stat share */
 	ARGS_TRACE = 16,     /* --errors --limit --sample --rate --msgpack --depth --bytes --string */

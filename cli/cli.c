@@ -99,6 +99,10 @@ static int check_rest(const struct command *c, const struct args *a, struct erro
 		error_set(err, EINVAL, "no target is given");
 		return error_hint(err, "one of -p PID, -s NAME, -x PATH; plumb ps lists the processes");
 	}
+	if (a->query.host && !(c->groups & ARGS_QUERY) && !args_collector(a)) {
+		error_set(err, EINVAL, "--host is for a collector: an agent knows its own host only");
+		return error_hint(err, "plumb --collector HOST:PORT %s ...", c->name);
+	}
 	if (a->n_rest < c->min_rest)
 		return error_set(err, EINVAL, "no %s is given", c->rest_name);
 	if (c->max_rest >= 0 && a->n_rest > c->max_rest)

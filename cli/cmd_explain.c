@@ -61,6 +61,7 @@ const struct command command_explain = {
 		"  -s, --service NAME    a process of an executable, systemd unit or container\n"
 		"  -x, --exe PATH        a process that maps this file\n"
 		"      --build ID        one that runs the build whose id begins so\n"
+		"      --host A,B        through a collector: on these hosts only\n"
 		"Options:\n"
 		"      --error EXPR      what a failing call is\n"
 		"      --errors          as if only failing calls were shown\n"

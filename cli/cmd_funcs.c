@@ -55,6 +55,7 @@ const struct command command_funcs = {
 		"  -s, --service NAME    a process of an executable, systemd unit or container\n"
 		"  -x, --exe PATH        a process that maps this file\n"
 		"      --build ID        one that runs the build whose id begins so\n"
+		"      --host A,B        through a collector: on these hosts only\n"
 		"Options:\n"
 		"  -m, --module NAME     of a library that it has loaded, e.g. libssl.so.3\n"
 		"      --json            one JSON object a function\n"

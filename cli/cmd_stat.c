@@ -143,6 +143,7 @@ const struct command command_stat = {
 		"  -s, --service NAME    every process of an executable, systemd unit or container\n"
 		"  -x, --exe PATH        every process that maps this file, now or later\n"
 		"      --build ID        of these only what runs the build whose id begins so\n"
+		"      --host A,B        through a collector: on these hosts only\n"
 		"Options:\n"
 		"      --tick DURATION   how often (1s)\n"
 		"      --by service|host through a collector: a function's hosts as one row (service), or each as its own\n"

@@ -99,6 +99,7 @@ const struct command command_trace = {
 		"  -s, --service NAME    every process of an executable, systemd unit or container\n"
 		"  -x, --exe PATH        every process that maps this file, now or later\n"
 		"      --build ID        of these only what runs the build whose id begins so\n"
+		"      --host A,B        through a collector: on these hosts only\n"
 		"Which calls:\n"
 		"      --errors          failing calls only\n"
 		"      --error EXPR      what a failing call is, e.g. '$ret != 0'\n"

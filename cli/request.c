@@ -8,12 +8,30 @@
 #include "output.h"
 #include "token.h"
 
+/* "web-1,web-2" */
+static void pack_hosts(msgpack_packer *pk, const char *list)
+{
+	size_t n = 1;
+
+	for (const char *at = list; (at = strchr(at, ',')); at++)
+		n++;
+	pack_key(pk, "hosts");
+	msgpack_pack_array(pk, n);
+	for (const char *end; list; list = *end ? end + 1 : NULL) {
+		end = strchrnul(list, ',');
+		msgpack_pack_str(pk, (size_t)(end - list));
+		msgpack_pack_str_body(pk, list, (size_t)(end - list));
+	}
+}
+
 static void pack_target(msgpack_packer *pk, const struct args *a)
 {
 	pack_key(pk, "target");
-	msgpack_pack_map(pk, a->build ? 2 : 1);
+	msgpack_pack_map(pk, 1U + (a->build != NULL) + (a->query.host != NULL));
 	if (a->build)
 		pack_key_text(pk, "build", a->build);
+	if (a->query.host)
+		pack_hosts(pk, a->query.host);
 	switch (a->target) {
 	case TARGET_PID:
 		pack_key_u64(pk, "pid", a->pid);

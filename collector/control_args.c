@@ -12,6 +12,57 @@ static int bad(struct error *err, const char *what)
 	return error_set(err, EINVAL, "%s is missing or out of range", what);
 }
 
+/* ---- hosts ---- */
+
+int host_list_read(const msgpack_object *target, struct host_list *out, struct error *err)
+{
+	const msgpack_object *list = map_get(target, "hosts");
+
+	if (!list)
+		return 0;
+	if (list->type != MSGPACK_OBJECT_ARRAY || !list->via.array.size || list->via.array.size > NAMED_HOSTS_MAX)
+		return error_set(err, EINVAL, "a request names 1 to %d hosts, or none", NAMED_HOSTS_MAX);
+	out->name = calloc(list->via.array.size, sizeof(*out->name));
+	if (!out->name)
+		return error_set(err, ENOMEM, "out of memory");
+	for (; out->n < list->via.array.size; out->n++) {
+		char *name = object_text(&list->via.array.ptr[out->n], HOST_TEXT_MAX);
+
+		if (!name || !name[0]) {
+			free(name);
+			return bad(err, "a host's name");
+		}
+		out->name[out->n] = name;
+	}
+	return 0;
+}
+
+bool host_list_has(const struct host_list *l, const char *host)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		if (strcmp(l->name[i], host) == 0)
+			return true;
+	return l->n == 0;
+}
+
+void host_list_free(struct host_list *l)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		free(l->name[i]);
+	free(l->name);
+	memset(l, 0, sizeof(*l));
+}
+
+/* ---- what a request says ---- */
+
+static void describe_hosts(const struct host_list *l, struct buf *out)
+{
+	for (uint32_t i = 0; i < l->n; i++) {
+		buf_str(out, i ? "," : " --host ");
+		text_escape(out, l->name[i], strlen(l->name[i]), 0);
+	}
+}
+
 /* A pid means another process on each host. */
 static int read_target(const msgpack_object *o, struct request_args *out, struct error *err)
 {
@@ -37,6 +88,7 @@ static int read_target(const msgpack_object *o, struct request_args *out, struct
 		text_escape(&target, build, strlen(build), 0);
 	}
 	free(build);
+	describe_hosts(&out->hosts, &target);
 	out->service = strdup(name ? name : strrchr(path, '/') ? strrchr(path, '/') + 1 : path);
 	out->target = target.data;
 	free(name);
@@ -101,7 +153,9 @@ int control_args_read(const msgpack_object *args, struct request_args *out, stru
 	memset(out, 0, sizeof(*out));
 	if (args->type != MSGPACK_OBJECT_MAP)
 		return bad(err, "the arguments");
-	rc = read_target(map_get(args, "target"), out, err);
+	rc = host_list_read(map_get(args, "target"), &out->hosts, err);
+	if (!rc)
+		rc = read_target(map_get(args, "target"), out, err);
 	if (!rc)
 		rc = read_probes(map_get(args, "probes"), out, err);
 	if (!rc)
@@ -111,6 +165,7 @@ int control_args_read(const msgpack_object *args, struct request_args *out, stru
 
 void control_args_free(struct request_args *a)
 {
+	host_list_free(&a->hosts);
 	free(a->target);
 	free(a->service);
 	free(a->probes_json);

@@ -37,7 +37,7 @@ struct question {
 	LIST_HEAD(, asked) asked;
 	struct merge *merge;
 	unsigned n_answers;
-	bool more;
+	bool more, named;        /* named: of some hosts only */
 	char source[256];        /* of funcs: where the names come from */
 	int64_t audit;
 };
@@ -103,7 +103,7 @@ static void reply_failure(struct question *q)
 			best = a;
 	}
 	if (!best) {
-		error_set(&err, ESRCH, "no agent is connected to this collector");
+		error_set(&err, ESRCH, "no agent is connected to this collector%s", q->named ? " of the hosts that were named" : "");
 		error_hint(&err, "plumb hosts lists those that were; plumbd --collector connects one");
 	} else {
 		err = best->err;
@@ -176,13 +176,16 @@ static void pack_question(const struct question *q, const msgpack_object *args, 
 		session_flush(to);
 }
 
-static void ask_all(struct question *q, const msgpack_object *args)
+static void ask_all(struct question *q, const struct host_list *hosts, const msgpack_object *args)
 {
 	struct agent *a;
 
 	LIST_FOREACH(a, &q->control->collector->agents, link) {
-		struct asked *one = calloc(1, sizeof(*one));
+		struct asked *one;
 
+		if (!host_list_has(hosts, a->host))
+			continue;
+		one = calloc(1, sizeof(*one));
 		if (!one)
 			return;
 		one->agent = a->id;
@@ -242,24 +245,32 @@ static void describe(const msgpack_object *args, struct buf *out)
 bool question_ask(struct client *c, uint64_t wire_id, const char *verb, const msgpack_object *args)
 {
 	const struct question_kind *kind = find_kind(verb);
+	struct host_list hosts = { 0 };
 	struct buf detail = { 0 };
 	struct question *q;
-	struct error err;
+	struct error err = { 0 };
+	int rc;
 
 	if (!kind)
 		return false;
-	q = question_new(c, kind);
+	rc = host_list_read(map_get(args, "target"), &hosts, &err);
+	q = rc ? NULL : question_new(c, kind);
 	if (!q) {
-		error_set(&err, EAGAIN, "the collector is busy with other questions");
-		error_hint(&err, "ask again in a moment");
+		if (!rc) {
+			error_set(&err, EAGAIN, "the collector is busy with other questions");
+			error_hint(&err, "ask again in a moment");
+		}
 		session_reply_error(c->session, wire_id, &err, -1);
+		host_list_free(&hosts);
 		return true;
 	}
 	q->wire_id = wire_id;
+	q->named = hosts.n > 0;
 	describe(args, &detail);
 	q->audit = control_audit(q->control, c->session, &c->who, verb, buf_text(&detail), 0);
 	buf_free(&detail);
-	ask_all(q, args);
+	ask_all(q, &hosts, args);
+	host_list_free(&hosts);
 	if (is_complete(q))
 		finish(q);
 	return true;

@@ -23,6 +23,8 @@ enum {
 	ARGUMENTS_MAX = 256 << 10,        /* bytes */
 	PROBES_MAX = 64,                  /* agents have a limit of their own, which is lower */
 	PROBE_TEXT_MAX = 4096,
+	NAMED_HOSTS_MAX = 256,                  /* that one request names */
+	HOST_TEXT_MAX = 255,
 	ANSWER_MAX = 900 << 10,           /* bytes of rows in one merged answer */
 	CLIENT_BACKLOG_MAX = 4 << 20,     /* unsent bytes at which calls are left out for a slow client; counters never are */
 };
@@ -76,8 +78,16 @@ void control_audit_tick(struct control *k);
 void control_store_failed(const struct error *err);
 
 /* ---- control_args.c: what a request says, checked as far as the collector needs it ---- */
+/* The hosts that are meant, by a target's "hosts"; n 0: all. Owns its texts. */
+struct host_list { char **name; uint32_t n; };
+/* out is all zeros before; free it also after an error. */
+int host_list_read(const msgpack_object *target, struct host_list *out, struct error *err);
+bool host_list_has(const struct host_list *l, const char *host);
+void host_list_free(struct host_list *l);
+
 /* Owns its texts. */
 struct request_args {
+	struct host_list hosts;
 	char *target;            /* "-s orderd" */
 	char *service;           /* "orderd" */
 	char *probes_json, *detail;
@@ -125,6 +135,7 @@ struct request {
 	uint64_t id;             /* the store's, and the agents' */
 	char verb[8], who[IDENTITY_NAME_MAX];
 	char *target, *service, *probes_json;
+	struct host_list hosts;
 	struct buf arguments;    /* msgpack map, as it came */
 	bool keep;
 	enum request_state state;

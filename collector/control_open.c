@@ -53,6 +53,7 @@ void request_free(struct request *r)
 	LIST_REMOVE(r, link);
 	r->control->n_requests--;
 	buf_free(&r->arguments);
+	host_list_free(&r->hosts);
 	free(r->target);
 	free(r->service);
 	free(r->probes_json);
@@ -69,6 +70,8 @@ static int take_arguments(struct request *r, const msgpack_object *args, struct 
 		return error_set(err, ENOMEM, "out of memory");
 	if (r->arguments.len > ARGUMENTS_MAX)
 		return error_set(err, E2BIG, "the request is too long");
+	r->hosts = read->hosts;
+	read->hosts = (struct host_list){ 0 };
 	r->target = read->target;
 	r->service = read->service;
 	r->probes_json = read->probes_json;
@@ -89,6 +92,23 @@ static int check_room(struct client *c, uint64_t wire_id, struct error *err)
 		return error_set(err, EAGAIN, "there are %u open requests, as many as there may be", k->n_requests);
 	if (request_of_client(c, wire_id))
 		return error_set(err, EEXIST, "request %lu is open already", (unsigned long)wire_id);
+	return 0;
+}
+
+/* A name that nobody has would only make the sums smaller. One that is away may come back to a request that is kept. */
+static int check_hosts(struct client *c, const struct request_args *read, struct error *err)
+{
+	for (uint32_t i = 0; !read->keep && i < read->hosts.n; i++) {
+		struct agent *a;
+
+		LIST_FOREACH(a, &c->session->collector->agents, link)
+			if (strcmp(a->host, read->hosts.name[i]) == 0)
+				break;
+		if (a)
+			continue;
+		error_set(err, ESRCH, "no agent of host '%.255s' is connected", read->hosts.name[i]);
+		return error_hint(err, "plumb hosts lists them");
+	}
 	return 0;
 }
 
@@ -132,6 +152,8 @@ void request_start(struct client *c, uint64_t wire_id, const char *verb, const m
 	if (!rc)
 		rc = check_room(c, wire_id, &err);
 	if (!rc)
+		rc = check_hosts(c, &read, &err);
+	if (!rc)
 		rc = open_request(c, wire_id, verb, args, &read, &err);
 	if (rc) {
 		control_audit_end(k, control_audit(k, c->session, &c->who, verb, read.detail ? read.detail : "", 0), "refused: %s", err.text);
@@ -141,6 +163,21 @@ void request_start(struct client *c, uint64_t wire_id, const char *verb, const m
 }
 
 /* ---- after a restart of the collector ---- */
+
+static int restore_hosts(struct request *r)
+{
+	struct error err;
+	msgpack_zone zone;
+	msgpack_object o;
+	int rc = -EINVAL;
+
+	if (!msgpack_zone_init(&zone, 4096))
+		return -ENOMEM;
+	if (pack_take(r->arguments.data, r->arguments.len, &zone, &o) > 0)
+		rc = host_list_read(map_get(&o, "target"), &r->hosts, &err);
+	msgpack_zone_destroy(&zone);
+	return rc;
+}
 
 static int restore(const struct store_request *s, void *arg)
 {
@@ -161,7 +198,9 @@ static int restore(const struct store_request *s, void *arg)
 	r->expires_ns = s->expires_ns;
 	r->state = REQUEST_RUNNING;
 	r->live = live_subscribe(k->collector->live, r->id, request_on_live, r);
-	return r->target && r->service && r->probes_json && !r->arguments.failed && r->live ? 0 : -ENOMEM;
+	if (!r->target || !r->service || !r->probes_json || r->arguments.failed || !r->live)
+		return -ENOMEM;
+	return restore_hosts(r);
 }
 
 /* Nobody looks on any more: those that were not to be kept end. */

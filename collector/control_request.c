@@ -145,7 +145,7 @@ void request_ask_all(struct request *r)
 	struct agent *a;
 
 	LIST_FOREACH(a, &r->control->collector->agents, link) {
-		struct part *p = request_part(r, a->id, a->host);
+		struct part *p = host_list_has(&r->hosts, a->host) ? request_part(r, a->id, a->host) : NULL;
 
 		if (!p)
 			continue;
@@ -328,7 +328,7 @@ void request_client_gone(struct request *r)
 /* What it has in its spool comes first; whether its part has ended is told by that. */
 void request_agent_up(struct request *r, struct agent *a, bool restarted, bool served)
 {
-	struct part *p = request_part(r, a->id, a->host);
+	struct part *p = host_list_has(&r->hosts, a->host) ? request_part(r, a->id, a->host) : NULL;
 
 	if (!p)
 		return;

@@ -53,7 +53,8 @@
  *   "doctor": {}             -> REPLY {checks: [[name, state ("ok"|"missing"|"limited"), detail, what to do], ...]}
  *   "stop": id of a request of this connection  -> its END
  *   target: {"pid": n} or {"name": text} or {"path": text}, each perhaps with "build": text, the beginning of a build-id (6 hex digits
- *           or more): only processes whose executable, or a file that is named by a probe, has it, now and later
+ *           or more): only processes whose executable, or a file that is named by a probe, has it, now and later; to a collector
+ *           each perhaps with "hosts": [text, ...], of which only the agents are asked
  *
  * An agent and a collector.  The agent connects, and the same frames run over TCP (TLS); REQUESTs come from the collector.
  *

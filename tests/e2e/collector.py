@@ -55,14 +55,14 @@ def record(probe, delta, pid, duration, value, flags=1):
 class Agent(wire.Connection):
     """One connection of an agent whose entries a test makes."""
 
-    def __init__(self, port, uid='a' * 32, run=1, next_sequence=1, requests=(), timeout=20, context=None, host='localhost'):
+    def __init__(self, port, uid='a' * 32, run=1, next_sequence=1, requests=(), timeout=20, context=None, host='localhost', name='web-1'):
         self.timeout = timeout
         self.data = b''
         self.kept = []
         self.sock = socket.create_connection((host, port), timeout)
         if context:
             self.sock = context.wrap_socket(self.sock, server_hostname=host)
-        self.send([wire.HELLO, wire.VERSION, 'plumbd test', 'web-1',
+        self.send([wire.HELLO, wire.VERSION, 'plumbd test', name,
                    {'agent': uid, 'run': run, 'wall_ns': time.time_ns(), 'next': next_sequence, 'requests': list(requests)}])
         self.welcome = self.receive(wire.WELCOME)
         self.acked = self.welcome[4]['acked']

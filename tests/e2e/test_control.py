@@ -123,10 +123,14 @@ class Client(wire.Connection):
 class Told(Control):
     def setUp(self):
         super().setUp()
+        self.client = self.connect()
+
+    def connect(self):
         with open(os.path.join(self.data, 'admin.token')) as f:
-            self.client = Client(self.c.port, f.read().strip())
-        self.addCleanup(self.client.close)
-        self.client.receive(wire.WELCOME)
+            client = Client(self.c.port, f.read().strip())
+        self.addCleanup(client.close)
+        client.receive(wire.WELCOME)
+        return client
 
     def agent(self, n, **how):
         a = TestAgent(self.c.port, uid=str(n) * 32, **how)
@@ -179,6 +183,44 @@ class Told(Control):
             a.entry(5, [wire.END, request, 'stopped', 'the requester stopped it', []])
         end = self.client.receive(wire.END, wire_id)
         self.assertEqual((end[2], end[4]), ('limit', []))
+
+    def test_some_hosts_only(self):
+        one, two = self.agent(1), self.agent(2, name='web-2')
+        self.begin(one), self.begin(two)
+        # A question and a request of web-2: web-1 hears of neither, nor when it comes again, nor after a restart of the collector.
+        question = self.client.request('lines', {'target': {'name': 'checkoutd', 'hosts': ['web-2']}, 'files': []})
+        asked = two.receive(wire.REQUEST)
+        two.send([wire.REPLY, asked[1], True, {'build_id': 'ab'}])
+        self.assertEqual([host for host, _ in self.client.receive(wire.REPLY, question)[3]['answers']], ['web-2'])
+        wire_id = self.client.request('trace', {'target': {'name': 'checkoutd', 'hosts': ['web-2', 'web-3']}, 'probes': ['f'], 'keep': True})
+        request = two.receive(wire.REQUEST)[1]
+        self.accept(two, request, 2)
+        self.assertTrue(self.client.receive(wire.REPLY, wire_id)[2])
+        two.wait_ack(3)
+        self.assertEqual([r['target'] for r in self.rows('list')], ['-s checkoutd --host web-2,web-3'])
+        self.c.signal(signal.SIGKILL)
+        self.c.wait()
+        self.c = self.collector()
+        one = self.agent(1, run=2)
+        three = self.agent(3, name='web-3')
+        self.assertEqual(three.receive(wire.REQUEST)[1], request)
+        self.connect().request('trace', {'target': {'name': 'other'}, 'probes': ['f']})
+        self.assertEqual(one.receive(wire.REQUEST)[3]['target'], {'name': 'other'})   # the first that it is asked
+
+    def test_hosts_that_are_not_there(self):
+        one = self.agent(1)
+        self.begin(one)
+        for hosts, says in ((['web-9'], "no agent of host 'web-9' is connected"), ([], '1 to 256 hosts'), ([7], "a host's name"),
+                            (['web-1', ''], "a host's name"), (['x'] * 300, '1 to 256 hosts'), ('web-1', '1 to 256 hosts')):
+            with self.subTest(str(hosts)[:30]), self.assertRaises(wire.Refused) as refused:
+                self.client.call('trace', {'target': {'name': 'checkoutd', 'hosts': hosts}, 'probes': ['f']})
+            self.assertIn(says, str(refused.exception))
+        with self.assertRaises(wire.Refused) as refused:
+            self.client.call('lines', {'target': {'name': 'checkoutd', 'hosts': ['web-9']}, 'files': []})
+        self.assertIn('no agent is connected to this collector of the hosts that were named', str(refused.exception))
+        p = Process(self, [PLUMB, '--socket', '/nowhere', 'trace', '-s', 'x', '--host', 'web-1', 'f'])
+        self.assertEqual(p.wait(), 2)
+        self.assertIn('--host is for a collector', p.stderr)
 
     def test_one_refuses(self):
         one, two = self.agent(1), self.agent(2)
