@@ -173,6 +173,12 @@ static int set_verify_aa(struct args *a, const char *value, struct error *err)
 	return 0;
 }
 
+static int set_verify_by_time(struct args *a, const char *value, struct error *err)
+{
+	a->verify.by_time = true;
+	return 0;
+}
+
 static const struct option_def {
 	const char *name;
 	char letter;
@@ -233,6 +239,7 @@ static const struct option_def {
 	{ "verify-key", 0, required_argument, ARGS_VERIFY, set_verify_verify_key },
 	{ "title", 0, required_argument, ARGS_VERIFY, set_verify_title },
 	{ "aa", 0, no_argument, ARGS_VERIFY, set_verify_aa },
+	{ "by-time", 0, no_argument, ARGS_VERIFY, set_verify_by_time },
 	{ "host", 0, required_argument, ARGS_QUERY | ARGS_TARGET, set_query_host },
 	{ "request", 0, required_argument, ARGS_QUERY, set_query_request },
 	{ "step", 0, required_argument, ARGS_QUERY, set_query_step },

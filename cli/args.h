@@ -36,7 +36,7 @@ struct verify_args {
 		*report, *record, *replay, *sign_key, *verify_key, *title;
 	const char *guard[ARGS_GUARDS];
 	int n_guards;
-	bool aa;
+	bool aa, by_time;
 };
 
 /* Borrows all its texts from argv and the environment. A quantity of 0 was not given. */

@@ -35,6 +35,7 @@ struct run {
 	unsigned drawn;
 	uint64_t drawn_ns;
 	enum verify_stage told;      /* not on a terminal: stages are told once */
+	bool told_waiting;
 	uint64_t told_ns;
 	bool stopping;
 };
@@ -77,9 +78,10 @@ static void tell(struct run *r, uint64_t now_ns)
 	const struct verify_view *v = verify_view(r->verify);
 	struct buf line = { 0 };
 
-	if (v->stage == r->told && (v->stage != VERIFY_RUNNING || now_ns - r->told_ns < 10000000000ULL))
+	if (v->stage == r->told && (v->waiting != NULL) == r->told_waiting && (v->stage != VERIFY_RUNNING || now_ns - r->told_ns < 10000000000ULL))
 		return;
 	r->told = v->stage;
+	r->told_waiting = v->waiting != NULL;
 	r->told_ns = now_ns;
 	verify_progress(v, &line);
 	message("%s", buf_text(&line));
@@ -387,7 +389,8 @@ const struct command command_verify = {
 		"      --alpha A             error probability of the verdict (0.05)\n"
 		"      --together K          calls that may fail or succeed together, as those of one request (1)\n"
 		"Arms (two builds that run: the older processes are the baseline):\n"
-		"      --baseline ARM, --candidate ARM   build:ID or pid:N,N\n"
+		"      --baseline ARM, --candidate ARM   build:ID, pid:N,N, or through a collector host:A,B\n"
+		"      --by-time             one build now, another one after a restart that you make while it watches\n"
 		"      --arm-by 'COND'       one build, the candidate is where the condition holds (a feature flag)\n"
 		"      --aa                  one build as both arms, which must find nothing\n"
 		"Target, one of:\n"

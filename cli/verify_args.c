@@ -48,6 +48,8 @@ static int read_target(const struct args *a, struct verify_spec *s, struct error
 {
 	if (a->build)
 		return error_set(err, EINVAL, "builds are told by --baseline and --candidate here, not by --build");
+	if (a->query.host)
+		return error_set(err, EINVAL, "hosts are told by --baseline host:A,B and --candidate host:C here, not by --host");
 	if (a->target == TARGET_NONE)
 		return 0;
 	s->pid = a->pid;
@@ -159,6 +161,7 @@ int verify_args_read(const struct args *a, struct verify_spec *s, struct error *
 	if (a->for_ns)
 		s->claim.deadline_ns = a->for_ns;
 	s->aa |= a->verify.aa;
+	s->by_time |= a->verify.by_time;
 	s->unwind_ok |= a->allow_unwind;
 	s->budget_ppm = a->budget_ppm ? a->budget_ppm : s->budget_ppm;
 	return rc ? rc : verify_spec_finish(s, err);

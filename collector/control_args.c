@@ -58,8 +58,10 @@ void host_list_free(struct host_list *l)
 static void describe_hosts(const struct host_list *l, struct buf *out)
 {
 	for (uint32_t i = 0; i < l->n; i++) {
+		const char *name = l->name[i] ? l->name[i] : "";
+
 		buf_str(out, i ? "," : " --host ");
-		text_escape(out, l->name[i], strlen(l->name[i]), 0);
+		text_escape(out, name, strlen(name), 0);
 	}
 }
 

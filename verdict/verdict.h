@@ -82,6 +82,8 @@ struct verdict *verdict_new(const struct claim *claim, struct error *err);
 void verdict_free(struct verdict *v);
 /* One tick of both arms. -EINVAL: it cannot be true, nothing changed; -ENOSPC: too many ticks. After the end: 0, ignored. */
 int verdict_tick(struct verdict *v, const struct arm_tick *base, const struct arm_tick *cand, struct error *err);
+/* ARMS_BY_TIME: which changed lines must run, known only when the candidate has come. -EBUSY: it has had calls. */
+int verdict_set_lines(struct verdict *v, uint32_t n, const char line[][CLAIM_NAME], struct error *err);
 /* No more ticks will come, or the arms cannot be compared: INCONCLUSIVE with this reason, unless it was decided before. */
 void verdict_end(struct verdict *v, const char *reason);
 enum verdict_state verdict_state(const struct verdict *v);

@@ -12,7 +12,7 @@
 /* ---- the schema ---- */
 
 struct file_target { char *service, *exe; uint64_t pid; };
-struct file_arms { char *baseline, *candidate, *by, *aa; };
+struct file_arms { char *baseline, *candidate, *by, *aa, *by_time; };
 struct file_exposure { char *lines; uint64_t *triggers; };
 struct file_claim {
 	struct file_target *target;
@@ -37,7 +37,7 @@ static const cyaml_schema_field_t target_fields[] = {
 };
 static const cyaml_schema_field_t arms_fields[] = {
 	TEXT("baseline", struct file_arms, baseline), TEXT("candidate", struct file_arms, candidate), TEXT("by", struct file_arms, by),
-	TEXT("aa", struct file_arms, aa), CYAML_FIELD_END
+	TEXT("aa", struct file_arms, aa), TEXT("by_time", struct file_arms, by_time), CYAML_FIELD_END
 };
 static const cyaml_schema_field_t exposure_fields[] = {
 	TEXT("lines", struct file_exposure, lines),
@@ -145,7 +145,9 @@ static int take_arms(const struct file_arms *a, struct verify_spec *s, struct er
 		rc = in_key(verify_spec_arm(&s->candidate, a->candidate, err), "candidate", err);
 	if (!rc)
 		rc = take(&s->arm_by, a->by, "by", err);
-	return rc ? rc : take_flag(&s->aa, a->aa, "aa", err);
+	if (!rc)
+		rc = take_flag(&s->aa, a->aa, "aa", err);
+	return rc ? rc : take_flag(&s->by_time, a->by_time, "by_time", err);
 }
 
 static int take_texts(const struct file_claim *f, struct verify_spec *s, struct error *err)

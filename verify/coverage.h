@@ -18,6 +18,7 @@ enum line_state {
 	LINE_NO_CODE,        /* comment, declaration, optimised away */
 	LINE_LEFT_OUT,       /* beyond the budget */
 	LINE_REFUSED,        /* the agent cannot set a breakpoint there; `why` */
+	LINE_TO_COME,        /* of a candidate that does not run yet */
 	LINE_STATES
 };
 
@@ -54,6 +55,18 @@ struct coverage {
  * the patch's file number; UINT32_MAX: not asked. -ENOENT with the sentence: the diff touches nothing in the binaries. */
 struct coverage *coverage_new(const struct verify_spec *s, const struct patch *p, const struct lines_answer *const answer[VERIFY_SIDES],
 			      const uint32_t *const file_of[VERIFY_SIDES], struct error *err);
+/*
+ * By time, the candidate does not run yet: the baseline's removed lines, and the functions that changed lines lie in. Where lines are
+ * only put in, those are the functions of the lines around them. -ENOENT: there is none.
+ */
+struct coverage *coverage_watch(const struct verify_spec *s, const struct patch *p, const struct lines_answer *baseline,
+				const uint32_t *file_of, struct error *err);
+/* coverage_new when it has come; before: what was watched until then. Only what was can be compared. */
+struct coverage *coverage_again(const struct coverage *before, const struct verify_spec *s, const struct patch *p,
+				const struct lines_answer *const answer[VERIFY_SIDES], const uint32_t *const file_of[VERIFY_SIDES],
+				struct error *err);
+/* By name; -1: there is none. */
+int32_t coverage_function(const struct coverage *c, const char *name);
 void coverage_free(struct coverage *c);
 /* A probe was refused. */
 void coverage_drop_function(struct coverage *c, uint32_t index, const char *why);

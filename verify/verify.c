@@ -2,7 +2,6 @@
 #include "verify.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +30,7 @@ struct verify *verify_new(struct verify_spec *s, struct error *err)
 	}
 	v->spec = *s;
 	v->next_id = ID_FIRST;
+	v->time.state = s->by_time ? TIME_WAITING : TIME_NOT;
 	if (s->patch && patch_parse(s->patch, s->patch_len, s->strip, &v->patch, err) < 0) {
 		verify_free(v);
 		return NULL;
@@ -43,22 +43,10 @@ static void items_free(struct verify *v)
 	for (uint32_t i = 0; i < v->n_items; i++) {
 		free(v->item[i].text[BASELINE]);
 		free(v->item[i].text[CANDIDATE]);
-		verify_values_forget(&v->item[i]);
+		for (int side = 0; side < VERIFY_SIDES; side++)
+			verify_values_forget(&v->item[i], (enum verify_side)side);
 	}
 	free(v->item);
-}
-
-static void running_free(struct verify *v)
-{
-	for (uint32_t i = 0; i < v->n_running; i++) {
-		free(v->running[i].host);
-		free(v->running[i].comm);
-		free(v->running[i].exe);
-		free(v->running[i].unit);
-		free(v->running[i].container);
-		free(v->running[i].build_id);
-	}
-	free(v->running);
 }
 
 void verify_free(struct verify *v)
@@ -82,7 +70,7 @@ void verify_free(struct verify *v)
 	free(v->function_view);
 	free(v->hits);
 	items_free(v);
-	running_free(v);
+	verify_running_free(v);
 	coverage_free(v->coverage);
 	patch_free(v->patch);
 	verify_spec_free(&v->spec);
@@ -156,7 +144,8 @@ static int set_probes(struct verify *v, struct error *err)
 	const uint32_t *const file_of[VERIFY_SIDES] = { v->file_of[BASELINE], v->file_of[CANDIDATE] };
 	int rc;
 
-	v->coverage = coverage_new(&v->spec, v->patch, answer, file_of, err);
+	v->coverage = v->spec.by_time ? coverage_watch(&v->spec, v->patch, answer[BASELINE], file_of[BASELINE], err) :
+					coverage_new(&v->spec, v->patch, answer, file_of, err);
 	if (!v->coverage)
 		return -err->code;
 	v->stage = VERIFY_PROBING;
@@ -164,6 +153,14 @@ static int set_probes(struct verify *v, struct error *err)
 	for (int group = 0; !rc && group < ITEM_GROUPS; group++)
 		rc = verify_send_probes(v, (enum item_group)group, err);
 	return rc;
+}
+
+/* By time the candidate's are asked about when it has come. */
+static int ask_lines(struct verify *v, struct error *err)
+{
+	int rc = verify_ask_lines(v, BASELINE, err);
+
+	return rc || v->spec.by_time ? rc : verify_ask_lines(v, CANDIDATE, err);
 }
 
 static int on_ps(struct verify *v, const msgpack_object *payload, uint64_t now_ns, struct error *err)
@@ -174,11 +171,11 @@ static int on_ps(struct verify *v, const msgpack_object *payload, uint64_t now_n
 		return rc;
 	if (v->stage != VERIFY_ASKING) {
 		verify_count_arms(v, now_ns);
-		return 0;
+		return verify_time_look(v, now_ns, err);
 	}
-	rc = verify_choose_arms(v, err);
+	rc = verify_choose_arms(v, now_ns, err);
 	if (!rc)
-		rc = v->patch ? verify_ask_lines(v, err) : set_probes(v, err);
+		rc = v->patch ? ask_lines(v, err) : set_probes(v, err);
 	return rc;
 }
 
@@ -193,15 +190,17 @@ static const msgpack_object *one_answer(const msgpack_object *payload)
 	return first->type == MSGPACK_OBJECT_ARRAY && first->via.array.size > 1 ? &first->via.array.ptr[1] : payload;
 }
 
-static int on_lines(struct verify *v, enum verify_side side, const msgpack_object *payload, struct error *err)
+static int on_lines(struct verify *v, enum verify_side side, const msgpack_object *payload, uint64_t now_ns, struct error *err)
 {
-	int rc = v->answered[side] || !v->patch ? error_set(err, EPROTO, "the agent answers what nobody asked") :
+	int rc = v->answered[side] || !v->file_of[side] ? error_set(err, EPROTO, "the agent answers what nobody asked") :
 						  lines_answer_read(one_answer(payload), v->n_files[side], &v->lines[side], err);
 
 	v->answered[side] = true;
 	if (!rc && v->lines[side].more)
 		verify_remark(v, "the agent did not tell of all changed lines on the %s: the patch is too long", verify_side_name[side]);
-	return rc || !v->answered[!side] ? rc : set_probes(v, err);
+	if (rc || (!v->answered[!side] && !v->spec.by_time))
+		return rc;
+	return v->spec.by_time && side == CANDIDATE ? verify_time_lines(v, now_ns, err) : set_probes(v, err);
 }
 
 static uint32_t requests_in(const struct verify *v, enum request_state state)
@@ -236,28 +235,40 @@ static int agent_refuses(const msgpack_object *payload, struct error *err)
 	return -EINVAL;
 }
 
+/* Each accepted request is a step towards the run; by time, those of the candidate towards its watching. */
+static int one_answered(struct verify *v, uint64_t now_ns, struct error *err)
+{
+	return v->stage == VERIFY_PROBING ? maybe_run(v, now_ns, err) : verify_time_maybe_attach(v, now_ns, err);
+}
+
+static int on_refused(struct verify *v, struct arm_request *r, const msgpack_object *payload, uint64_t now_ns, struct error *err)
+{
+	int rc = r->side == CANDIDATE && verify_time_refused(v, payload) ? 0 : verify_refused(v, r, payload, err);
+
+	return rc ? rc : one_answered(v, now_ns, err);
+}
+
 static int on_reply(struct verify *v, const struct frame_in *in, uint64_t id, uint64_t now_ns, struct error *err)
 {
 	struct arm_request *r = verify_request(v, id);
+	const msgpack_object *payload = &in->items[3];
 	bool ok = false;
 
 	if (in->count < 4 || !object_bool(&in->items[2], &ok))
 		return error_set(err, EPROTO, "the agent sent a malformed reply");
-	if (r && r->state == REQUEST_SENT && !ok) {
-		int rc = verify_refused(v, r, &in->items[3], err);
-
-		return rc || v->stage != VERIFY_PROBING ? rc : maybe_run(v, now_ns, err);
-	}
+	if (r && r->state == REQUEST_SENT && !ok)
+		return on_refused(v, r, payload, now_ns, err);
 	if (r && r->state == REQUEST_SENT) {
 		r->state = REQUEST_ACCEPTED;
-		return v->stage == VERIFY_PROBING ? maybe_run(v, now_ns, err) : 0;
+		r->accepted_ns = now_ns;
+		return one_answered(v, now_ns, err);
 	}
 	if (id >= ID_FIRST)   /* a stop, or a request that was given up */
 		return 0;
 	if (!ok)
-		return agent_refuses(&in->items[3], err);
-	return id == ID_PS ? on_ps(v, &in->items[3], now_ns, err) :
-	       id <= ID_LINES + CANDIDATE ? on_lines(v, (enum verify_side)(id - ID_LINES), &in->items[3], err) : 0;
+		return id == ID_LINES + CANDIDATE && verify_time_refused(v, payload) ? 0 : agent_refuses(payload, err);
+	return id == ID_PS ? on_ps(v, payload, now_ns, err) :
+	       id <= ID_LINES + CANDIDATE ? on_lines(v, (enum verify_side)(id - ID_LINES), payload, now_ns, err) : 0;
 }
 
 /* ---- the end ---- */
@@ -323,11 +334,11 @@ static void arm_lost_pid(struct arm *a, uint64_t pid, uint64_t now_ns)
 {
 	uint32_t kept = 0;
 
-	for (uint32_t i = 0; i < a->n_pids; i++)
-		if (a->pid[i] != pid)
-			a->pid[kept++] = a->pid[i];
-	a->ended += a->n_pids - kept;
-	a->n_pids = kept;
+	for (uint32_t i = 0; i < a->n_members; i++)
+		if (a->member[i].pid != pid)
+			a->member[kept++] = a->member[i];
+	a->ended += a->n_members - kept;
+	a->n_members = kept;
 	if (!kept && !a->missing_since_ns)
 		a->missing_since_ns = now_ns;
 }
@@ -336,15 +347,19 @@ static void arm_lost_pid(struct arm *a, uint64_t pid, uint64_t now_ns)
 static int on_end(struct verify *v, struct arm_request *r, const struct frame_in *in, uint64_t now_ns, struct error *err)
 {
 	char reason[32], text[512];
-	int rc = in->count < 5 ? error_set(err, EPROTO, "the agent sent a malformed end") : 0;
+	int rc = 0;
 
-	if (!rc && r->state == REQUEST_ACCEPTED)
-		rc = verify_take_stats(v, r, in, err);
+	if (in->count < 5)
+		return error_set(err, EPROTO, "the agent sent a malformed end");
+	take_text(reason, sizeof(reason), &in->items[2]);
+	take_text(text, sizeof(text), &in->items[3]);
+	if (strcmp(reason, "gone") == 0)
+		verify_note_gone(r);
+	if (r->state == REQUEST_ACCEPTED)
+		rc = verify_take_stats(v, r, in, now_ns, err);
 	if (rc)
 		return rc;
 	r->state = REQUEST_OVER;
-	take_text(reason, sizeof(reason), &in->items[2]);
-	take_text(text, sizeof(text), &in->items[3]);
 	if (v->stage != VERIFY_RUNNING || strcmp(reason, "stopped") == 0)
 		return 0;
 	verify_remark(v, "%s: %s", v->arm[r->side].label, text);
@@ -372,7 +387,7 @@ int verify_frame(struct verify *v, const struct frame_in *in, const char *raw, s
 	else if (r && in->type == WIRE_PROBE)
 		rc = verify_take_probe(v, r, in, err);
 	else if (r && in->type == WIRE_STATS && r->state == REQUEST_ACCEPTED)
-		rc = verify_take_stats(v, r, in, err);
+		rc = verify_take_stats(v, r, in, now_ns, err);
 	else if (r && in->type == WIRE_NOTICE)
 		rc = verify_take_notice(v, r, in, now_ns, err);
 	else if (r && in->type == WIRE_END)
@@ -383,13 +398,14 @@ int verify_frame(struct verify *v, const struct frame_in *in, const char *raw, s
 
 /* ---- the time ---- */
 
-/* An arm that has died: nothing more can be shown. */
+/* An arm that has died: nothing more can be shown. By time it is the baseline's part to end. */
 static void look_for_dead(struct verify *v, uint64_t now_ns)
 {
-	for (int side = 0; side < VERIFY_SIDES; side++) {
+	for (int side = v->spec.by_time ? CANDIDATE : BASELINE; side < VERIFY_SIDES; side++) {
 		const struct arm *a = &v->arm[side];
 
-		if (v->stage != VERIFY_RUNNING || !a->missing_since_ns || now_ns - a->missing_since_ns < MISSING_NS)
+		if (v->stage != VERIFY_RUNNING || !verify_time_counts(v, (enum verify_side)side) || !a->missing_since_ns ||
+		    now_ns - a->missing_since_ns < MISSING_NS)
 			continue;
 		snprintf(v->reason, sizeof(v->reason), "the %s (%s) has no process any more", verify_side_name[side], a->label);
 		verify_break_off(v, v->reason, now_ns);
@@ -407,10 +423,24 @@ static bool tick_is_due(const struct verify *v, uint64_t now_ns)
 	return since >= TICK_NS;
 }
 
+static void look_for_end(struct verify *v, uint64_t now_ns)
+{
+	bool up = v->spec.claim.deadline_ns && now_ns - v->run_ns >= v->spec.claim.deadline_ns + TICK_NS;
+
+	if (verify_time_late(v, now_ns, up, v->waiting, sizeof(v->waiting)))
+		verify_break_off(v, v->waiting, now_ns);
+	else if (up)
+		verify_break_off(v, "the time is up", now_ns);
+	look_for_dead(v, now_ns);
+}
+
 static int run_timer(struct verify *v, uint64_t now_ns, struct error *err)
 {
-	int rc = verify_tick(v, now_ns - v->tick_ns, err);
+	uint64_t ps_every = v->time.state == TIME_WAITING ? TICK_NS : PS_EVERY_NS;
+	int rc;
 
+	verify_count_time(v, now_ns);
+	rc = verify_tick(v, now_ns - v->tick_ns, err);
 	v->tick_ns = now_ns;
 	for (uint32_t i = 0; i < v->n_requests; i++)
 		v->request[i]->reported = false;
@@ -420,10 +450,8 @@ static int run_timer(struct verify *v, uint64_t now_ns, struct error *err)
 		stop_requests(v, now_ns);
 		return 0;
 	}
-	if (v->spec.claim.deadline_ns && now_ns - v->run_ns >= v->spec.claim.deadline_ns + TICK_NS)
-		verify_break_off(v, "the time is up", now_ns);
-	look_for_dead(v, now_ns);
-	if (v->stage == VERIFY_RUNNING && !v->ps_open && now_ns - v->ps_ns >= PS_EVERY_NS)
+	look_for_end(v, now_ns);
+	if (v->stage == VERIFY_RUNNING && !v->ps_open && now_ns - v->ps_ns >= ps_every)
 		return verify_ask_ps(v, now_ns, err);
 	return 0;
 }
@@ -451,76 +479,4 @@ int verify_timer(struct verify *v, uint64_t now_ns, struct error *err)
 	maybe_done(v, now_ns);
 	v->view.elapsed_ns = v->run_ns && v->stage == VERIFY_RUNNING ? now_ns - v->run_ns : v->view.elapsed_ns;
 	return rc;
-}
-
-/* ---- the view ---- */
-
-static void view_arms(struct verify *v)
-{
-	for (int side = 0; side < VERIFY_SIDES; side++) {
-		const struct arm *a = &v->arm[side];
-
-		v->view.arm[side] = (struct verify_arm_view){
-			.label = a->label, .build_id = a->build_id, .processes = a->n_pids, .threads = a->threads,
-			.most_processes = a->most_processes, .ended = a->ended, .probed_ns = a->probed_ns,
-			.run_ns = v->tick_ns - v->run_ns,
-		};
-	}
-}
-
-/* The sentence that decides: of the function that failed, else of the first that is not passed. */
-static void view_functions(struct verify *v)
-{
-	const struct verdict_view *why = NULL;
-
-	v->view.eta_s = 0;
-	for (uint32_t i = 0; i < v->n_judged; i++) {
-		struct judged *j = &v->judged[i];
-		const struct verdict_view *view = verdict_view(j->verdict);
-
-		v->function_view[i] = (struct verify_function_view){ j->claim.function, j->verdict, view };
-		if (!why || (view->state == VERDICT_FAIL && why->state != VERDICT_FAIL) ||
-		    (view->state != VERDICT_PASS && why->state == VERDICT_PASS))
-			why = view;
-		v->view.eta_s = fmax(v->view.eta_s, view->state == VERDICT_UNDECIDED ? view->eta_s : 0);
-	}
-	v->view.function = v->function_view;
-	v->view.n_functions = v->n_judged;
-	if (why && v->n_judged > 1 && why->state != VERDICT_PASS)
-		snprintf(v->reason, sizeof(v->reason), "%s: %s", why->claim->function, why->reason);
-	else if (why)
-		snprintf(v->reason, sizeof(v->reason), "%s%s", why->reason, v->n_judged > 1 ? " of every function" : "");
-}
-
-static void view_hits(struct verify *v)
-{
-	memset(v->hits, 0, v->coverage->n_lines * sizeof(*v->hits));
-	for (uint32_t i = 0; i < v->n_items; i++)
-		if (v->item[i].kind == ITEM_LINE)
-			v->hits[v->item[i].index] = v->item[i].hits[v->coverage->line[v->item[i].index].side];
-	v->view.hits = v->hits;
-}
-
-const struct verify_view *verify_view(struct verify *v)
-{
-	struct verify_view *view = &v->view;
-
-	if (!v->function_view && v->n_judged)
-		v->function_view = calloc(v->n_judged, sizeof(*v->function_view));
-	if (!v->hits && v->coverage)
-		v->hits = calloc(v->coverage->n_lines + 1, sizeof(*v->hits));
-	view->stage = v->stage;
-	view->state = verify_state(v);
-	view->deadline_ns = v->spec.claim.deadline_ns;
-	view->spec = &v->spec;
-	view->coverage = v->coverage;
-	view->remark = (const char *const *)v->remark;
-	view->n_remarks = v->n_remarks;
-	view_arms(v);
-	if (v->function_view)
-		view_functions(v);
-	if (v->hits)
-		view_hits(v);
-	view->reason = v->reason;
-	return view;
 }

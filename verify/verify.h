@@ -6,6 +6,8 @@
  *
  *   ps -> lines -> stat (one request per arm and group of probes) -> ticks -> stop
  *
+ * With arms by time the baseline goes this way first; the candidate follows when it comes (verify_time.c).
+ *
  * No I/O, no clock: the same frames at the same times give the same answer, so what came in is all that a record needs
  * (verify_record.h).
  */
@@ -52,7 +54,7 @@ struct verify_arm_view {
 	const char *build_id;
 	uint32_t processes, threads;  /* now; threads 0: not known */
 	uint32_t most_processes, ended;
-	uint64_t probed_ns, run_ns;   /* of the run so far this much was probed */
+	uint64_t probed_ns, run_ns;   /* of the time that its processes ran, summed over them, this much was probed */
 };
 
 struct verify_function_view {
@@ -70,6 +72,7 @@ struct verify_view {
 	enum verify_stage stage;
 	enum verdict_state state;     /* of all functions together */
 	const char *reason;
+	const char *waiting;          /* by time, until the candidate is watched: for what; NULL */
 	uint64_t elapsed_ns, deadline_ns;
 	double eta_s;
 	const struct verify_spec *spec;

@@ -13,18 +13,21 @@ enum { BUILD_SHOWN = 12, CONTAINER_DIGITS = 8, TEXT_MAX = 4096 };
 
 /* ---- rows ---- */
 
-static void running_free(struct verify *v)
+static void texts_free(struct running *p)
 {
-	for (uint32_t i = 0; i < v->n_running; i++) {
-		struct running *p = &v->running[i];
+	free(p->host);
+	free(p->comm);
+	free(p->exe);
+	free(p->unit);
+	free(p->container);
+	free(p->build_id);
+	memset(p, 0, sizeof(*p));
+}
 
-		free(p->host);
-		free(p->comm);
-		free(p->exe);
-		free(p->unit);
-		free(p->container);
-		free(p->build_id);
-	}
+void verify_running_free(struct verify *v)
+{
+	for (uint32_t i = 0; i < v->n_running; i++)
+		texts_free(&v->running[i]);
 	free(v->running);
 	v->running = NULL;
 	v->n_running = 0;
@@ -34,6 +37,7 @@ int verify_ask_ps(struct verify *v, uint64_t now_ns, struct error *err)
 {
 	struct frame f;
 
+	v->ps_before_ns = v->ps_ns;
 	v->ps_ns = now_ns;
 	v->ps_open = true;
 	frame_begin(&f, &v->out, WIRE_REQUEST, 4);
@@ -87,33 +91,54 @@ static bool is_target(const struct verify_spec *s, const struct running *p)
 	return s->target == VERIFY_TARGET_NAME ? is_named(p, s->target_text) : strcmp(p->exe, s->target_text) == 0;
 }
 
+/* Which hosts have told: what is missing on others is not known to have ended. */
+static void note_host(struct verify *v, const char *host)
+{
+	size_t len = strlen(v->hosts);
+
+	if (verify_host_told(v, host))
+		return;
+	if (len + strlen(host) + 2 < sizeof(v->hosts))
+		sprintf(v->hosts + len, "%s\n", host);
+}
+
+bool verify_host_told(const struct verify *v, const char *host)
+{
+	size_t len = strlen(host);
+
+	for (const char *at = v->hosts; *at; at = strchr(at, '\n') + 1)
+		if (strncmp(at, host, len) == 0 && at[len] == '\n')
+			return true;
+	return false;
+}
+
+static void take_running(struct verify *v, const msgpack_object *row)
+{
+	struct running *p = &v->running[v->n_running];
+	bool whole = read_running(row, p);
+
+	if (whole)
+		note_host(v, p->host ? p->host : "");
+	if (whole && is_target(&v->spec, p))
+		v->n_running++;
+	else
+		texts_free(p);
+}
+
 int verify_take_ps(struct verify *v, const msgpack_object *payload, struct error *err)
 {
 	const msgpack_object *rows = map_get(payload, "processes");
-	uint32_t n;
 
 	v->ps_open = false;
 	if (!rows || rows->type != MSGPACK_OBJECT_ARRAY)
 		return error_set(err, EPROTO, "the agent sent a malformed list of processes");
-	running_free(v);
+	verify_running_free(v);
+	v->hosts[0] = '\0';
 	v->running = calloc(VERIFY_PROCESSES_MAX, sizeof(*v->running));
 	if (!v->running)
 		return error_set(err, ENOMEM, "no memory for the processes");
-	n = rows->via.array.size;
-	for (uint32_t i = 0; i < n && v->n_running < VERIFY_PROCESSES_MAX; i++) {
-		struct running *p = &v->running[v->n_running++];
-
-		if (read_running(&rows->via.array.ptr[i], p) && is_target(&v->spec, p))
-			continue;
-		free(p->host);
-		free(p->comm);
-		free(p->exe);
-		free(p->unit);
-		free(p->container);
-		free(p->build_id);
-		memset(p, 0, sizeof(*p));
-		v->n_running--;
-	}
+	for (uint32_t i = 0; i < rows->via.array.size && v->n_running < VERIFY_PROCESSES_MAX; i++)
+		take_running(v, &rows->via.array.ptr[i]);
 	return 0;
 }
 
@@ -141,6 +166,8 @@ static bool is_of(const struct verify_arm_spec *arm, const struct running *p)
 	case VERIFY_ARM_PID:
 		snprintf(pid, sizeof(pid), "%llu", (unsigned long long)p->pid);
 		return list_has(arm->text, pid);
+	case VERIFY_ARM_HOST:
+		return p->host && list_has(arm->text, p->host);
 	default:
 		return true;
 	}
@@ -151,14 +178,18 @@ static const struct verify_arm_spec *spec_of(const struct verify *v, enum verify
 	return side == BASELINE ? &v->spec.baseline : &v->spec.candidate;
 }
 
+static const char *kind_of(const struct verify_arm_spec *s)
+{
+	return s->by == VERIFY_ARM_PID ? "pid" : s->by == VERIFY_ARM_HOST ? "host" : "build";
+}
+
 static void label_arm(struct verify *v, enum verify_side side)
 {
 	const struct verify_arm_spec *s = spec_of(v, side);
 	struct arm *a = &v->arm[side];
-	const char *kind = s->by == VERIFY_ARM_PID ? "pid" : "build";
+	bool listed = s->by == VERIFY_ARM_PID || s->by == VERIFY_ARM_HOST;
 
-	snprintf(a->label, sizeof(a->label), "%s %.*s", kind, s->by == VERIFY_ARM_BUILD || !s->by ? BUILD_SHOWN : 60,
-		 s->by == VERIFY_ARM_PID ? s->text : a->build_id);
+	snprintf(a->label, sizeof(a->label), "%s %.*s", kind_of(s), listed ? 60 : BUILD_SHOWN, listed ? s->text : a->build_id);
 }
 
 /* "812 (build 8f3a21c0d1e2), ..." of what runs instead. */
@@ -182,30 +213,39 @@ static int no_process(const struct verify *v, enum verify_side side, struct erro
 	char others[300];
 
 	error_set(err, ESRCH, "the %s has no process: %s %s matches none", verify_side_name[side],
-		  spec_of(v, side)->by == VERIFY_ARM_PID ? "pid" : "build",
-		  spec_of(v, side)->text);
+		  kind_of(spec_of(v, side)), spec_of(v, side)->text);
 	describe_running(v, others, sizeof(others));
 	return error_hint(err, "of the target there run: %s", others);
 }
 
-static int fill_arm(struct verify *v, enum verify_side side, struct error *err)
+static void arm_add(struct verify *v, struct arm *a, const struct running *p, uint64_t now_ns)
+{
+	struct member *m = &a->member[a->n_members++];
+	uint64_t start = p->age_ns && p->age_ns < now_ns ? now_ns - p->age_ns : now_ns;
+
+	/* Whoever was not there (with this build) when the list before was made came later, whatever its age. */
+	*m = (struct member){ .pid = p->pid, .start_ns = start > v->ps_before_ns ? start : v->ps_before_ns };
+	snprintf(m->host, sizeof(m->host), "%s", p->host ? p->host : "");
+}
+
+int verify_fill_arm(struct verify *v, enum verify_side side, uint64_t now_ns, struct error *err)
 {
 	const struct verify_arm_spec *s = spec_of(v, side);
 	struct arm *a = &v->arm[side];
 
-	a->n_pids = 0;
+	a->n_members = 0;
 	for (uint32_t i = 0; i < v->n_running; i++) {
 		if (!is_of(s, &v->running[i]))
 			continue;
-		if (a->n_pids == VERIFY_ARM_PIDS)
+		if (a->n_members == VERIFY_ARM_PIDS)
 			return error_set(err, E2BIG, "the %s has more than %d processes", verify_side_name[side], VERIFY_ARM_PIDS);
-		if (a->n_pids && strcmp(a->build_id, v->running[i].build_id) != 0)
+		if (a->n_members && strcmp(a->build_id, v->running[i].build_id) != 0)
 			return error_set(err, EINVAL, "the processes of the %s do not run one build: %.*s and %.*s", verify_side_name[side],
 					 BUILD_SHOWN, a->build_id, BUILD_SHOWN, v->running[i].build_id);
 		snprintf(a->build_id, sizeof(a->build_id), "%s", v->running[i].build_id);
-		a->pid[a->n_pids++] = v->running[i].pid;
+		arm_add(v, a, &v->running[i], now_ns);
 	}
-	if (!a->n_pids)
+	if (!a->n_members)
 		return no_process(v, side, err);
 	label_arm(v, side);
 	return 0;
@@ -232,7 +272,7 @@ static const char *other_build(const struct verify *v, const char *than, const c
 	return NULL;
 }
 
-static int set_build(struct verify_arm_spec *s, const char *build_id, struct error *err)
+int verify_set_build(struct verify_arm_spec *s, const char *build_id, struct error *err)
 {
 	s->by = VERIFY_ARM_BUILD;
 	return verify_spec_text(&s->text, build_id, "the build-id", err);
@@ -255,9 +295,9 @@ static int guess_arms(struct verify *v, struct error *err)
 		old = two;
 		new = one;
 	}
-	rc = set_build(&v->spec.baseline, old, err);
+	rc = verify_set_build(&v->spec.baseline, old, err);
 	if (!rc)
-		rc = set_build(&v->spec.candidate, new, err);
+		rc = verify_set_build(&v->spec.candidate, new, err);
 	if (!rc)
 		verify_remark(v, "two builds run: the one whose processes are older is taken as the baseline (%.*s), the other one as the "
 			      "candidate (%.*s)", BUILD_SHOWN, v->spec.baseline.text, BUILD_SHOWN, v->spec.candidate.text);
@@ -265,11 +305,12 @@ static int guess_arms(struct verify *v, struct error *err)
 }
 
 /* One build, both arms: by a condition, or for an A/A run by process, or by thread if there is one process only. */
-static int one_build(struct verify *v, struct error *err)
+static int one_build(struct verify *v, uint64_t now_ns, struct error *err)
 {
 	struct arm *b = &v->arm[BASELINE], *c = &v->arm[CANDIDATE];
-	int rc = fill_arm(v, BASELINE, err);
-	uint32_t all = b->n_pids;
+	int rc = verify_fill_arm(v, BASELINE, now_ns, err);
+	uint32_t all = b->n_members;
+	bool by_process;
 
 	if (rc)
 		return rc;
@@ -278,27 +319,33 @@ static int one_build(struct verify *v, struct error *err)
 	snprintf(c->label, sizeof(c->label), "%.60s", v->spec.arm_by ? v->spec.arm_by : "$tid % 2 == 1");
 	if (v->spec.arm_by)
 		return 0;
+	by_process = all > 1 && !v->running[0].host;   /* through a collector a pid names no process */
 	verify_remark(v, "an A/A run: one build is both arms, split by %s; whatever it finds is chance, or calls that hang together",
-		      all > 1 ? "process" : "thread");
-	if (all == 1)
+		      by_process ? "process" : "thread");
+	if (!by_process)
 		return verify_spec_text(&v->spec.arm_by, "$tid % 2 == 1", "the condition", err);
-	b->n_pids = all / 2;
-	c->n_pids = all - b->n_pids;
-	memcpy(c->pid, b->pid + b->n_pids, c->n_pids * sizeof(c->pid[0]));
-	snprintf(b->label, sizeof(b->label), "the first %u processes", b->n_pids);
-	snprintf(c->label, sizeof(c->label), "the other %u processes", c->n_pids);
+	b->n_members = all / 2;
+	c->n_members = all - b->n_members;
+	memcpy(c->member, b->member + b->n_members, c->n_members * sizeof(c->member[0]));
+	snprintf(b->label, sizeof(b->label), "the first %u processes", b->n_members);
+	snprintf(c->label, sizeof(c->label), "the other %u processes", c->n_members);
 	return 0;
+}
+
+static bool is_same(const struct member *a, const struct member *b)
+{
+	return a->pid == b->pid && strcmp(a->host, b->host) == 0;
 }
 
 static int check_apart(const struct verify *v, struct error *err)
 {
 	const struct arm *b = &v->arm[BASELINE], *c = &v->arm[CANDIDATE];
 
-	for (uint32_t i = 0; i < b->n_pids; i++)
-		for (uint32_t k = 0; k < c->n_pids; k++)
-			if (b->pid[i] == c->pid[k])
+	for (uint32_t i = 0; i < b->n_members; i++)
+		for (uint32_t k = 0; k < c->n_members; k++)
+			if (is_same(&b->member[i], &c->member[k]))
 				return error_set(err, EINVAL, "baseline and candidate are the same: process %llu is in both",
-						 (unsigned long long)b->pid[i]);
+						 (unsigned long long)b->member[i].pid);
 	if (strcmp(b->build_id, c->build_id) == 0 && v->patch) {
 		error_set(err, EINVAL, "baseline and candidate are the same build, %.*s: the patch cannot be in one of them only",
 			  BUILD_SHOWN, b->build_id);
@@ -307,72 +354,147 @@ static int check_apart(const struct verify *v, struct error *err)
 	return 0;
 }
 
-int verify_choose_arms(struct verify *v, struct error *err)
+/* Rows of one agent name no host. */
+static int check_hosts(const struct verify *v, struct error *err)
+{
+	if ((v->spec.baseline.by != VERIFY_ARM_HOST && v->spec.candidate.by != VERIFY_ARM_HOST) || v->running[0].host)
+		return 0;
+	error_set(err, EINVAL, "arms by host need a collector: an agent knows its own host only");
+	return error_hint(err, "plumb --collector HOST:PORT verify ...");
+}
+
+static bool has_member_on(const struct arm *a, const char *host, size_t len)
+{
+	for (uint32_t i = 0; i < a->n_members; i++)
+		if (strncmp(a->member[i].host, host, len) == 0 && !a->member[i].host[len])
+			return true;
+	return false;
+}
+
+/* A host that was named and is not in it makes an arm smaller than its label says. */
+static void note_missing_hosts(struct verify *v, enum verify_side side)
+{
+	const struct verify_arm_spec *s = spec_of(v, side);
+
+	for (const char *at = s->by == VERIFY_ARM_HOST ? s->text : NULL, *end; at; at = *end ? end + 1 : NULL) {
+		end = strchrnul(at, ',');
+		if (end - at < 256 && !has_member_on(&v->arm[side], at, (size_t)(end - at)))
+			verify_remark(v, "no process of the target runs on host %.*s of the %s", (int)(end - at), at, verify_side_name[side]);
+	}
+}
+
+int verify_choose_arms(struct verify *v, uint64_t now_ns, struct error *err)
 {
 	int rc = 0;
 
 	if (!v->n_running)
 		return error_set(err, ESRCH, "no process of the target runs: there is nothing to compare");
+	rc = check_hosts(v, err);
+	if (rc)
+		return rc;
 	if (v->spec.arm_by || v->spec.aa)
-		return one_build(v, err);
+		return one_build(v, now_ns, err);
+	if (v->spec.by_time)
+		return verify_time_begin(v, now_ns, err);
 	if (!v->spec.baseline.by && !v->spec.candidate.by)
 		rc = guess_arms(v, err);
 	for (int side = 0; !rc && side < VERIFY_SIDES; side++)
-		rc = fill_arm(v, (enum verify_side)side, err);
+		rc = verify_fill_arm(v, (enum verify_side)side, now_ns, err);
+	for (int side = 0; !rc && side < VERIFY_SIDES; side++)
+		note_missing_hosts(v, (enum verify_side)side);
 	return rc ? rc : check_apart(v, err);
 }
 
 /* ---- while it runs ---- */
 
-static const struct running *find_running(const struct verify *v, uint64_t pid, const char *build_id)
+const struct running *verify_find_running(const struct verify *v, const char *host, uint64_t pid, const char *build_id)
 {
-	for (uint32_t i = 0; i < v->n_running; i++)
-		if (v->running[i].pid == pid && strcmp(v->running[i].build_id, build_id) == 0)
-			return &v->running[i];
+	for (uint32_t i = 0; i < v->n_running; i++) {
+		const struct running *p = &v->running[i];
+
+		if (p->pid == pid && strcmp(p->build_id, build_id) == 0 && strcmp(p->host ? p->host : "", host) == 0)
+			return p;
+	}
 	return NULL;
 }
 
-/* Those of the arm that have ended go. */
+/* Those of the arm that have ended go; a host that has not told takes none. */
 static void drop_ended(struct verify *v, struct arm *a)
 {
 	uint32_t kept = 0;
 
-	for (uint32_t i = 0; i < a->n_pids; i++)
-		if (find_running(v, a->pid[i], a->build_id))
-			a->pid[kept++] = a->pid[i];
-	a->ended += a->n_pids - kept;
-	a->n_pids = kept;
+	for (uint32_t i = 0; i < a->n_members; i++) {
+		const struct member *m = &a->member[i];
+
+		if (verify_find_running(v, m->host, m->pid, a->build_id) || !verify_host_told(v, m->host))
+			a->member[kept++] = *m;
+	}
+	a->ended += a->n_members - kept;
+	a->n_members = kept;
 }
 
-static bool is_in(const struct arm *a, uint64_t pid)
+static bool is_in(const struct arm *a, const struct running *p)
 {
-	for (uint32_t i = 0; i < a->n_pids; i++)
-		if (a->pid[i] == pid)
+	for (uint32_t i = 0; i < a->n_members; i++)
+		if (a->member[i].pid == p->pid && strcmp(a->member[i].host, p->host ? p->host : "") == 0)
 			return true;
 	return false;
 }
 
-static void add_newcomers(struct verify *v, enum verify_side side)
+static void add_newcomers(struct verify *v, enum verify_side side, uint64_t now_ns)
 {
+	const struct verify_arm_spec *s = spec_of(v, side);
 	struct arm *a = &v->arm[side];
 
-	for (uint32_t i = 0; i < v->n_running && a->n_pids < VERIFY_ARM_PIDS; i++)
-		if (strcmp(v->running[i].build_id, a->build_id) == 0 && !is_in(a, v->running[i].pid))
-			a->pid[a->n_pids++] = v->running[i].pid;
+	for (uint32_t i = 0; i < v->n_running && a->n_members < VERIFY_ARM_PIDS; i++) {
+		const struct running *p = &v->running[i];
+
+		if (strcmp(p->build_id, a->build_id) == 0 && (s->by != VERIFY_ARM_HOST || is_of(s, p)) && !is_in(a, p))
+			arm_add(v, a, p, now_ns);
+	}
+}
+
+static void count_threads(const struct verify *v, struct arm *a)
+{
+	a->threads = 0;
+	for (uint32_t i = 0; i < a->n_members; i++) {
+		const struct running *p = verify_find_running(v, a->member[i].host, a->member[i].pid, a->build_id);
+
+		a->threads += p ? (uint32_t)p->threads : 0;
+	}
 }
 
 void verify_count_arms(struct verify *v, uint64_t now_ns)
 {
+	verify_count_time(v, now_ns);
 	for (int side = 0; side < VERIFY_SIDES; side++) {
 		struct arm *a = &v->arm[side];
 
+		if (!a->build_id[0] && side == CANDIDATE && v->spec.by_time)
+			continue;   /* nobody knows yet */
 		drop_ended(v, a);
 		if (verify_arm_is_open(v, (enum verify_side)side))
-			add_newcomers(v, (enum verify_side)side);
-		a->threads = 0;
-		for (uint32_t i = 0; i < a->n_pids; i++)
-			a->threads += (uint32_t)find_running(v, a->pid[i], a->build_id)->threads;
-		a->most_processes = a->n_pids > a->most_processes ? a->n_pids : a->most_processes;
-		a->missing_since_ns = a->n_pids ? 0 : a->missing_since_ns ? a->missing_since_ns : now_ns;
+			add_newcomers(v, (enum verify_side)side, now_ns);
+		count_threads(v, a);
+		a->most_processes = a->n_members > a->most_processes ? a->n_members : a->most_processes;
+		a->missing_since_ns = a->n_members ? 0 : a->missing_since_ns ? a->missing_since_ns : now_ns;
 	}
+	verify_note_ended(v);
+}
+
+void verify_count_time(struct verify *v, uint64_t now_ns)
+{
+	for (int side = 0; v->run_ns && side < VERIFY_SIDES; side++)
+		for (uint32_t i = 0; i < v->arm[side].n_members; i++) {
+			struct arm *a = &v->arm[side];
+			struct member *m = &a->member[i];
+			uint64_t since = verify_probed_since(v, (enum verify_side)side, m->host, m->pid), from = m->counted_ns;
+
+			from = from > m->start_ns ? from : m->start_ns;
+			from = from > v->run_ns ? from : v->run_ns;
+			since = since > from ? since : since ? from : now_ns;
+			a->lived_ns += now_ns > from ? now_ns - from : 0;
+			a->probed_ns += now_ns > since ? now_ns - since : 0;
+			m->counted_ns = now_ns;
+		}
 }

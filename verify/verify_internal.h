@@ -22,11 +22,19 @@ struct running {
 	char *comm, *exe, *unit, *container, *build_id;
 };
 
+/* A process of an arm: on one host its pid, through a collector host and pid. */
+struct member {
+	char host[256];                /* "": this one */
+	uint64_t pid;
+	uint64_t start_ns;             /* when it began to run this build, as far as is known */
+	uint64_t counted_ns;           /* until then its time is in lived_ns and probed_ns; 0: not yet */
+};
+
 struct arm {
 	char label[96], build_id[80];
-	uint64_t pid[VERIFY_ARM_PIDS];
-	uint32_t n_pids, most_processes, threads, ended;
-	uint64_t probed_ns;
+	struct member member[VERIFY_ARM_PIDS];
+	uint32_t n_members, most_processes, threads, ended;
+	uint64_t lived_ns, probed_ns;  /* of the run, summed over its processes */
 	uint64_t missing_since_ns;     /* no process since then; 0: there is one */
 };
 
@@ -49,6 +57,7 @@ struct item {
 	bool dropped;
 	struct tally pending[VERIFY_SIDES];   /* counted and not yet in a tick */
 	struct item_values values[VERIFY_SIDES];   /* of `pending` errors */
+	uint64_t crashed[VERIFY_SIDES];   /* calls that their process ended in; not yet in a tick */
 	uint64_t hits[VERIFY_SIDES];   /* all calls since the start */
 	uint64_t cost_ns[VERIFY_SIDES];
 	char site_kind[VERIFY_SIDES][CLAIM_SITE];
@@ -61,9 +70,17 @@ struct value_before {
 	uint64_t count;
 };
 
-/* The last counters of a row of the model, by its number. */
+/* A row of the model (a probe in a process) at its last counters. */
+struct row_before {
+	struct counts c;
+	uint64_t since_ns;             /* the process is known to be probed since then; 0: the row is not there yet */
+	bool ended;                    /* its process has */
+	uint64_t settled;              /* calls that were open then, and have been taken for unpaired */
+};
+
+/* By the row's number. */
 struct before {
-	struct counts *row;
+	struct row_before *row;
 	uint32_t n;
 };
 
@@ -76,6 +93,7 @@ struct arm_request {
 	enum item_group group;
 	enum request_state state;
 	uint64_t pid;                  /* 0: whoever runs the arm's build */
+	uint64_t accepted_ns;          /* its probes are set since then */
 	bool reported;                 /* since the last tick */
 	uint32_t *item, n_items;       /* which item a probe is */
 	struct model model;
@@ -94,6 +112,21 @@ struct judged {
 	uint32_t n_line_items;
 };
 
+/* ---- arms by time (verify_time.c) ---- */
+
+enum time_state {
+	TIME_NOT,
+	TIME_WAITING,                  /* for another build, or for the candidate to come back */
+	TIME_ASKING, TIME_PROBING,     /* it is there: its lines were asked about, its probes sent */
+	TIME_ATTACHED,
+};
+
+struct by_time {
+	enum time_state state;
+	uint64_t since_ns;             /* of ASKING and PROBING */
+	char known[1024];              /* builds that are in neither arm: "8f3a...\n..." */
+};
+
 struct verify {
 	struct verify_spec spec;
 	struct patch *patch;
@@ -104,7 +137,9 @@ struct verify {
 	uint32_t next_id;
 	struct running *running;
 	uint32_t n_running;
+	char hosts[8192];              /* that the last ps has rows of: "web-1\n..." */
 	struct arm arm[VERIFY_SIDES];
+	struct by_time time;
 	uint32_t *file_of[VERIFY_SIDES], n_files[VERIFY_SIDES];
 	struct lines_answer lines[VERIFY_SIDES];
 	bool answered[VERIFY_SIDES];
@@ -116,8 +151,9 @@ struct verify {
 	struct judged *judged;
 	uint32_t n_judged;
 	uint64_t started_ns, run_ns, tick_ns, ps_ns, stop_ns;   /* when: verify_start, probes attached, last tick, last ps, stop asked */
+	uint64_t ps_before_ns;         /* the ps before the last one; 0: there was none */
 	bool ps_open;
-	char reason[1200];
+	char reason[1200], waiting[300];
 	char *remark[VERIFY_REMARKS_MAX];
 	uint32_t n_remarks;
 	struct verify_view view;
@@ -140,16 +176,45 @@ int verify_take_notice(struct verify *v, struct arm_request *r, const struct fra
 /* verify_arms.c */
 int verify_ask_ps(struct verify *v, uint64_t now_ns, struct error *err);
 int verify_take_ps(struct verify *v, const msgpack_object *payload, struct error *err);
-int verify_choose_arms(struct verify *v, struct error *err);
+int verify_choose_arms(struct verify *v, uint64_t now_ns, struct error *err);
+/* The arm's processes, from what runs: all of one build. */
+int verify_fill_arm(struct verify *v, enum verify_side side, uint64_t now_ns, struct error *err);
+void verify_running_free(struct verify *v);
+/* The host has answered the last ps; "": this one. */
+bool verify_host_told(const struct verify *v, const char *host);
+const struct running *verify_find_running(const struct verify *v, const char *host, uint64_t pid, const char *build_id);
+int verify_set_build(struct verify_arm_spec *s, const char *build_id, struct error *err);
 /* Looks again who of the arms is there. */
 void verify_count_arms(struct verify *v, uint64_t now_ns);
+/* The time since the last call, of each process: how much of it was probed. */
+void verify_count_time(struct verify *v, uint64_t now_ns);
+
+/* verify_time.c */
+int verify_time_begin(struct verify *v, uint64_t now_ns, struct error *err);
+/* What runs has been looked at: has another build come? */
+int verify_time_look(struct verify *v, uint64_t now_ns, struct error *err);
+/* The candidate's lines are known. */
+int verify_time_lines(struct verify *v, uint64_t now_ns, struct error *err);
+/* Its probes may be set by now. */
+int verify_time_maybe_attach(struct verify *v, uint64_t now_ns, struct error *err);
+/* A question about the candidate was refused. True: it has ended again, and is waited for. */
+bool verify_time_refused(struct verify *v, const msgpack_object *payload);
+/* Its counters are those of an arm that is watched. */
+bool verify_time_counts(const struct verify *v, enum verify_side side);
+/* True: it ends without the candidate, as the sentence says; up: the whole time is over. */
+bool verify_time_late(const struct verify *v, uint64_t now_ns, bool up, char *out, size_t size);
+/* What is waited for; "": nothing. */
+void verify_time_sentence(const struct verify *v, char *out, size_t size);
 
 /* verify_probes.c */
 /* The arm is a build, and takes in whoever comes with it. */
 bool verify_arm_is_open(const struct verify *v, enum verify_side side);
-int verify_ask_lines(struct verify *v, struct error *err);
+int verify_ask_lines(struct verify *v, enum verify_side side, struct error *err);
 int verify_make_items(struct verify *v, struct error *err);
+/* Also of one side's lines alone. */
+int verify_make_line_items(struct verify *v, enum verify_side side, struct error *err);
 int verify_send_probes(struct verify *v, enum item_group group, struct error *err);
+int verify_send_side(struct verify *v, enum verify_side side, enum item_group group, struct error *err);
 int verify_send_stop(struct verify *v, const struct arm_request *r, struct error *err);
 /* The agent does not take a request: another try without the probe, or the end. */
 int verify_refused(struct verify *v, struct arm_request *r, const msgpack_object *payload, struct error *err);
@@ -158,8 +223,18 @@ void verify_request_free(struct arm_request *r);
 
 /* verify_ticks.c */
 int verify_take_probe(struct verify *v, struct arm_request *r, const struct frame_in *in, struct error *err);
-int verify_take_stats(struct verify *v, struct arm_request *r, const struct frame_in *in, struct error *err);
+int verify_take_stats(struct verify *v, struct arm_request *r, const struct frame_in *in, uint64_t now_ns, struct error *err);
 int verify_begin_judging(struct verify *v, struct error *err);
+/* By time: the lines that must run are known now, and what cannot be compared after all. */
+int verify_begin_candidate(struct verify *v, struct error *err);
+/* Those that the coverage does not compare any more go. -ENOENT with the sentence: none is left. */
+int verify_drop_judged(struct verify *v, struct error *err);
+/* Since when the arm's probes are known to be in a process; 0: they are not. */
+uint64_t verify_probed_since(const struct verify *v, enum verify_side side, const char *host, uint64_t pid);
+/* The processes that are not there any more: what they had open never returns. */
+void verify_note_ended(struct verify *v);
+/* The only process of a request has ended. */
+void verify_note_gone(struct arm_request *r);
 int verify_tick(struct verify *v, uint64_t span_ns, struct error *err);
 enum verdict_state verify_state(const struct verify *v);
 
@@ -168,6 +243,6 @@ enum verdict_state verify_state(const struct verify *v);
 int verify_take_values(struct arm_request *r, uint32_t source, uint32_t probe, uint32_t pid, const msgpack_object *list, struct item *it);
 /* At most `errors` of what is pending, as values of `where`; out has room for CLAIM_VALUES. Returns how many. */
 uint32_t verify_values_of_tick(struct item *it, enum verify_side side, uint32_t where, uint64_t errors, struct error_value *out);
-void verify_values_forget(struct item *it);
+void verify_values_forget(struct item *it, enum verify_side side);
 
 #endif

@@ -53,50 +53,76 @@ static void pack_file(msgpack_packer *pk, const struct patch_file *f, enum verif
 	}
 }
 
-bool verify_arm_is_open(const struct verify *v, enum verify_side side)
+static const struct verify_arm_spec *spec_of(const struct verify *v, enum verify_side side)
 {
-	const struct verify_arm_spec *s = side == BASELINE ? &v->spec.baseline : &v->spec.candidate;
-
-	return s->by == VERIFY_ARM_BUILD && v->spec.target != VERIFY_TARGET_PID && !v->spec.aa && !v->spec.arm_by;
+	return side == BASELINE ? &v->spec.baseline : &v->spec.candidate;
 }
 
-/* An arm by build: whoever runs it, now and later; else one process. */
+/* --aa by process splits pids; --aa by thread and --arm-by are conditions of all of them. */
+bool verify_arm_is_open(const struct verify *v, enum verify_side side)
+{
+	enum verify_arm_by by = spec_of(v, side)->by;
+
+	if (v->spec.target == VERIFY_TARGET_PID || by == VERIFY_ARM_PID || (v->spec.aa && !v->spec.arm_by))
+		return false;
+	return by == VERIFY_ARM_BUILD || by == VERIFY_ARM_HOST || v->spec.arm_by;
+}
+
+static uint32_t count_words(const char *list)
+{
+	uint32_t n = 1;
+
+	for (; (list = strchr(list, ',')); list++)
+		n++;
+	return n;
+}
+
+static void pack_words(msgpack_packer *pk, const char *list)
+{
+	msgpack_pack_array(pk, count_words(list));
+	for (const char *end; list; list = *end ? end + 1 : NULL) {
+		end = strchrnul(list, ',');
+		msgpack_pack_str(pk, (size_t)(end - list));
+		msgpack_pack_str_body(pk, list, (size_t)(end - list));
+	}
+}
+
+/* An arm by build: whoever runs it, now and later, perhaps on some hosts only; else one process. */
 static void pack_target(struct verify *v, msgpack_packer *pk, enum verify_side side, uint64_t pid)
 {
+	const struct verify_arm_spec *s = spec_of(v, side);
+
 	pack_key(pk, "target");
-	msgpack_pack_map(pk, pid ? 1 : 2);
+	msgpack_pack_map(pk, pid ? 1 : s->by == VERIFY_ARM_HOST ? 3 : 2);
 	if (pid) {
 		pack_key_u64(pk, "pid", pid);
 		return;
 	}
 	pack_key_text(pk, v->spec.target == VERIFY_TARGET_NAME ? "name" : "path", v->spec.target_text);
 	pack_key_text(pk, "build", v->arm[side].build_id);
+	if (s->by == VERIFY_ARM_HOST) {
+		pack_key(pk, "hosts");
+		pack_words(pk, s->text);
+	}
 }
 
-static int ask_side(struct verify *v, enum verify_side side, struct error *err)
+int verify_ask_lines(struct verify *v, enum verify_side side, struct error *err)
 {
 	struct frame f;
 
-	if (number_files(v, side) < 0)
+	if (!v->file_of[side] && number_files(v, side) < 0)
 		return error_set(err, ENOMEM, "no memory for the patch's files");
 	frame_begin(&f, &v->out, WIRE_REQUEST, 4);
 	msgpack_pack_uint64(&f.pk, ID_LINES + (uint64_t)side);
 	pack_text(&f.pk, "lines");
 	msgpack_pack_map(&f.pk, 2);
-	pack_target(v, &f.pk, side, verify_arm_is_open(v, side) ? 0 : v->arm[side].pid[0]);
+	pack_target(v, &f.pk, side, verify_arm_is_open(v, side) ? 0 : v->arm[side].member[0].pid);
 	pack_key(&f.pk, "files");
 	msgpack_pack_array(&f.pk, v->n_files[side]);
 	for (uint32_t i = 0; i < v->patch->n_files; i++)
 		if (v->file_of[side][i] != UINT32_MAX)
 			pack_file(&f.pk, &v->patch->file[i], side);
 	return frame_end(&f) ? error_set(err, E2BIG, "the patch is too long to be asked about") : 0;
-}
-
-int verify_ask_lines(struct verify *v, struct error *err)
-{
-	int rc = ask_side(v, BASELINE, err);
-
-	return rc ? rc : ask_side(v, CANDIDATE, err);
 }
 
 /* ---- items ---- */
@@ -189,6 +215,16 @@ static int watched_items(struct verify *v)
 	return rc;
 }
 
+int verify_make_line_items(struct verify *v, enum verify_side side, struct error *err)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; !rc && i < v->coverage->n_lines; i++)
+		if (v->coverage->line[i].state == LINE_PROBED && v->coverage->line[i].side == side)
+			rc = line_item(v, i);
+	return rc ? error_set(err, ENOMEM, "no memory for probes") : 0;
+}
+
 int verify_make_items(struct verify *v, struct error *err)
 {
 	int rc = 0;
@@ -196,12 +232,13 @@ int verify_make_items(struct verify *v, struct error *err)
 	for (uint32_t i = 0; !rc && i < v->coverage->n_functions; i++)
 		if (v->coverage->function[i].compared)
 			rc = function_items(v, i);
-	for (uint32_t i = 0; !rc && i < v->coverage->n_lines; i++)
-		if (v->coverage->line[i].state == LINE_PROBED)
-			rc = line_item(v, i);
 	if (!rc)
 		rc = watched_items(v);
-	return rc ? error_set(err, ENOMEM, "no memory for probes") : 0;
+	if (rc)
+		return error_set(err, ENOMEM, "no memory for probes");
+	for (int side = 0; !rc && side < VERIFY_SIDES; side++)
+		rc = verify_make_line_items(v, (enum verify_side)side, err);
+	return rc;
 }
 
 /* ---- requests ---- */
@@ -295,19 +332,23 @@ static int send_one(struct verify *v, enum verify_side side, enum item_group gro
 	return pack_request(v, r, err);
 }
 
-int verify_send_probes(struct verify *v, enum item_group group, struct error *err)
+int verify_send_side(struct verify *v, enum verify_side side, enum item_group group, struct error *err)
 {
 	int rc = 0;
 
-	for (int side = 0; !rc && side < VERIFY_SIDES; side++) {
-		if (verify_arm_is_open(v, (enum verify_side)side)) {
-			rc = send_one(v, (enum verify_side)side, group, 0, err);
-			continue;
-		}
-		for (uint32_t i = 0; !rc && i < v->arm[side].n_pids; i++)
-			rc = send_one(v, (enum verify_side)side, group, v->arm[side].pid[i], err);
-	}
+	if (verify_arm_is_open(v, side))
+		return send_one(v, side, group, 0, err);
+	for (uint32_t i = 0; !rc && i < v->arm[side].n_members; i++)
+		rc = send_one(v, side, group, v->arm[side].member[i].pid, err);
 	return rc;
+}
+
+int verify_send_probes(struct verify *v, enum item_group group, struct error *err)
+{
+	int rc = verify_send_side(v, BASELINE, group, err);
+
+	/* By time, the candidate's follow when it has come. */
+	return rc || v->spec.by_time ? rc : verify_send_side(v, CANDIDATE, group, err);
 }
 
 int verify_send_stop(struct verify *v, const struct arm_request *r, struct error *err)
@@ -346,6 +387,8 @@ static int agent_says(const struct verify *v, const struct arm_request *r, const
 /* True: the verification goes on without it. */
 static bool drop_item(struct verify *v, struct item *it, const struct error *why)
 {
+	if (it->dropped)
+		return true;
 	it->dropped = true;
 	if (it->kind == ITEM_LINE)
 		coverage_drop_line(v->coverage, it->index, why->text);
@@ -367,6 +410,8 @@ int verify_refused(struct verify *v, struct arm_request *r, const msgpack_object
 	if (probe < 0 || probe >= r->n_items || !drop_item(v, &v->item[r->item[probe]], err))
 		return rc;
 	rc = 0;
+	if (v->spec.by_time)   /* the other arm is not concerned */
+		return verify_send_side(v, r->side, group, err);
 	for (uint32_t i = 0; !rc && i < v->n_requests; i++) {
 		struct arm_request *other = v->request[i];
 

@@ -62,7 +62,7 @@ static bool take_numbers(const uint64_t n[N_NUMBERS], struct verify_spec *s)
 	s->lines = (enum verify_lines)n[6];
 	s->budget_ppm = n[7];
 	s->unwind_ok = n[8];
-	return n[0] <= VERIFY_TARGET_PATH && n[2] < 1000 && n[3] <= VERIFY_ARM_PID && n[4] <= VERIFY_ARM_PID && n[6] <= VERIFY_LINES_NONE;
+	return n[0] <= VERIFY_TARGET_PATH && n[2] < 1000 && n[3] <= VERIFY_ARM_HOST && n[4] <= VERIFY_ARM_HOST && n[6] <= VERIFY_LINES_NONE;
 }
 
 static void pack_bin(msgpack_packer *pk, const void *data, size_t len)
@@ -82,13 +82,15 @@ void record_spec(struct buf *raw, const struct verify_spec *s)
 	verdict_pack_claim(&packed, &claim);
 	numbers_of(s, n);
 	pack_into(&pk, raw);
-	msgpack_pack_map(&pk, N_TEXTS + 3);
+	msgpack_pack_map(&pk, N_TEXTS + 4);
 	for (size_t i = 0; i < N_TEXTS; i++)
 		pack_key_text(&pk, texts[i].key, *text_of((struct verify_spec *)s, i));
 	pack_key(&pk, "numbers");
 	msgpack_pack_array(&pk, N_NUMBERS);
 	for (int i = 0; i < N_NUMBERS; i++)
 		msgpack_pack_uint64(&pk, n[i]);
+	pack_key(&pk, "by_time");
+	s->by_time ? msgpack_pack_true(&pk) : msgpack_pack_false(&pk);
 	pack_key(&pk, "claim");
 	pack_bin(&pk, packed.data, packed.len);
 	pack_key(&pk, "patch");
@@ -151,6 +153,7 @@ static int read_spec(const msgpack_object *map, struct verify_spec *s, struct er
 	for (int i = 0; i < N_NUMBERS; i++)
 		if (!object_u64(&list->via.array.ptr[i], &n[i]))
 			return damaged(err);
+	object_bool(map_get(map, "by_time"), &s->by_time);
 	s->guards_given = true;
 	return take_numbers(n, s) ? verify_spec_finish(s, err) : damaged(err);
 }
@@ -349,8 +352,8 @@ static int read_head(const void *file, size_t len, struct head *h, struct error 
 	if (memcmp(h->magic, magic, sizeof(magic)) != 0)
 		return error_set(err, EPROTO, "that is no record of plumb verify");
 	if (h->format != RECORD_FORMAT || h->verdict != VERDICT_VERSION)
-		return error_set(err, EPROTO, "the record was made by another version of the rules (%u; this is %d): it needs that plumb",
-				 h->verdict, VERDICT_VERSION);
+		return error_set(err, EPROTO, "the record was made by another version of plumb (format %u, rules %u; this one has %d and %d): it "
+				 "needs that plumb", h->format, h->verdict, RECORD_FORMAT, VERDICT_VERSION);
 	if (h->flags & ~FLAG_SIGNED || h->zero || h->pad)
 		return damaged(err);
 	body = len - sizeof(*h) - (h->flags & FLAG_SIGNED ? (size_t)RECORD_SIGNATURE : 0);

@@ -156,7 +156,7 @@ static void json_line(struct buf *out, const struct verify_view *v, uint32_t ind
 {
 	static const char *const states[LINE_STATES] = {
 		[LINE_CONTEXT] = "context", [LINE_PROBED] = "probed", [LINE_NO_CODE] = "no code", [LINE_LEFT_OUT] = "left out",
-		[LINE_REFUSED] = "refused",
+		[LINE_REFUSED] = "refused", [LINE_TO_COME] = "to come",
 	};
 	const struct covered_line *l = &v->coverage->line[index];
 	const struct patch_line *source = l->line;

@@ -64,6 +64,16 @@ static int check_pids(const char *text, struct error *err)
 	return 0;
 }
 
+/* Names as agents give them: no blanks, no empty one. */
+static int check_hosts(const char *text, struct error *err)
+{
+	size_t len = strlen(text);
+
+	if (!len || text[0] == ',' || text[len - 1] == ',' || strstr(text, ",,") || text[strcspn(text, " \t\n")])
+		return error_set(err, EINVAL, "hosts are names with commas between them, not '%.60s'", text);
+	return 0;
+}
+
 int verify_spec_arm(struct verify_arm_spec *arm, const char *text, struct error *err)
 {
 	static const struct {
@@ -72,6 +82,7 @@ int verify_spec_arm(struct verify_arm_spec *arm, const char *text, struct error 
 		int (*check)(const char *text, struct error *err);
 	} kinds[] = {
 		{ "build:", VERIFY_ARM_BUILD, check_build }, { "pid:", VERIFY_ARM_PID, check_pids },
+		{ "host:", VERIFY_ARM_HOST, check_hosts },
 	};
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
@@ -87,7 +98,7 @@ int verify_spec_arm(struct verify_arm_spec *arm, const char *text, struct error 
 		return rc;
 	}
 	error_set(err, EINVAL, "an arm is not '%.60s'", text);
-	return error_hint(err, "build:8f3a21, or pid:812,813");
+	return error_hint(err, "build:8f3a21, pid:812,813, or through a collector host:web-1,web-2");
 }
 
 /* ---- a small language of words and numbers ---- */
@@ -261,17 +272,38 @@ int verify_spec_guard(struct verify_spec *s, const char *text, struct error *err
 
 /* ---- the whole ---- */
 
+static bool is_build_or_none(const struct verify_arm_spec *arm)
+{
+	return arm->by == VERIFY_ARM_NONE || arm->by == VERIFY_ARM_BUILD;
+}
+
+static int check_by_time(const struct verify_spec *s, struct error *err)
+{
+	if (s->arm_by || s->aa)
+		return error_set(err, EINVAL, "arms by time exclude --arm-by and --aa");
+	if (!is_build_or_none(&s->baseline) || !is_build_or_none(&s->candidate))
+		return error_set(err, EINVAL, "arms by time are builds: build:ID");
+	if (s->target == VERIFY_TARGET_PID)
+		return error_set(err, EINVAL, "a process ends with the restart: arms by time need -s NAME or -x PATH");
+	if (s->watched && !s->function)
+		return error_set(err, EINVAL, "by time, a guard on calls needs the function that the claim is about");
+	return 0;
+}
+
 static int check_arms(const struct verify_spec *s, struct error *err)
 {
 	bool given = s->baseline.by || s->candidate.by;
+	int rc = s->by_time ? check_by_time(s, err) : 0;
 
+	if (rc)
+		return rc;
 	if (s->arm_by && (given || s->aa))
 		return error_set(err, EINVAL, "arms by a condition exclude --baseline, --candidate and --aa");
 	if (s->aa && s->candidate.by)
 		return error_set(err, EINVAL, "an A/A run has one build: give it as --baseline only");
 	if (s->baseline.by && s->candidate.by && s->baseline.by == s->candidate.by && strcmp(s->baseline.text, s->candidate.text) == 0)
 		return error_set(err, EINVAL, "baseline and candidate are the same: there is nothing to compare (--aa does that on purpose)");
-	if ((s->baseline.by == VERIFY_ARM_NONE) != (s->candidate.by == VERIFY_ARM_NONE) && !s->aa)
+	if ((s->baseline.by == VERIFY_ARM_NONE) != (s->candidate.by == VERIFY_ARM_NONE) && !s->aa && !s->by_time)
 		return error_set(err, EINVAL, "give both arms, --baseline and --candidate, or none");
 	return 0;
 }

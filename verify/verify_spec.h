@@ -8,7 +8,7 @@
 #include "claim.h"
 
 enum verify_target { VERIFY_TARGET_NONE, VERIFY_TARGET_PID, VERIFY_TARGET_NAME, VERIFY_TARGET_PATH };
-enum verify_arm_by { VERIFY_ARM_NONE, VERIFY_ARM_BUILD, VERIFY_ARM_PID };
+enum verify_arm_by { VERIFY_ARM_NONE, VERIFY_ARM_BUILD, VERIFY_ARM_PID, VERIFY_ARM_HOST };
 enum verify_lines { VERIFY_LINES_ALL, VERIFY_LINES_ANY, VERIFY_LINES_NONE };
 
 enum {
@@ -21,7 +21,7 @@ enum {
 
 struct verify_arm_spec {
 	enum verify_arm_by by;
-	char *text;                    /* "8f3a21", "812,813" */
+	char *text;                    /* "8f3a21", "812,813", "web-1,web-2" */
 };
 
 /* Owns all its texts. verify_spec_init, then the setters; verify_spec_free also after an error. */
@@ -36,6 +36,7 @@ struct verify_spec {
 	struct verify_arm_spec baseline, candidate;
 	char *arm_by;                  /* a condition: it holds on the candidate */
 	bool aa;                       /* one build as both arms */
+	bool by_time;                  /* first the baseline's build, then, after a restart, the candidate's */
 	char *function, *trigger, *error;
 	char *watched, *watched_per;   /* GUARD_CALLS */
 	enum verify_lines lines;
@@ -50,7 +51,7 @@ void verify_spec_free(struct verify_spec *s);
 
 /* Setters of single values; texts are copied. -EINVAL, -ENOMEM with err. */
 int verify_spec_text(char **to, const char *text, const char *what, struct error *err);
-/* "build:8f3a21", "pid:812,813" */
+/* "build:8f3a21", "pid:812,813", "host:web-1,web-2" */
 int verify_spec_arm(struct verify_arm_spec *arm, const char *text, struct error *err);
 /* "gone", "none", "error_rate < 0.5 x baseline" */
 int verify_spec_expect(struct verify_spec *s, const char *text, struct error *err);

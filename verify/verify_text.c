@@ -53,6 +53,7 @@ void verify_line_note(const struct verify_view *v, uint32_t index, struct buf *o
 {
 	static const char *const notes[LINE_STATES] = {
 		[LINE_NO_CODE] = "no code", [LINE_LEFT_OUT] = "left out", [LINE_REFUSED] = "cannot be probed",
+		[LINE_TO_COME] = "to come",
 	};
 	const struct covered_line *l = &v->coverage->line[index];
 
@@ -296,6 +297,15 @@ void verify_progress(const struct verify_view *v, struct buf *out)
 	};
 	char eta[48];
 
+	if (v->waiting) {
+		safe(out, v->waiting);
+		buf_str(out, " (");
+		seconds(out, v->elapsed_ns);
+		buf_str(out, " of ");
+		seconds(out, v->deadline_ns);
+		buf_char(out, ')');
+		return;
+	}
 	buf_str(out, stages[v->stage]);
 	if (v->stage != VERIFY_RUNNING)
 		return;

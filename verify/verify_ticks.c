@@ -11,6 +11,8 @@
 
 #include "verify_internal.h"
 
+#define FIRST_STATS_NS 3000000000ULL   /* the first counters of a request come within this time */
+
 /* ---- frames ---- */
 
 static const struct item *item_of(const struct verify *v, const struct arm_request *r, const struct probe *p, uint32_t *index)
@@ -66,7 +68,7 @@ static void difference(const struct counts *now, struct counts *before, struct t
 	*before = *now;
 }
 
-static struct counts *before_of(struct arm_request *r, uint32_t source, uint32_t row)
+static struct row_before *before_of(struct arm_request *r, uint32_t source, uint32_t row)
 {
 	struct before *b;
 
@@ -82,7 +84,7 @@ static struct counts *before_of(struct arm_request *r, uint32_t source, uint32_t
 	b = &r->before[source];
 	if (row >= b->n) {
 		uint32_t n = row + 16;
-		struct counts *more = reallocarray(b->row, n, sizeof(*more));
+		struct row_before *more = reallocarray(b->row, n, sizeof(*more));
 
 		if (!more)
 			return NULL;
@@ -93,12 +95,41 @@ static struct counts *before_of(struct arm_request *r, uint32_t source, uint32_t
 	return &b->row[row];
 }
 
-static int take_row(struct verify *v, struct arm_request *r, uint32_t source, uint32_t number)
+/* Calls that were entered and have neither returned nor been given up. */
+static uint64_t open_calls(const struct counts *c)
+{
+	return more_than(c->calls, c->returns + c->too_deep + c->unwound + c->dropped[DROP_NOMEM]);
+}
+
+/*
+ * A process died in the middle of calls: how they would have ended is not known, and they do not come back. Where a condition leaves
+ * calls out, their returns are not followed, so that there it cannot be told how many were open.
+ */
+static void settle(struct verify *v, const struct arm_request *r, const struct probe *p, struct item *it, const struct row *row,
+		   struct row_before *before)
+{
+	uint64_t open = more_than(open_calls(&row->now.c), before->settled);
+
+	if (it->kind != ITEM_FUNCTION || !p->call)
+		return;
+	if (p->condition) {
+		verify_remark(v, "process %u of the %s ended: how many calls of %s were open then is not known", row->pid,
+			      verify_side_name[r->side], p->function);
+	} else if (open) {
+		it->crashed[r->side] += open;
+		before->settled += open;
+		verify_remark(v, "process %u of the %s ended in %llu call%s of %s: the outcome is unknown", row->pid, verify_side_name[r->side],
+			      (unsigned long long)open, open == 1 ? "" : "s", p->function);
+	}
+}
+
+/* last: of the request's END. */
+static int take_row(struct verify *v, struct arm_request *r, uint32_t source, uint32_t number, bool last, uint64_t now_ns)
 {
 	const struct source *s = r->model.source[source];
 	const struct row *row = s->row[number];
 	const struct probe *p = idmap_get(&s->probe_of, row->probe);
-	struct counts *before;
+	struct row_before *before;
 	struct tally delta;
 	uint32_t index;
 
@@ -107,10 +138,63 @@ static int take_row(struct verify *v, struct arm_request *r, uint32_t source, ui
 	before = before_of(r, source, number);
 	if (!before)
 		return -ENOMEM;
-	difference(&row->now.c, before, &delta);
+	/* What is in the first counters of all was there when the request was accepted; what comes later came in between. */
+	if (!before->since_ns)
+		before->since_ns = s->snapshot == 1 && now_ns - r->accepted_ns < FIRST_STATS_NS ? r->accepted_ns : now_ns;
+	difference(&row->now.c, &before->c, &delta);
+	/* By way of a collector older counters may come yet: those of a process that has ended stand still. */
+	if (before->ended && (last || (!delta.c.calls && !delta.c.returns)))
+		settle(v, r, p, &v->item[index], row, before);
 	tally_add(&v->item[index].pending[r->side], &delta);
 	v->item[index].hits[r->side] += delta.c.calls;
 	return 0;
+}
+
+uint64_t verify_probed_since(const struct verify *v, enum verify_side side, const char *host, uint64_t pid)
+{
+	uint64_t since = 0;
+
+	for (uint32_t i = 0; i < v->n_requests; i++) {
+		const struct arm_request *r = v->request[i];
+
+		for (uint32_t k = 0; r->side == side && k < r->n_before && k < r->model.n_sources; k++) {
+			const struct source *s = r->model.source[k];
+
+			for (uint32_t n = 0; n < r->before[k].n && n < s->n_rows; n++)
+				if (s->row[n]->pid == pid && strcmp(s->host ? s->host : "", host) == 0 && r->before[k].row[n].since_ns > since)
+					since = r->before[k].row[n].since_ns;
+		}
+	}
+	return since;
+}
+
+static void note_ended_rows(struct verify *v, struct arm_request *r, uint32_t source)
+{
+	const struct source *s = r->model.source[source];
+	const char *host = s->host ? s->host : "";
+
+	for (uint32_t i = 0; i < r->before[source].n && i < s->n_rows; i++) {
+		struct row_before *b = &r->before[source].row[i];
+		uint64_t pid = s->row[i]->pid;
+
+		/* A process that came after the question may be missing from the answer. */
+		if (pid && b->since_ns && b->since_ns < v->ps_ns && verify_host_told(v, host))
+			b->ended = !verify_find_running(v, host, pid, v->arm[r->side].build_id);
+	}
+}
+
+void verify_note_gone(struct arm_request *r)
+{
+	for (uint32_t i = 0; i < r->n_before; i++)
+		for (uint32_t k = 0; k < r->before[i].n; k++)
+			r->before[i].row[k].ended = true;
+}
+
+void verify_note_ended(struct verify *v)
+{
+	for (uint32_t i = 0; i < v->n_requests; i++)
+		for (uint32_t k = 0; k < v->request[i]->n_before && k < v->request[i]->model.n_sources; k++)
+			note_ended_rows(v, v->request[i], k);
 }
 
 /* Error values are not in the model: from the rows as they came. */
@@ -141,7 +225,7 @@ static int take_values(struct verify *v, struct arm_request *r, const struct sou
 	return 0;
 }
 
-int verify_take_stats(struct verify *v, struct arm_request *r, const struct frame_in *in, struct error *err)
+int verify_take_stats(struct verify *v, struct arm_request *r, const struct frame_in *in, uint64_t now_ns, struct error *err)
 {
 	const uint32_t own = in->type == WIRE_END ? 5 : 4;
 	int rc = model_stats(&r->model, in, err);
@@ -150,7 +234,7 @@ int verify_take_stats(struct verify *v, struct arm_request *r, const struct fram
 	r->reported = true;
 	for (uint32_t i = 0; from && i < r->model.n_sources; i++)
 		for (uint32_t k = 0; r->model.source[i] == from && k < from->n_rows; k++)
-			if (take_row(v, r, i, k) < 0)
+			if (take_row(v, r, i, k, in->type == WIRE_END, now_ns) < 0)
 				return error_set(err, ENOMEM, "no memory for counters");
 	return from ? take_values(v, r, from, &in->items[own - 1], err) : rc;
 }
@@ -204,7 +288,9 @@ static void make_claim(struct verify *v, struct judged *j, bool first)
 	*c = v->spec.claim;
 	snprintf(c->function, sizeof(c->function), "%s", f->name);
 	c->alpha /= v->n_judged;
-	c->arms = ARMS_LIVE;
+	c->arms = v->spec.by_time ? ARMS_BY_TIME : ARMS_LIVE;
+	if (v->spec.by_time)
+		c->deadline_ns = 0;   /* of both windows and what lies between: kept by the stages */
 	if (f->claimed)
 		snprintf(c->trigger, sizeof(c->trigger), "%s", v->spec.trigger ? v->spec.trigger : "");
 	else
@@ -220,12 +306,12 @@ static void make_claim(struct verify *v, struct judged *j, bool first)
 	}
 }
 
-static void forget_pending(struct verify *v)
+static void forget_pending_of(struct verify *v, enum verify_side side)
 {
 	for (uint32_t i = 0; i < v->n_items; i++) {
-		memset(v->item[i].pending, 0, sizeof(v->item[i].pending));
-		memset(v->item[i].hits, 0, sizeof(v->item[i].hits));
-		verify_values_forget(&v->item[i]);
+		memset(&v->item[i].pending[side], 0, sizeof(v->item[i].pending[side]));
+		v->item[i].hits[side] = 0;
+		verify_values_forget(&v->item[i], side);
 	}
 }
 
@@ -250,9 +336,16 @@ static int lines_can_run(const struct verify *v, struct error *err)
 	return error_hint(err, "--lines none compares the functions only");
 }
 
+static int nothing_compared(const struct verify *v, struct error *err)
+{
+	error_set(err, ENOENT, "no changed function can be compared between the builds: %s",
+		  v->coverage->n_functions ? v->coverage->function[0].why : "the changed lines lie in none");
+	return error_hint(err, "name a function that both have, one that calls the changed code: --function");
+}
+
 int verify_begin_judging(struct verify *v, struct error *err)
 {
-	int rc = lines_can_run(v, err);
+	int rc = v->spec.by_time ? 0 : lines_can_run(v, err);
 
 	if (rc)
 		return rc;
@@ -262,11 +355,8 @@ int verify_begin_judging(struct verify *v, struct error *err)
 	for (uint32_t i = 0; i < v->coverage->n_functions; i++)
 		if (v->coverage->function[i].compared && function_item(v, i, ITEM_FUNCTION))
 			v->judged[v->n_judged++].function = i;
-	if (!v->n_judged) {
-		error_set(err, ENOENT, "no changed function can be compared between the builds: %s",
-			  v->coverage->n_functions ? v->coverage->function[0].why : "the changed lines lie in none");
-		return error_hint(err, "name a function that both have, one that calls the changed code: --function");
-	}
+	if (!v->n_judged)
+		return nothing_compared(v, err);
 	for (uint32_t i = 0; i < v->n_judged; i++) {
 		struct judged *j = &v->judged[i];
 
@@ -277,8 +367,49 @@ int verify_begin_judging(struct verify *v, struct error *err)
 		if (!j->verdict)
 			return -err->code;
 	}
-	forget_pending(v);
+	for (int side = 0; side < VERIFY_SIDES; side++)
+		forget_pending_of(v, (enum verify_side)side);
 	return 0;
+}
+
+int verify_drop_judged(struct verify *v, struct error *err)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < v->n_judged; i++) {
+		struct judged *j = &v->judged[i];
+
+		if (j->function < v->coverage->n_functions && v->coverage->function[j->function].compared &&
+		    function_item(v, j->function, ITEM_FUNCTION)) {
+			v->judged[kept++] = *j;
+			continue;
+		}
+		verdict_free(j->verdict);
+		free(j->line_item);
+	}
+	v->n_judged = kept;
+	return kept ? 0 : nothing_compared(v, err);
+}
+
+int verify_begin_candidate(struct verify *v, struct error *err)
+{
+	int rc = verify_drop_judged(v, err);
+
+	if (!rc)
+		rc = lines_can_run(v, err);
+	for (uint32_t i = 0; !rc && i < v->n_judged; i++) {
+		struct judged *j = &v->judged[i];
+
+		free(j->line_item);
+		j->line_item = NULL;
+		j->n_line_items = 0;
+		rc = claim_lines(v, j, i == 0) < 0 ? error_set(err, ENOMEM, "no memory for a claim") : 0;
+		if (!rc)
+			rc = verdict_set_lines(j->verdict, j->claim.lines, j->claim.line, err);
+	}
+	if (!rc)
+		forget_pending_of(v, CANDIDATE);
+	return rc;
 }
 
 /* ---- one tick ---- */
@@ -383,18 +514,23 @@ static void arm_tick(struct verify *v, struct judged *j, enum verify_side side, 
 {
 	struct item *f = (struct item *)function_item(v, j->function, ITEM_FUNCTION);
 	struct item *trigger = (struct item *)function_item(v, j->function, ITEM_TRIGGER);
+	uint64_t crashed;
 
 	memset(t, 0, sizeof(*t));
 	memset(room, 0, sizeof(*room));
-	t->processes = v->arm[side].n_pids;
-	t->span_ns = t->processes ? span_ns : 0;
-	if (!f)   /* who is judged has one */
+	if (!f || !verify_time_counts(v, side))   /* who is judged has one */
 		return;
+	crashed = f->crashed[side];
+	f->crashed[side] = 0;
+	t->processes = v->arm[side].n_members;
+	t->span_ns = t->processes ? span_ns : 0;
 	take_calls(f, side, t, room);
 	t->values = room->value;
 	t->n_values = verify_values_of_tick(f, side, j->function, t->errors, room->value);
 	if (trigger && v->coverage->function[j->function].claimed)
 		take_triggers(trigger, side, t);
+	t->unpaired += crashed;
+	t->trigger_unknown += crashed;
 	take_line_hits(v, j, side, t, room);
 	take_watched(v, j, side, t, room);
 	t->probe_ns = cost_of(v, j, side);
@@ -414,8 +550,6 @@ int verify_tick(struct verify *v, uint64_t span_ns, struct error *err)
 			arm_tick(v, &v->judged[i], (enum verify_side)side, span_ns, &t[side], &room[side]);
 		rc = verdict_tick(v->judged[i].verdict, &t[BASELINE], &t[CANDIDATE], err);
 	}
-	for (int side = 0; side < VERIFY_SIDES; side++)
-		v->arm[side].probed_ns += v->arm[side].n_pids ? span_ns : 0;
 	free(room);
 	return rc;
 }

@@ -94,10 +94,8 @@ uint32_t verify_values_of_tick(struct item *it, enum verify_side side, uint32_t 
 	return n;
 }
 
-void verify_values_forget(struct item *it)
+void verify_values_forget(struct item *it, enum verify_side side)
 {
-	for (int side = 0; side < VERIFY_SIDES; side++) {
-		free(it->values[side].value);
-		memset(&it->values[side], 0, sizeof(it->values[side]));
-	}
+	free(it->values[side].value);
+	memset(&it->values[side], 0, sizeof(it->values[side]));
 }

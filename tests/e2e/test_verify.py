@@ -2,51 +2,17 @@
 """plumb verify on the kernel: two builds of the order service under the same traffic."""
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import xml.etree.ElementTree
 
 import wire
-from harness import PLUMB, ROOT, Case, KernelCase, Process, target
-
-FIXES = os.path.join(ROOT, 'tests/targets/orderd/fixes')
-TRIGGER = 'o->qty == 0 && o->coupon == "HALF"'
+from harness import PLUMB, ROOT, Case, Process
+from orders import TRIGGER, Orders
 
 
-def build_id(path):
-    notes = subprocess.run(['readelf', '-n', path], stdout=subprocess.PIPE, check=True, universal_newlines=True).stdout
-    return notes.split('Build ID: ')[1].split()[0]
-
-
-class Canary(KernelCase):
-    """The services run under a name of their own: `-s` takes whatever has it."""
-    limit = 120
-
-    def service(self, version, load=True, bad=5, seed=1):
-        """-> (process, its build-id)"""
-        source = target('orderd') if version == 1 else target('orderd-v%d/orderd' % version)
-        directory = self.path('v%d.%d' % (version, self.count()))
-        os.mkdir(directory)
-        path = os.path.join(directory, 'ord' + os.path.basename(self.dir)[-8:])
-        shutil.copy(source, path)
-        p = Process(self, [path])
-        port = p.wait_line(r'^listening on 127.0.0.1:(\d+)').group(1)
-        if load:
-            Process(self, [target('orderload'), '--port', port, '--rate', '1500', '--seconds', '100', '--bad-percent', str(bad),
-                           '--unknown-percent', '1', '--seed', str(seed)])
-        self.name = os.path.basename(path)
-        return p, build_id(path)
-
-    def pair(self, version, **candidate):
-        self.first, base = self.service(1)
-        self.second, cand = self.service(version, seed=2, **candidate)
-        return ['-s', self.name, '--baseline', 'build:' + base[:10], '--candidate', 'build:' + cand[:10]]
-
-    def verify(self, agent, *args, code, timeout=60):
-        return agent.run('verify', *args, code=code, timeout=timeout)
-
+class Canary(Orders):
     def test_a_right_fix_passes_and_a_replay_says_the_same(self):
         agent, arms = self.agent(), self.pair(2)
         key, public = self.path('key.pem'), self.path('key.pub')

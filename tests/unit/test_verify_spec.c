@@ -70,7 +70,8 @@ static void arms(void **state)
 {
 	static const struct { const char *text; int rc; } cases[] = {
 		{ "build:8f3a21", 0 }, { "build:8f3a2", -EINVAL }, { "build:8f3a21XY", -EINVAL }, { "pid:1,2", 0 }, { "pid:", -EINVAL },
-		{ "pid:one", -EINVAL }, { "8f3a21", -EINVAL }, { "", -EINVAL },
+		{ "pid:one", -EINVAL }, { "8f3a21", -EINVAL }, { "", -EINVAL }, { "host:web-1,web-2", 0 }, { "host:", -EINVAL },
+		{ "host:a,,b", -EINVAL }, { "host:a,", -EINVAL }, { "host:a b", -EINVAL },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -158,6 +159,10 @@ static void impossible_wishes(void **state)
 		{ "target: {pid: 1}\nfunction: f\narms: {baseline: 'build:abcdef', candidate: 'build:abcdef'}\n", "are the same" },
 		{ "target: {pid: 1}\nfunction: f\narms: {by: 'x', aa: true}\n", "exclude" },
 		{ "target: {pid: 1}\nfunction: f\nexpect: gone\narms: {aa: true}\n", "compares a build with itself" },
+		{ "target: {pid: 1}\nfunction: f\narms: {by_time: true}\n", "a process ends with the restart" },
+		{ "target: {service: s}\nfunction: f\narms: {by_time: true, aa: true}\n", "arms by time exclude" },
+		{ "target: {service: s}\nfunction: f\narms: {by_time: true, baseline: 'pid:1'}\n", "arms by time are builds" },
+		{ "target: {service: s}\npatch: x\nguards: [calls of g per h > -20 %]\narms: {by_time: true}\n", "a guard on calls needs the function" },
 		{ "target: {pid: 1}\nfunction: f\nalpha: 0.7\n", "alpha" },
 		{ "target: {pid: 1}\nfunction: f\nalpha: 0\n", "alpha must lie between" },
 		{ "target: {pid: 1}\nfunction: f\ntogether: 0\n", "can be said to hang together" },
