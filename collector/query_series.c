@@ -104,15 +104,17 @@ static int by_errors(const void *a, const void *b)
 static int show_groups(struct reader *r, struct question *ask, const struct groups *gs, json_t *list, struct error *err)
 {
 	struct shown *shown = calloc(gs->n + 1, sizeof(*shown));
-	int rc = shown ? 0 : error_set(err, ENOMEM, "no memory for an answer");
+	int rc = 0;
 
+	if (!shown)
+		return error_set(err, ENOMEM, "no memory for an answer");
 	for (uint32_t i = 0; !rc && i < gs->n; i++) {
 		shown[i].at = i;
 		rc = show_group(r, ask, &gs->group[i], &shown[i], err);
 	}
 	if (!rc && !ask->span.step_s && (ask->q->by & QUERY_BY_FUNCTION))
 		qsort(shown, gs->n, sizeof(*shown), by_errors);
-	for (uint32_t i = 0; shown && i < gs->n; i++) {
+	for (uint32_t i = 0; i < gs->n; i++) {
 		if (!rc && shown[i].o && json_array_append(list, shown[i].o))
 			rc = error_set(err, ENOMEM, "no memory for an answer");
 		json_decref(shown[i].o);
