@@ -169,6 +169,9 @@ void request_send_probe(struct request *rq, const struct instance *in);
 bool request_everywhere(const struct request *rq);
 /* A collector keeps what it sends. */
 bool request_recorded(const struct request *rq);
+/* What was counted up to now, if somebody wants to know; `last`: of a request whose breakpoints are gone. */
+void request_send_stats(struct request *rq, uint64_t now, bool last);
+void request_send_end(struct request *rq);
 /* The tick comes at once, and the ones after it as the client wants them. */
 void request_tick_now(struct request *rq);
 /* A resolve job is done or a detach has ended: go on to the next state when it was the last one. */

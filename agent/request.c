@@ -19,7 +19,6 @@
 
 static const char *const verb_names[] = { [VERB_TRACE] = "trace", [VERB_STAT] = "stat" };
 
-enum { STATS_FRAME_BYTES = 256 << 10 };
 #define RECORDED_TICK_NS 1000000000ULL
 
 const char *request_verb_name(enum request_verb verb)
@@ -104,74 +103,6 @@ void request_notice(struct request *rq, const char *code, const char *fmt, ...)
 
 /* ---- ending ---- */
 
-/* What the rows of END say: as much as fits into a frame, for END itself must arrive. */
-enum end_detail { END_BY_PROCESS, END_BY_PROBE, END_BARE, END_DETAILS };
-
-static int pack_end(const struct request *rq, enum end_detail detail, struct buf *out)
-{
-	struct frame f;
-
-	frame_begin(&f, out, WIRE_END, 5);
-	msgpack_pack_uint64(&f.pk, rq->wire_id);
-	pack_text(&f.pk, rq->end_reason);
-	pack_text(&f.pk, rq->end_text);
-	if (detail == END_BARE)
-		msgpack_pack_array(&f.pk, 0);
-	else
-		rows_pack(rq, detail == END_BY_PROCESS, &f.pk);
-	return frame_end(&f);
-}
-
-/* A collector takes differences of rows, so it gets rows of processes or none: its last STATS said it all. */
-static void send_end(struct request *rq)
-{
-	enum end_detail detail = END_BY_PROCESS;
-
-	if (!rq->client)
-		return;
-	if (!request_recorded(rq)) {
-		rows_read(rq);
-		pattern_send_stats(rq, now_ns() + wall_offset_ns(), true);
-	}
-	while (detail < END_DETAILS && pack_end(rq, detail, &rq->client->out))
-		detail = request_recorded(rq) && detail < END_BARE ? END_BARE : detail + 1;
-	client_flush(rq->client);
-}
-
-/* ---- counters for a collector: in several frames if there are many ---- */
-
-struct parts { struct request *rq; uint64_t wall_ns; };
-
-static void send_part(uint32_t n, const struct buf *rows, void *arg)
-{
-	const struct parts *p = arg;
-	struct client *c = p->rq->client;
-	struct frame f;
-
-	frame_begin(&f, &c->out, WIRE_STATS, 4);
-	msgpack_pack_uint64(&f.pk, p->rq->wire_id);
-	msgpack_pack_uint64(&f.pk, p->wall_ns);
-	msgpack_pack_array(&f.pk, n);
-	buf_add(&c->out, rows->data, rows->len);
-	if (frame_end(&f))
-		log_error("request", "lost-counters", "id=%lu rows=%u", (unsigned long)p->rq->id, n);
-	client_flush(c);
-	c->stats_part++;
-}
-
-static void send_parts(struct request *rq, uint64_t now, bool last)
-{
-	struct parts p = { .rq = rq, .wall_ns = now + wall_offset_ns() };
-
-	rows_read(rq);
-	pattern_send_stats(rq, p.wall_ns, last);
-	rq->client->stats_part = 0;
-	rows_each(rq, STATS_FRAME_BYTES, send_part, &p);
-	rq->client->stats_part = 0;
-}
-
-/* ---- the last step ---- */
-
 static void finish(struct request *rq)
 {
 	uint64_t calls, shipped;
@@ -179,11 +110,11 @@ static void finish(struct request *rq)
 	stream_drain(rq->agent);
 	stream_flush(rq, true);
 	if (request_recorded(rq))
-		send_parts(rq, now_ns(), true);
+		request_send_stats(rq, now_ns(), true);
 	rows_totals(rq, &calls, &shipped);
 	log_info("request", "end", "id=%lu reason=%s calls=%lu shipped=%lu text=\"%s\"", (unsigned long)rq->id,
 		 rq->end_reason, (unsigned long)calls, (unsigned long)shipped, rq->end_text);
-	send_end(rq);
+	request_send_end(rq);
 	request_free(rq);
 }
 
@@ -282,31 +213,6 @@ void request_client_gone(struct request *rq)
 
 /* ---- while it runs ---- */
 
-static void send_stats(struct request *rq, uint64_t now)
-{
-	uint64_t wall_ns = now + wall_offset_ns();
-	struct client *c = rq->client;
-	struct frame f;
-
-	if (request_recorded(rq)) {
-		send_parts(rq, now, false);
-		return;
-	}
-	if (!c || rq->verb != VERB_STAT || client_backlog(c) > CLIENT_BACKLOG_MAX)
-		return;
-	rows_read(rq);
-	pattern_send_stats(rq, wall_ns, false);
-	for (int detail = 1; detail >= 0; detail--) {
-		frame_begin(&f, &c->out, WIRE_STATS, 4);
-		msgpack_pack_uint64(&f.pk, rq->wire_id);
-		msgpack_pack_uint64(&f.pk, wall_ns);
-		rows_pack(rq, detail, &f.pk);
-		if (!frame_end(&f))
-			break;
-	}
-	client_flush(c);
-}
-
 static uint64_t tick_ns(const struct request *rq)
 {
 	return request_recorded(rq) ? RECORDED_TICK_NS : rq->args.tick_ns;
@@ -339,7 +245,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		request_end(rq, "ttl", "its time to live of %lu s is over", (unsigned long)(rq->args.ttl_ns / 1000000000ULL));
 	} else {
 		if (now >= rq->next_tick_ns) {
-			send_stats(rq, now);
+			request_send_stats(rq, now, false);
 			rq->next_tick_ns += tick_ns(rq);
 			if (rq->next_tick_ns < now)
 				rq->next_tick_ns = now + tick_ns(rq);

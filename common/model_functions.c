@@ -35,16 +35,6 @@ void model_free_functions(struct probe *p)
 	free(p->row);
 }
 
-static int malformed(struct error *err)
-{
-	return error_set(err, EPROTO, "the agent sent a malformed list of functions");
-}
-
-static int no_memory(struct error *err)
-{
-	return error_set(err, ENOMEM, "no memory for what the agent sends");
-}
-
 static struct probe *pattern_of(const struct source *s, const msgpack_object *id)
 {
 	struct probe *p;
@@ -66,12 +56,12 @@ int model_functions(struct model *m, const struct frame_in *in, struct error *er
 
 	if (!p || !object_u64(&in->items[3], &first) || names->type != MSGPACK_OBJECT_ARRAY || first > p->n_functions ||
 	    names->via.array.size > p->n_functions - first)
-		return malformed(err);
+		return model_malformed(err, "list of functions");
 	for (uint32_t i = 0; i < names->via.array.size; i++) {
 		char *text = safe_text(&names->via.array.ptr[i]);
 
 		if (!text)
-			return no_memory(err);
+			return model_no_memory(err);
 		free(p->name[first + i]);
 		p->name[first + i] = text;
 	}
@@ -125,13 +115,13 @@ static int take_row(const struct source *s, const msgpack_object *o, struct erro
 	uint64_t i;
 
 	if (o->type != MSGPACK_OBJECT_ARRAY || o->via.array.size < 4)
-		return malformed(err);
+		return model_malformed(err, "list of functions");
 	p = pattern_of(s, &part[0]);
 	if (!p || !object_u64(&part[2], &i) || i >= p->n_functions || tally_unpack(&t, &part[3]))
-		return malformed(err);
+		return model_malformed(err, "list of functions");
 	r = row_of(p, (uint32_t)i);
 	if (!r)
-		return no_memory(err);
+		return model_no_memory(err);
 	if (r->snapshot != s->snapshot + 1)
 		begin_snapshot(r, s->snapshot + 1);
 	add_head((struct counts *)(void *)&r->now, &t.c);
@@ -147,7 +137,7 @@ int model_function_stats(struct model *m, const struct frame_in *in, struct erro
 	int rc = 0;
 
 	if (!s || !rows || rows->type != MSGPACK_OBJECT_ARRAY)
-		return malformed(err);
+		return model_malformed(err, "list of functions");
 	for (uint32_t i = 0; !rc && i < rows->via.array.size; i++)
 		rc = take_row(s, &rows->via.array.ptr[i], err);
 	return rc;
