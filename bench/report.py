@@ -97,6 +97,7 @@ def plot(directory, p):
 
 
 def write(directory, results, info):
+    """All results so far; the plots of the last one."""
     with open(os.path.join(directory, "results.json"), "w") as f:
         json.dump({"machine": info, "questions": results}, f, indent=1)
         f.write("\n")
@@ -104,7 +105,6 @@ def write(directory, results, info):
     with open(os.path.join(directory, "results.md"), "w") as f:
         f.write(text)
     if shutil.which("gnuplot"):
-        for r in results:
-            for p in r.get("plots", []):
-                plot(directory, p)
+        for p in results[-1].get("plots", []):
+            plot(directory, p)
     return text

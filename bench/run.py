@@ -38,6 +38,15 @@ def answer(question, env):
     return result
 
 
+def choose(names):
+    """The questions of these names, all if there is none."""
+    known = list(questions())
+    unknown = sorted(set(names) - {q.__name__ for q in known})
+    if unknown:
+        sys.exit("bench: no question %s; there are: %s" % (", ".join(unknown), ", ".join(q.__name__ for q in known)))
+    return [q for q in known if not names or q.__name__ in names]
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default="build")
@@ -46,16 +55,18 @@ def main():
     args = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("bench: needs root, as plumbd does")
+    chosen = choose(args.only)
     env = Env(args.build, args.quick)
     info = report.machine()
     results = []
+    text = ""
     try:
-        for q in questions():
-            if not args.only or q.__name__ in args.only:
-                results.append(answer(q, env))
+        for q in chosen:
+            results.append(answer(q, env))
+            text = report.write(env.dir, results, info) # what a run has found stays when it is cut short
     finally:
         env.stop_agent()
-    print(report.write(env.dir, results, info))
+    print(text)
     print("bench: written to %s/results.{md,json} and *.png" % env.dir, file=sys.stderr)
     return 1 if any(r.get("failed") for r in results) else 0
 
