@@ -207,15 +207,33 @@ static void use_program(struct bpf_program *p, bool wanted, const struct plan *p
 		bpf_program__set_flags(p, bpf_program__flags(p) | BPF_F_SLEEPABLE);
 }
 
+/* The shortest that can run the plan. */
+static enum plan_length plan_length(const struct plan *plan)
+{
+	if (plan->n_return > PLAN_BRIEF_RETURN_OPS)
+		return PLAN_LONG;
+	return plan->n_entry > PLAN_BRIEF_ENTRY_OPS ? PLAN_MIDDLE : PLAN_BRIEF;
+}
+
 static void choose_programs(struct loaded *l)
 {
 	const struct plan *plan = (const struct plan *)&l->skel->rodata->plan;
+	const struct { struct bpf_program *entry, *ret, *session; } of[PLAN_LENGTHS] = {
+		[PLAN_BRIEF] = { l->skel->progs.plumb_entry_brief, l->skel->progs.plumb_return_brief, l->skel->progs.plumb_session_brief },
+		[PLAN_MIDDLE] = { l->skel->progs.plumb_entry_middle, l->skel->progs.plumb_return_middle, l->skel->progs.plumb_session_middle },
+		[PLAN_LONG] = { l->skel->progs.plumb_entry, l->skel->progs.plumb_return, l->skel->progs.plumb_session },
+	};
+	enum plan_length wanted = plan_length(plan);
 	bool session = l->method == ATTACH_SESSION;
 	int type = l->method == ATTACH_MULTI ? ATTACH_UPROBE_MULTI : 0;
 
-	use_program(l->skel->progs.plumb_session, session, plan, ATTACH_UPROBE_SESSION);
-	use_program(l->skel->progs.plumb_entry, !session, plan, type);
-	use_program(l->skel->progs.plumb_return, !session && l->call, plan, type);
+	for (enum plan_length i = 0; i < PLAN_LENGTHS; i++) {
+		use_program(of[i].session, i == wanted && session, plan, ATTACH_UPROBE_SESSION);
+		use_program(of[i].entry, i == wanted && !session, plan, type);
+		use_program(of[i].ret, i == wanted && !session && l->call, plan, type);
+	}
+	l->program[0] = session ? of[wanted].session : of[wanted].entry;
+	l->program[1] = session ? NULL : of[wanted].ret;
 }
 
 int own_fd(int fd)
@@ -229,9 +247,9 @@ static int keep_loaded(struct loaded *l)
 	bool session = l->method == ATTACH_SESSION;
 	void *bss;
 
-	l->prog_fd[0] = own_fd(bpf_program__fd(session ? l->skel->progs.plumb_session : l->skel->progs.plumb_entry));
+	l->prog_fd[0] = own_fd(bpf_program__fd(l->program[0]));
 	if (l->call && !session)
-		l->prog_fd[1] = own_fd(bpf_program__fd(l->skel->progs.plumb_return));
+		l->prog_fd[1] = own_fd(bpf_program__fd(l->program[1]));
 	l->slots_fd = own_fd(bpf_map__fd(l->skel->maps.slots));
 	l->counters_fd = own_fd(bpf_map__fd(l->pattern ? l->skel->maps.rows : l->skel->maps.counters));
 	if (l->prog_fd[0] < 0 || (l->call && !session && l->prog_fd[1] < 0) || l->slots_fd < 0 || l->counters_fd < 0)
@@ -242,10 +260,7 @@ static int keep_loaded(struct loaded *l)
 	l->shared = bss;
 	if (pattern_keep(l) || values_keep(l))
 		return -ENOMEM;
-	if (l->method == ATTACH_PERF) {
-		l->perf[0] = l->skel->progs.plumb_entry;
-		l->perf[1] = l->skel->progs.plumb_return;
-	} else {
+	if (l->method != ATTACH_PERF) {
 		probe_bpf__destroy(l->skel);
 		l->skel = NULL;
 		malloc_trim(0);

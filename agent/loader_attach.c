@@ -38,12 +38,12 @@ static int attach_perf(struct loaded *l, const char *path, uint64_t offset, uint
 	LIBBPF_OPTS(bpf_uprobe_opts, opts, .retprobe = true, .bpf_cookie = cookie);
 
 	if (l->call) {
-		a->perf[1] = bpf_program__attach_uprobe_opts(l->perf[1], pid ? pid : -1, path, offset, &opts);
+		a->perf[1] = bpf_program__attach_uprobe_opts(l->program[1], pid ? pid : -1, path, offset, &opts);
 		if (!a->perf[1])
 			return -errno;
 	}
 	opts.retprobe = false;
-	a->perf[0] = bpf_program__attach_uprobe_opts(l->perf[0], pid ? pid : -1, path, offset, &opts);
+	a->perf[0] = bpf_program__attach_uprobe_opts(l->program[0], pid ? pid : -1, path, offset, &opts);
 	return a->perf[0] ? 0 : -errno;
 }
 

@@ -41,7 +41,7 @@ struct pattern {
 
 struct loaded {
 	struct probe_bpf *skel;     /* while loading; afterwards for perf events only, libbpf attaches those: it is 1 MB */
-	struct bpf_program *perf[2];/* its entry and return, for perf events */
+	struct bpf_program *program[2]; /* of skel: entry or session, return */
 	int prog_fd[2];             /* entry or session, return; -1: none */
 	int tasks_fd, slots_fd, counters_fd;
 	struct probe_shared *shared;/* the program's .bss, mapped */

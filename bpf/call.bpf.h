@@ -76,17 +76,23 @@ static __always_inline void frame_end(__u32 depth)
 	bpf_map_delete_elem(&deep, &key);
 }
 
-/* Drops open calls that are dead: their stack pointer is below `from`. */
-static __noinline __u32 drop_dead(struct task_state *ts, __u32 depth, __u64 from)
+/*
+ * How many of the first `depth` open calls started at `from` or above: the others are dead.  No call is opened above an older one,
+ * so they are in order.  Not static: the verifier looks at such a function once and not at each call.
+ */
+__noinline __u32 calls_from(struct task_state *ts, __u32 depth, __u64 from)
 {
+	__u64 n = 0;
+
 	if (!ts)
 		return 0;
-	for (int i = 0; i < FRAMES_MAX; i++) {
-		if (!depth || ts->sp[(depth - 1) & (FRAMES_MAX - 1)] >= from)
-			break;
-		depth--;
+#pragma nounroll
+	for (__u32 half = FRAMES_MAX; half; half /= 2) {
+		if (n + half <= depth && ts->sp[(n + half - 1) & (FRAMES_MAX - 1)] >= from)
+			n += half;
+		forget_by(n, from);
 	}
-	return depth;
+	return n;
 }
 
 /* The number of the new open call, or -1 if there are too many. */
@@ -95,7 +101,7 @@ static __always_inline int call_open(struct task_state *ts, __u64 sp, struct cou
 	__u32 depth = ts->depth, live = depth;
 
 	if (depth && ts->sp[(depth - 1) & (FRAMES_MAX - 1)] <= sp) {
-		live = drop_dead(ts, depth, is_tail_call(sp) ? sp : sp + 1);
+		live = calls_from(ts, depth, is_tail_call(sp) ? sp : sp + 1);
 		count_unwound(ts, c, depth - live);
 	}
 	if (live >= FRAMES_MAX) {
@@ -108,19 +114,12 @@ static __always_inline int call_open(struct task_state *ts, __u64 sp, struct cou
 	return live;
 }
 
-/* Finds the call that started at sp. Returns its number, or -1. */
-static __noinline int find_open(struct task_state *ts, __u32 depth, __u64 sp)
+/* Finds the innermost call that started at sp. Returns its number, or -1. */
+static __always_inline int find_open(struct task_state *ts, __u32 depth, __u64 sp)
 {
-	if (!ts)
-		return -1;
-	for (int i = 0; i < FRAMES_MAX; i++) {
-		if (!depth)
-			break;
-		depth--;
-		if (ts->sp[depth & (FRAMES_MAX - 1)] == sp)
-			return depth;
-	}
-	return -1;
+	__u32 n = calls_from(ts, depth, sp);
+
+	return n && ts->sp[(n - 1) & (FRAMES_MAX - 1)] == sp ? (int)n - 1 : -1;
 }
 
 static __always_inline int call_close(struct task_state *ts, __u64 sp, struct counts *c)

@@ -355,43 +355,45 @@ static __always_inline void begin(struct machine *m)
 		m->r[i] = 0;
 }
 
-/* Both return true if the call matches so far. Functions of their own: a jump in BPF reaches 32,767 instructions. */
-static __noinline bool run_entry(struct machine *m)
-{
-	const struct plan_op *op = (const struct plan_op *)plan.entry;
-
-	hide(op); /* else the compiler takes the zeros that the plan is before it is loaded */
-	begin(m);
-#pragma unroll
-	for (__u32 i = 0; i < PLAN_ENTRY_OPS; i++, op++) {
-		__u8 code = op->code;
-
-		if (code == OP_END)
-			break;
-		if (step(m, op, code))
-			return false;
-		hide(op);
-	}
-	return true;
+/*
+ * Runs the first `count` operations of `list`. Returns true if the call matches so far.  A function of its own: a jump in BPF
+ * reaches 32,767 instructions.  The compiler unrolls 8 rounds at most; the ninth operation runs where the first has, so the verifier
+ * keeps the code of both and a branch between them.
+ */
+#define RUN(name, list, count) \
+static __noinline bool name(struct machine *m) \
+{ \
+	const struct plan_op *op = (const struct plan_op *)plan.list; \
+\
+	hide(op); /* else the compiler takes the zeros that the plan is before it is loaded */ \
+	begin(m); \
+	_Pragma("unroll") \
+	for (__u32 i = 0; i < (count); i++, op++) { \
+		__u8 code = op->code; \
+\
+		if (code == OP_END) \
+			break; \
+		if (step(m, op, code)) \
+			return false; \
+		hide(op); \
+	} \
+	return true; \
 }
 
-static __noinline bool run_return(struct machine *m)
+RUN(run_entry_brief, entry, PLAN_BRIEF_ENTRY_OPS)
+RUN(run_entry_long, entry, PLAN_ENTRY_OPS)
+RUN(run_return_brief, ret, PLAN_BRIEF_RETURN_OPS)
+RUN(run_return_long, ret, PLAN_RETURN_OPS)
+
+/* length: known to the compiler, so that a program has in it what it calls only. */
+static __always_inline bool run_entry(struct machine *m, enum plan_length length)
 {
-	const struct plan_op *op = (const struct plan_op *)plan.ret;
+	return length == PLAN_BRIEF ? run_entry_brief(m) : run_entry_long(m);
+}
 
-	hide(op); /* else the compiler takes the zeros that the plan is before it is loaded */
-	begin(m);
-#pragma unroll
-	for (__u32 i = 0; i < PLAN_RETURN_OPS; i++, op++) {
-		__u8 code = op->code;
-
-		if (code == OP_END)
-			break;
-		if (step(m, op, code))
-			return false;
-		hide(op);
-	}
-	return true;
+static __always_inline bool run_return(struct machine *m, enum plan_length length)
+{
+	return length == PLAN_LONG ? run_return_long(m) : run_return_brief(m);
 }
 
 /*

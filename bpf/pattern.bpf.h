@@ -65,7 +65,7 @@ static __always_inline struct counts *pattern_counts(struct pt_regs *ctx, __u32 
 /* Where events are shipped, they carry the durations: there are no histograms. */
 static __always_inline void pattern_duration(struct pt_regs *ctx, __u32 slot, struct counts *c, __u64 ns)
 {
-	__u32 bucket = hist_bucket(ns) >> PATTERN_HIST_SHIFT, row;
+	__u32 bucket = bucket_of(ctx, ns) >> PATTERN_HIST_SHIFT, row;
 	struct function_hist *h;
 
 	count(&c->sum_ns, ns);

@@ -3,7 +3,7 @@
  * The program behind every probe.  One source; each probe is its own load of the same object with its own frozen
  * plan (event.h), see machine.bpf.h for why that is as fast as code generated for the probe.
  *
- * Three programs, of which a probe loads one or two:
+ * Three kinds of programs, each in three lengths (enum plan_length), of which a probe loads one or two:
  *   plumb_session  entry and return through one session link (kernel >= 6.13)
  *   plumb_entry    entry, for probes without a return and for older kernels
  *   plumb_return   return, for older kernels
@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <bpf/bpf_helpers.h>
 
+#include "forget.bpf.h"
 #include "plumb/event.h"
 
 #ifndef bpf_ksym_exists
@@ -88,14 +89,15 @@ static __always_inline void count_nomem(void)
 }
 
 /* An entry that is an event by itself. */
-static __always_inline void take_entry(struct machine *m, struct event *ev, __u64 ids, struct counts *c)
+static __always_inline void take_entry(struct machine *m, struct event *ev, __u64 ids, struct counts *c,
+					  enum plan_length length)
 {
 	count(&c->calls, 1);
 	m->ev = ev;
 	m->unread = 0;
 	event_begin(ev, ids);
 	ev->ret[0] = ev->ret[1] = 0;
-	if (!matches(m, run_entry(m))) {
+	if (!matches(m, run_entry(m, length))) {
 		if (m->undecided)
 			count(&c->undecided, 1);
 		return;
@@ -107,7 +109,7 @@ static __always_inline void take_entry(struct machine *m, struct event *ev, __u6
 }
 
 /* Nothing of the thread is kept, so nothing is looked up. */
-static __always_inline void on_small_entry(struct machine *m)
+static __always_inline void on_small_entry(struct machine *m, enum plan_length length)
 {
 	__u64 ids = pid_tgid();
 	__u32 slot = slot_of(ids >> 32);
@@ -115,10 +117,10 @@ static __always_inline void on_small_entry(struct machine *m)
 
 	c = slot ? counts_at(m->ctx, slot) : NULL;
 	if (c)
-		take_entry(m, (void *)m->room, ids, c);
+		take_entry(m, (void *)m->room, ids, c, length);
 }
 
-static __always_inline int open_call(struct machine *m, struct task_state *ts, struct counts *c)
+static __always_inline int open_call(struct machine *m, struct task_state *ts, struct counts *c, enum plan_length length)
 {
 	int depth;
 
@@ -134,7 +136,7 @@ static __always_inline int open_call(struct machine *m, struct task_state *ts, s
 	}
 	m->unread = 0;
 	event_begin(m->ev, pid_tgid());
-	if (matches(m, run_entry(m))) {
+	if (matches(m, run_entry(m, length))) {
 		m->ev->unread = m->unread;
 		return 0;
 	}
@@ -149,7 +151,7 @@ static __always_inline int open_call(struct machine *m, struct task_state *ts, s
 }
 
 /* Returns 1 if the call's return need not be traced (sessions act on it). */
-static __always_inline int on_entry(struct machine *m)
+static __always_inline int on_entry(struct machine *m, enum plan_length length)
 {
 	struct task_state *ts;
 	struct counts *c;
@@ -157,7 +159,7 @@ static __always_inline int on_entry(struct machine *m)
 	if (!is_live() || pattern_is_stale(m->ctx))
 		return 1;
 	if (plan.flags & PLAN_ON_STACK) {
-		on_small_entry(m);
+		on_small_entry(m, length);
 		return 1;
 	}
 	ts = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -169,13 +171,14 @@ static __always_inline int on_entry(struct machine *m)
 	if (!c)
 		return 1;
 	if (plan.flags & PLAN_CALL)
-		return open_call(m, ts, c);
-	take_entry(m, (void *)ts->frames, pid_tgid(), c);
+		return open_call(m, ts, c, length);
+	take_entry(m, (void *)ts->frames, pid_tgid(), c, length);
 	return 1;
 }
 
 /* A paired return: what the plan asks of it. */
-static __always_inline void finish(struct machine *m, struct task_state *ts, struct event *ev, struct counts *c, __u64 now)
+static __always_inline void finish(struct machine *m, struct task_state *ts, struct event *ev, struct counts *c, __u64 now,
+				   enum plan_length length)
 {
 	bool matched;
 
@@ -186,7 +189,7 @@ static __always_inline void finish(struct machine *m, struct task_state *ts, str
 	ev->ret[1] = m->ctx->rdx;
 	if (plan.flags & (PLAN_CONDITION | PLAN_PATTERN))
 		count(&c->returns, 1);
-	matched = matches(m, run_return(m));
+	matched = matches(m, run_return(m, length));
 	if (m->undecided)
 		count(&c->undecided, 1);
 	if (!matched)
@@ -196,7 +199,7 @@ static __always_inline void finish(struct machine *m, struct task_state *ts, str
 	if (plan.flags & PLAN_PATTERN)
 		pattern_duration(m->ctx, ts->slot, c, ev->duration_ns);
 	else
-		count_duration(c, ev->duration_ns);
+		count_duration(m->ctx, c, ev->duration_ns);
 	ev->unread = m->unread;
 	ev->flags = EVENT_RETURN | (m->error ? EVENT_ERROR : 0);
 	if (m->error)
@@ -206,7 +209,7 @@ static __always_inline void finish(struct machine *m, struct task_state *ts, str
 	consider(ev, c, now);
 }
 
-static __always_inline int on_return(struct machine *m)
+static __always_inline int on_return(struct machine *m, enum plan_length length)
 {
 	struct task_state *ts = bpf_task_storage_get(&tasks, bpf_get_current_task_btf(), 0, 0);
 	__u64 now = bpf_ktime_get_ns();
@@ -229,35 +232,37 @@ static __always_inline int on_return(struct machine *m)
 		return 0;
 	}
 	if (!(ev->flags & EVENT_IGNORED))
-		finish(m, ts, ev, c, now);
+		finish(m, ts, ev, c, now, length);
 	frame_end(depth);
 	return 0;
 }
 
-SEC("uprobe")
-int plumb_entry(struct pt_regs *ctx)
-{
-	struct machine m;
-
-	m.ctx = ctx;
-	on_entry(&m);
-	return 0;
+#define PROGRAMS(suffix, length) \
+SEC("uprobe") int plumb_entry##suffix(struct pt_regs *ctx) \
+{ \
+	struct machine m; \
+\
+	m.ctx = ctx; \
+	on_entry(&m, length); \
+	return 0; \
+} \
+\
+SEC("uretprobe") int plumb_return##suffix(struct pt_regs *ctx) \
+{ \
+	struct machine m; \
+\
+	m.ctx = ctx; \
+	return on_return(&m, length); \
+} \
+\
+SEC("uprobe") int plumb_session##suffix(struct pt_regs *ctx) \
+{ \
+	struct machine m; \
+\
+	m.ctx = ctx; \
+	return bpf_session_is_return() ? on_return(&m, length) : on_entry(&m, length); \
 }
 
-SEC("uretprobe")
-int plumb_return(struct pt_regs *ctx)
-{
-	struct machine m;
-
-	m.ctx = ctx;
-	return on_return(&m);
-}
-
-SEC("uprobe")
-int plumb_session(struct pt_regs *ctx)
-{
-	struct machine m;
-
-	m.ctx = ctx;
-	return bpf_session_is_return() ? on_return(&m) : on_entry(&m);
-}
+PROGRAMS(_brief, PLAN_BRIEF)
+PROGRAMS(_middle, PLAN_MIDDLE)
+PROGRAMS(, PLAN_LONG)

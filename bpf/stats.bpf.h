@@ -6,6 +6,8 @@
 #ifndef PLUMB_STATS_BPF_H
 #define PLUMB_STATS_BPF_H
 
+#include "value.bpf.h"
+
 static __always_inline void count(__u64 *counter, __u64 by)
 {
 	__sync_fetch_and_add(counter, by);
@@ -17,6 +19,12 @@ static __always_inline void count_max(__u64 *max, __u64 value)
 
 	for (int i = 0; i < 4 && value > old; i++)
 		old = __sync_val_compare_and_swap(max, old, value);
+}
+
+/* Forgotten, see hist_forget. */
+static __always_inline __u32 bucket_of(struct pt_regs *ctx, __u64 ns)
+{
+	return forget(hist_bucket(ns), ctx);
 }
 
 static __always_inline __u64 pid_tgid(void)
@@ -103,9 +111,9 @@ static __always_inline struct counts *counts_of(struct pt_regs *ctx, struct task
 	return bpf_map_lookup_elem(&counters, &slot);
 }
 
-static __always_inline void count_duration(struct counts *c, __u64 ns)
+static __always_inline void count_duration(struct pt_regs *ctx, struct counts *c, __u64 ns)
 {
-	__u32 bucket = hist_bucket(ns);
+	__u32 bucket = bucket_of(ctx, ns);
 
 	if (bucket >= HIST_BUCKETS) /* for the verifier */
 		return;

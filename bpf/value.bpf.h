@@ -3,12 +3,6 @@
 #ifndef PLUMB_VALUE_BPF_H
 #define PLUMB_VALUE_BPF_H
 
-/* Makes the verifier forget the value of v. */
-#define forget(v, ctx) ({ \
-	__u64 __unknown = *(volatile __u64 *)&(ctx)->rsp, __v = (v); \
-	asm volatile("%0 += %1\n%0 -= %1" : "+r"(__v) : "r"(__unknown)); \
-	__v; })
-
 /* 1 if a helper's result is negative. */
 static __always_inline __u64 failed(long err)
 {

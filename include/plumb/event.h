@@ -15,6 +15,8 @@
 enum {
 	PLAN_ENTRY_OPS = 64,     /* operations run at entry */
 	PLAN_RETURN_OPS = 32,    /* operations run at return */
+	PLAN_BRIEF_ENTRY_OPS = 4,/* the same of the shorter programs, see enum plan_length */
+	PLAN_BRIEF_RETURN_OPS = 2,
 	PLAN_REGS = 8,           /* scratch registers of the plan machine */
 	PLAN_LITERALS = 4,       /* string literals that may be compared with */
 	PLAN_LITERAL_WORDS = 8,  /* 8-byte words of one literal: 63 characters and the NUL */
@@ -55,6 +57,17 @@ enum plan_reg { /* DWARF's x86-64 numbering for the general registers, 0..15 */
 	GPR_AX, GPR_DX, GPR_CX, GPR_BX, GPR_SI, GPR_DI, GPR_BP, GPR_SP,
 	GPR_R8, GPR_R9, GPR_R10, GPR_R11, GPR_R12, GPR_R13, GPR_R14, GPR_R15,
 	GPR_COUNT
+};
+
+/*
+ * An operation that a plan does not have costs nothing at a hit, but 1,600 instructions to be removed by the kernel when the probe
+ * is loaded.  So there are programs for shorter plans.
+ */
+enum plan_length {
+	PLAN_BRIEF,    /* PLAN_BRIEF_ENTRY_OPS at entry, PLAN_BRIEF_RETURN_OPS at return */
+	PLAN_MIDDLE,   /* PLAN_ENTRY_OPS at entry, PLAN_BRIEF_RETURN_OPS at return */
+	PLAN_LONG,     /* PLAN_ENTRY_OPS at entry, PLAN_RETURN_OPS at return */
+	PLAN_LENGTHS
 };
 
 enum plan_special {
@@ -202,14 +215,19 @@ struct function_hist { __u64 bucket[PATTERN_BUCKETS]; };
  * The bucket of a duration: values below HIST_SUB have one each, above that HIST_SUB per power of two
  * (the log-linear histogram of HdrHistogram, http://hdrhistogram.org).
  */
+#ifndef hist_forget
+#define hist_forget(r, v) /* the BPF program makes its verifier forget r: it would follow 64 ways to the end */
+#endif
+
 static inline __attribute__((always_inline)) __u32 hist_log2(__u64 v)
 {
-	__u32 r = 0;
+	__u64 r = 0;
 
 	/* Binary search: BPF has no count-leading-zeros. */
 	if (v >> 32) { v >>= 32; r += 32; }
 	if (v >> 16) { v >>= 16; r += 16; }
 	if (v >> 8) { v >>= 8; r += 8; }
+	hist_forget(r, v);
 	if (v >> 4) { v >>= 4; r += 4; }
 	if (v >> 2) { v >>= 2; r += 2; }
 	return r + (v >> 1 ? 1 : 0);
