@@ -136,7 +136,7 @@ $(BUILD)/probe.bpf.o: bpf/probe.bpf.c $(wildcard bpf/*.h) include/plumb/event.h
 	$(Q)$(BPF_CLANG) -target bpf -mcpu=v3 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -Iinclude -Ibpf $(BPF_ARCH_INCLUDE) -c -o $@ $<
 $(SKEL): $(BUILD)/probe.bpf.o
 	$(Q)$(BPFTOOL) gen skeleton $< name probe_bpf > $@
-$(BUILD)/agent/loader.o $(BUILD)/agent/loader_pattern.o $(BUILD)/agent/loader_values.o: $(SKEL)
+$(BUILD)/agent/loader.o $(BUILD)/agent/loader_pattern.o $(BUILD)/agent/loader_program.o $(BUILD)/agent/loader_values.o: $(SKEL)
 
 # ---- tests ----
 UNIT_SRC := $(wildcard tests/unit/test_*.c)

@@ -13,6 +13,7 @@
 
 #include "agent_internal.h"
 #include "feature.h"
+#include "kernel_numbers.h"
 #include "log.h"
 #include "uplink.h"
 
@@ -241,6 +242,7 @@ static int start(struct agent *a, struct error *err)
 	site_costs_default(&a->costs);
 	check_cache(a);
 	features(&n); /* tries all of them now: later the loop would wait for it */
+	kernel_numbers();
 	site_kernel_set(feature_site_kernel());
 	if (!feature_has(FEATURE_BPF))
 		cannot_probe(&a->unusable);

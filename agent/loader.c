@@ -16,14 +16,11 @@
 #include <unistd.h>
 
 #include "feature.h"
+#include "kernel_numbers.h"
 #include "loader_internal.h"
 #include "multi.h"
 #include "plan_lower.h"
 #include "probe.skel.h"
-
-#ifndef BPF_F_SLEEPABLE
-#define BPF_F_SLEEPABLE (1U << 4)
-#endif
 
 enum {
 	TASK_STATE_BYTES = 8192,    /* task storage per thread and probe, about */
@@ -160,7 +157,7 @@ static void fill_plan(struct loaded *l, const struct resolved *r, const struct r
 	plan->uid = o->uid;
 	plan->flags |= (o->uid ? PLAN_OWNER : 0) | (o->open ? PLAN_OPEN : 0) | (l->method == ATTACH_SESSION ? PLAN_SESSION : 0);
 	if (l->method != ATTACH_PERF && feature_has(FEATURE_SLEEPABLE))
-		plan->flags |= PLAN_SLEEPABLE;
+		plan->flags |= PLAN_SLEEPABLE | (kernel_numbers()->function[COPY_FROM_USER_STR] ? PLAN_FAULT_STRINGS : 0);
 	set_pid_namespace(plan);
 	plan_lower(plan);
 	l->skel->bss->shared.next_slot = 1;
@@ -194,46 +191,6 @@ static int size_maps(struct loaded *l, const struct rings *rings)
 	if (!err)
 		err = values_size_map(l);
 	return err ? err : pattern_size_maps(l);
-}
-
-static void use_program(struct bpf_program *p, bool wanted, const struct plan *plan, int attach_type)
-{
-	bpf_program__set_autoload(p, wanted);
-	if (!wanted)
-		return;
-	if (attach_type)
-		bpf_program__set_expected_attach_type(p, attach_type);
-	if (plan->flags & PLAN_SLEEPABLE)
-		bpf_program__set_flags(p, bpf_program__flags(p) | BPF_F_SLEEPABLE);
-}
-
-/* The shortest that can run the plan. */
-static enum plan_length plan_length(const struct plan *plan)
-{
-	if (plan->n_return > PLAN_BRIEF_RETURN_OPS)
-		return PLAN_LONG;
-	return plan->n_entry > PLAN_BRIEF_ENTRY_OPS ? PLAN_MIDDLE : PLAN_BRIEF;
-}
-
-static void choose_programs(struct loaded *l)
-{
-	const struct plan *plan = (const struct plan *)&l->skel->rodata->plan;
-	const struct { struct bpf_program *entry, *ret, *session; } of[PLAN_LENGTHS] = {
-		[PLAN_BRIEF] = { l->skel->progs.plumb_entry_brief, l->skel->progs.plumb_return_brief, l->skel->progs.plumb_session_brief },
-		[PLAN_MIDDLE] = { l->skel->progs.plumb_entry_middle, l->skel->progs.plumb_return_middle, l->skel->progs.plumb_session_middle },
-		[PLAN_LONG] = { l->skel->progs.plumb_entry, l->skel->progs.plumb_return, l->skel->progs.plumb_session },
-	};
-	enum plan_length wanted = plan_length(plan);
-	bool session = l->method == ATTACH_SESSION;
-	int type = l->method == ATTACH_MULTI ? ATTACH_UPROBE_MULTI : 0;
-
-	for (enum plan_length i = 0; i < PLAN_LENGTHS; i++) {
-		use_program(of[i].session, i == wanted && session, plan, ATTACH_UPROBE_SESSION);
-		use_program(of[i].entry, i == wanted && !session, plan, type);
-		use_program(of[i].ret, i == wanted && !session && l->call, plan, type);
-	}
-	l->program[0] = session ? of[wanted].session : of[wanted].entry;
-	l->program[1] = session ? NULL : of[wanted].ret;
 }
 
 int own_fd(int fd)
@@ -306,6 +263,11 @@ int loader_load(const struct resolved *r, const struct rings *rings, const struc
 	pthread_mutex_init(&l->lock, NULL);
 	l->cpus = (uint32_t)libbpf_num_possible_cpus();
 	l->per_cpu = calloc(l->cpus, sizeof(*l->per_cpu));
+	rc = programs_register();
+	if (rc) {
+		loader_free(l);
+		return error_set(err, -rc, "the kernel's BTF, /sys/kernel/btf/vmlinux, cannot be read or lacks what is needed");
+	}
 	rc = is_pattern(r) ? pattern_new(l, r) : 0;
 	if (rc == -E2BIG)
 		return too_many_for_perf(l, err);
@@ -316,7 +278,7 @@ int loader_load(const struct resolved *r, const struct rings *rings, const struc
 		rc = size_maps(l, rings);
 	}
 	if (!rc) {
-		choose_programs(l);
+		programs_choose(l);
 		rc = probe_bpf__load(l->skel);
 		if (!rc)
 			rc = keep_loaded(l);

@@ -59,6 +59,11 @@ struct loaded {
 	size_t n_links, cap_links;
 };
 
+/* loader_program.c: before an object is opened: libbpf is told of our section. -errno: this kernel cannot run them. */
+int programs_register(void);
+/* Those of l->skel that are to be loaded. */
+void programs_choose(struct loaded *l);
+
 /* loader_attach.c: a multi link, or two, at these places of the file. a->pid is the process. */
 int attach_multi(struct loaded *l, const char *path, const uint64_t *offsets, const uint64_t *cookies, uint32_t n, struct attached *a);
 void attached_close(struct attached *a);

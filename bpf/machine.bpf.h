@@ -26,8 +26,6 @@ struct machine {
 	__u64 room[ROOM_WORDS]; /* the event itself (PLAN_ON_STACK), or texts on their way to it */
 };
 
-extern int bpf_copy_from_user_str(void *dst, __u32 size, const void *src, __u64 flags) __weak __ksym;
-
 /* A value in a paged-out page is worth waiting for where the kernel lets this program sleep. */
 static __always_inline long read_user(void *to, __u32 size, __u64 from)
 {
@@ -43,8 +41,8 @@ static __always_inline long read_string(void *to, __u32 size, __u64 from)
 {
 	long n = bpf_probe_read_user_str(to, size, (void *)from);
 
-	if (n < 0 && plan.flags & PLAN_SLEEPABLE && bpf_ksym_exists(bpf_copy_from_user_str))
-		n = bpf_copy_from_user_str(to, size, (void *)from, 0);
+	if (n < 0 && plan.flags & PLAN_FAULT_STRINGS)
+		n = kernel_copy_from_user_str(to, size, (void *)from, 0);
 	return n;
 }
 

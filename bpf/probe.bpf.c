@@ -19,18 +19,11 @@
 
 #include "forget.bpf.h"
 #include "plumb/event.h"
+#include "kernel.bpf.h"
 
-#ifndef bpf_ksym_exists
-#define bpf_ksym_exists(sym) (!!(sym))
-#endif
 #ifndef NULL
 #define NULL ((void *)0)
 #endif
-
-/* What this program reads of the kernel's; their places come from the kernel's BTF. */
-struct user_id { __u32 val; } __attribute__((preserve_access_index));
-struct cred { struct user_id uid, euid, suid, gid, egid, sgid; } __attribute__((preserve_access_index));
-struct task_struct { int pid, tgid; const struct cred *cred; } __attribute__((preserve_access_index));
 
 #include "maps.bpf.h"
 #include "stats.bpf.h"
@@ -44,21 +37,23 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 /* A call that does not match, kept open only because the kernel will report its return anyway. */
 enum { EVENT_IGNORED = 1 << 30 };
 
-extern bool bpf_session_is_return(void) __weak __ksym;
-
 /*
  * The agent looked at the process's rights when it attached, but an execve can add some, and the breakpoints in libraries
  * are there before the new program's first instruction.
  */
 static __always_inline bool is_owners(void)
 {
-	const struct cred *cred;
+	void *cred;
+	__u32 uid, gid;
 
 	if (!(plan.flags & PLAN_OWNER))
 		return true;
-	cred = bpf_get_current_task_btf()->cred;
-	return cred->uid.val == plan.uid && cred->euid.val == plan.uid && cred->suid.val == plan.uid &&
-	       cred->egid.val == cred->gid.val && cred->sgid.val == cred->gid.val;
+	cred = (void *)kernel_read(u64, bpf_get_current_task_btf(), TASK_CRED);
+	uid = plan.uid;
+	gid = kernel_read(u32, cred, CRED_GID);
+	return kernel_read(u32, cred, CRED_UID) == uid && kernel_read(u32, cred, CRED_EUID) == uid &&
+	       kernel_read(u32, cred, CRED_SUID) == uid && kernel_read(u32, cred, CRED_EGID) == gid &&
+	       kernel_read(u32, cred, CRED_SGID) == gid;
 }
 
 static __always_inline void event_begin(struct event *ev, __u64 ids)
@@ -238,7 +233,7 @@ static __always_inline int on_return(struct machine *m, enum plan_length length)
 }
 
 #define PROGRAMS(suffix, length) \
-SEC("uprobe") int plumb_entry##suffix(struct pt_regs *ctx) \
+SEC("plumb") int plumb_entry##suffix(struct pt_regs *ctx) \
 { \
 	struct machine m; \
 \
@@ -247,7 +242,7 @@ SEC("uprobe") int plumb_entry##suffix(struct pt_regs *ctx) \
 	return 0; \
 } \
 \
-SEC("uretprobe") int plumb_return##suffix(struct pt_regs *ctx) \
+SEC("plumb") int plumb_return##suffix(struct pt_regs *ctx) \
 { \
 	struct machine m; \
 \
@@ -255,12 +250,12 @@ SEC("uretprobe") int plumb_return##suffix(struct pt_regs *ctx) \
 	return on_return(&m, length); \
 } \
 \
-SEC("uprobe") int plumb_session##suffix(struct pt_regs *ctx) \
+SEC("plumb") int plumb_session##suffix(struct pt_regs *ctx) \
 { \
 	struct machine m; \
 \
 	m.ctx = ctx; \
-	return bpf_session_is_return() ? on_return(&m, length) : on_entry(&m, length); \
+	return kernel_session_is_return() ? on_return(&m, length) : on_entry(&m, length); \
 }
 
 PROGRAMS(_brief, PLAN_BRIEF)

@@ -30,11 +30,11 @@ static __always_inline __u32 bucket_of(struct pt_regs *ctx, __u64 ns)
 static __always_inline __u64 pid_tgid(void)
 {
 	struct bpf_pidns_info ns = {};
-	struct task_struct *task;
+	void *task;
 
 	if (!plan.pidns_ino) {
 		task = bpf_get_current_task_btf();
-		return (__u64)(__u32)task->tgid << 32 | (__u32)task->pid;
+		return kernel_read(u32, task, TASK_TGID) << 32 | kernel_read(u32, task, TASK_PID);
 	}
 	if (bpf_get_ns_current_pid_tgid(plan.pidns_dev, plan.pidns_ino, &ns, sizeof(ns)))
 		return 0;

@@ -111,6 +111,7 @@ enum plan_flags {
 	PLAN_ON_STACK = 512,  /* entries only, and their events are built on the stack */
 	PLAN_PATTERN = 1024,  /* one plan for many functions; a breakpoint's attach cookie is its function's number */
 	PLAN_ERROR_VALUES = 2048, /* the return values of failing calls are counted one by one */
+	PLAN_FAULT_STRINGS = 4096, /* with PLAN_SLEEPABLE: for a text, too */
 };
 
 struct plan {
@@ -135,6 +136,24 @@ struct plan {
 	__u64 literal_mask[PLAN_LITERALS][PLAN_LITERAL_WORDS]; /* covers the text and its NUL */
 	struct plan_op entry[PLAN_ENTRY_OPS];
 	struct plan_op ret[PLAN_RETURN_OPS];
+};
+
+/*
+ * What the program takes of the kernel by number: members of structs and kernel functions.  In the object such a load has the
+ * offset KERNEL_OFFSET + member, and such a call calls KERNEL_CALL + function; the loader puts in what this kernel's BTF says.
+ * libbpf would do the same, but it reads all of that BTF again for each probe.
+ */
+enum { KERNEL_OFFSET = 0x7e00, KERNEL_CALL = 0x7e000000 };
+
+enum kernel_member {
+	TASK_PID, TASK_TGID, TASK_CRED, CRED_UID, CRED_EUID, CRED_SUID, CRED_GID, CRED_EGID, CRED_SGID,
+	KERNEL_MEMBERS
+};
+
+enum kernel_function {
+	SESSION_IS_RETURN,     /* bool bpf_session_is_return(void), from 6.13 on */
+	COPY_FROM_USER_STR,    /* int bpf_copy_from_user_str(dst, size, src, flags), from 6.12 on; see PLAN_FAULT_STRINGS */
+	KERNEL_FUNCTIONS
 };
 
 /* ---- events ---- */
