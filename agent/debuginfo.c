@@ -245,6 +245,7 @@ static void unit_free(void *item)
 	list_free(&u->codes);
 	list_free(&u->inlined);
 	list_free(&u->spans);
+	line_files_free(u->files);
 }
 
 void debuginfo_close(struct debuginfo *di)

@@ -74,19 +74,29 @@ void die_origin(const Dwarf_Die *die, Dwarf_Die *out)
 	}
 }
 
-const char *die_file(Dwarf_Die *die, unsigned attr)
+static const char *file_of_libdw(Dwarf_Die *cu, uint64_t index)
+{
+	Dwarf_Files *files;
+	size_t n;
+
+	if (dwarf_getsrcfiles(cu, &files, &n) != 0 || index >= n)
+		return NULL;
+	return dwarf_filesrc(files, index, NULL, NULL);
+}
+
+const char *die_file(struct debuginfo *di, Dwarf_Die *die, unsigned attr)
 {
 	Dwarf_Attribute mem;
 	Dwarf_Attribute *found = dwarf_attr_integrate(die, attr, &mem);
-	Dwarf_Files *files;
-	Dwarf_Word index;
-	Dwarf_Die cu;
 	const char *file;
-	size_t n;
+	Dwarf_Word index;
+	struct unit *u;
+	Dwarf_Die cu;
 
-	if (!found || dwarf_formudata(found, &index) != 0 || !dwarf_cu_die(found->cu, &cu, NULL, NULL, NULL, NULL, NULL, NULL) ||
-	    dwarf_getsrcfiles(&cu, &files, &n) != 0 || index >= n)
+	if (!found || dwarf_formudata(found, &index) != 0 || !dwarf_cu_die(found->cu, &cu, NULL, NULL, NULL, NULL, NULL, NULL))
 		return "";
-	file = dwarf_filesrc(files, index, NULL, NULL);
+	u = unit_of(di, &cu);
+	if (!u || !line_file(di, u, index, &file))
+		file = file_of_libdw(&cu, index);
 	return file && strcmp(file, "???") != 0 ? file : "";
 }

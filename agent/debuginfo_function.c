@@ -70,7 +70,7 @@ static void set_file(struct building *b)
 
 	if (die_udata(&b->die, DW_AT_decl_line, &line) && line <= UINT32_MAX)
 		b->fn->line = (uint32_t)line;
-	b->fn->file = die_file(&b->die, DW_AT_decl_file);
+	b->fn->file = die_file(b->di, &b->die, DW_AT_decl_file);
 }
 
 /* ---- which parameters ---- */

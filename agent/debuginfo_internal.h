@@ -7,7 +7,8 @@
  *   debuginfo_unit.c      compile units and the index of one; debuginfo_walk.c: the walk over DIEs and its budget
  *   debuginfo_aranges.c   the unit at an address, by .debug_aranges
  *   debuginfo_die.c       attributes of one DIE
- *   debuginfo_line.c      code of source lines; debuginfo_linehead.c: which units have a file of a name
+ *   debuginfo_line.c      code of source lines; debuginfo_linehead.c: which units have a file of a name;
+ *                         debuginfo_linefile.c: the name of a unit's file
  *   debuginfo_span.c      functions and inlined copies by address; debuginfo_scope.c: what a line sees of variables
  *   debuginfo_name.c      qualified names and how a request matches them
  *   debuginfo_symbol.c    symbols, of the separate file too
@@ -72,10 +73,11 @@ void keyed_free(void **root, void (*free_item)(void *item));
 
 struct scope {                        /* a namespace, class, ... that names what it contains; a function's body */
 	Dwarf_Off start, end;         /* offsets of its DIE and of the first one behind it */
+	Dwarf_Die die;
 	int parent;                   /* index, -1: the unit */
 	unsigned depth;
 	const char *name;
-	bool closed;                  /* a body that was not looked into */
+	bool closed;                  /* a body or a class that was not looked into */
 };
 
 struct code { uint64_t addr; Dwarf_Die die; };   /* addr 0: an abstract instance (inlined) */
@@ -95,6 +97,8 @@ struct unit {
 	struct list codes;            /* struct code, by addr */
 	struct list inlined;          /* const void *: addresses of the abstract instances, one per copy, sorted */
 	struct list spans;            /* struct span, by start; the outer one first */
+	struct line_files *files;     /* NULL: not asked for, or left to libdw */
+	bool files_asked;
 };
 
 /* A stretch of code that belongs to a function, or to a copy of one that was inlined; one with end == start is where a copy is
@@ -159,7 +163,10 @@ typedef enum walk_step walk_fn(Dwarf_Die *die, unsigned depth, void *arg);
 bool walk(struct debuginfo *di, Dwarf_Die *root, walk_fn *visit, void *arg);
 
 struct unit *unit_of(struct debuginfo *di, Dwarf_Die *die);          /* NULL: out of memory, broken */
-/* Functions and scopes, without what is inside of functions: most DIEs of optimised C++ are inlined copies there. */
+/*
+ * Functions and scopes, without what is inside of functions and of C++ classes: most DIEs of optimised C++ are inlined copies
+ * in the former and declarations of members in the latter.
+ */
 bool unit_index(struct debuginfo *di, struct unit *u);
 /* All of it. The lists are made anew. */
 bool unit_index_deep(struct debuginfo *di, struct unit *u);
@@ -182,6 +189,23 @@ int span_before(const struct unit *u, uint64_t addr);
 int span_outer(const struct unit *u, int span);
 /* The function whose source a span is: of an inlined copy the original. NULL: broken. */
 struct function *span_function(struct debuginfo *di, struct unit *u, struct span *s);
+/* The sections of line tables, looked for once. */
+void line_sections(struct debuginfo *di);
+/* The header of a line table, from min_inst_length to its end. */
+struct line_head {
+	const unsigned char *at, *end;
+	uint16_t version;             /* 2..5 */
+	bool wide;                    /* 64-bit DWARF */
+};
+/* The table at an offset of .debug_line. False: nothing that is known here. */
+bool line_head_read(const Elf_Data *line, uint64_t offset, struct line_head *h);
+/* False: the header ends before. */
+bool line_head_take(struct line_head *h, void *out, size_t n);
+bool line_head_take_offset(struct line_head *h, uint64_t *out);
+/* The name of a unit's file, as libdw would give it; "": it has none. False: ask libdw. */
+struct line_files;
+bool line_file(struct debuginfo *di, struct unit *u, uint64_t number, const char **out);
+void line_files_free(struct line_files *files);
 /* What a unit's line table says of its files, before it is decoded. */
 struct line_names;
 struct line_names *line_names_new(struct debuginfo *di, const struct line_query *queries, uint32_t n);
@@ -199,7 +223,7 @@ const char *die_name(Dwarf_Die *die);                      /* "" if there is non
 const char *die_linkage(Dwarf_Die *die);
 bool die_flag(Dwarf_Die *die, unsigned attr);
 /* The file that an attribute like DW_AT_decl_file names; "" if it is not known. */
-const char *die_file(Dwarf_Die *die, unsigned attr);
+const char *die_file(struct debuginfo *di, Dwarf_Die *die, unsigned attr);
 bool die_udata(Dwarf_Die *die, unsigned attr, uint64_t *out);
 bool die_ref(Dwarf_Die *die, unsigned attr, Dwarf_Die *out);
 bool die_own_ref(Dwarf_Die *die, unsigned attr, Dwarf_Die *out);
@@ -210,6 +234,8 @@ void die_origin(const Dwarf_Die *die, Dwarf_Die *out);
 
 /* "ns::Class::method" in the pool; the plain name for C. */
 const char *qualified_name(struct debuginfo *di, Dwarf_Die *die, enum language lang);
+/* What a namespace or a class adds to the names in it. */
+const char *scope_name(Dwarf_Die *die);
 /* Whether a request names it: the whole, or whole components from the right; template arguments, anonymous
  * namespaces and Rust's {impl#n} may be left out. */
 bool name_matches(const char *qualified, const char *request);

@@ -71,6 +71,15 @@ static int tail_compare(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
+void line_sections(struct debuginfo *di)
+{
+	if (di->line_read)
+		return;
+	di->line = section_data(di, ".debug_line", LINE_BYTES_MAX);
+	di->line_str = section_data(di, ".debug_line_str", LINE_BYTES_MAX);
+	di->line_read = true;
+}
+
 struct line_names *line_names_new(struct debuginfo *di, const struct line_query *queries, uint32_t n)
 {
 	struct line_names *names = calloc(1, sizeof(*names));
@@ -81,11 +90,7 @@ struct line_names *line_names_new(struct debuginfo *di, const struct line_query 
 		free(names);
 		return NULL;
 	}
-	if (!di->line_read) {
-		di->line = section_data(di, ".debug_line", LINE_BYTES_MAX);
-		di->line_str = section_data(di, ".debug_line_str", LINE_BYTES_MAX);
-		di->line_read = true;
-	}
+	line_sections(di);
 	names->tails.item_size = sizeof(struct tail);
 	for (uint32_t i = 0; i < n; i++) {
 		const char *base = last_component(queries[i].path);
@@ -113,13 +118,7 @@ void line_names_free(struct line_names *names)
 
 /* ---- one header ---- */
 
-struct head {
-	const unsigned char *at, *end;
-	uint16_t version;
-	bool wide;                     /* 64-bit DWARF */
-};
-
-static bool take(struct head *h, void *out, size_t n)
+bool line_head_take(struct line_head *h, void *out, size_t n)
 {
 	if ((size_t)(h->end - h->at) < n)
 		return false;
@@ -128,18 +127,17 @@ static bool take(struct head *h, void *out, size_t n)
 	return true;
 }
 
-static bool take_offset(struct head *h, uint64_t *out)
+bool line_head_take_offset(struct line_head *h, uint64_t *out)
 {
 	uint32_t half = 0;
-	bool ok = h->wide ? take(h, out, sizeof(*out)) : take(h, &half, sizeof(half));
+	bool ok = h->wide ? line_head_take(h, out, sizeof(*out)) : line_head_take(h, &half, sizeof(half));
 
 	if (!h->wide)
 		*out = half;
 	return ok;
 }
 
-/* Up to where the header ends. False: nothing that is known here. */
-static bool read_head(const Elf_Data *line, uint64_t offset, struct head *h)
+bool line_head_read(const Elf_Data *line, uint64_t offset, struct line_head *h)
 {
 	uint32_t first;
 	uint64_t len;
@@ -147,25 +145,25 @@ static bool read_head(const Elf_Data *line, uint64_t offset, struct head *h)
 
 	if (offset >= line->d_size)
 		return false;
-	*h = (struct head){ .at = (const unsigned char *)line->d_buf + offset,
+	*h = (struct line_head){ .at = (const unsigned char *)line->d_buf + offset,
 			    .end = (const unsigned char *)line->d_buf + line->d_size };
-	if (!take(h, &first, sizeof(first)))
+	if (!line_head_take(h, &first, sizeof(first)))
 		return false;
 	h->wide = first == ESCAPE_64;
-	if (h->wide && !take(h, &len, sizeof(len)))
+	if (h->wide && !line_head_take(h, &len, sizeof(len)))
 		return false;
-	if (!take(h, &h->version, sizeof(h->version)) || h->version < 2 || h->version > 5)
+	if (!line_head_take(h, &h->version, sizeof(h->version)) || h->version < 2 || h->version > 5)
 		return false;
-	if (h->version == 5 && !take(h, sizes, sizeof(sizes)))
+	if (h->version == 5 && !line_head_take(h, sizes, sizeof(sizes)))
 		return false;
-	if (!take_offset(h, &len) || len > (uint64_t)(h->end - h->at))
+	if (!line_head_take_offset(h, &len) || len > (uint64_t)(h->end - h->at))
 		return false;
 	h->end = h->at + len;
 	return true;
 }
 
 /* The forms of the directories' fields: compilers write both tables in the same ones. */
-static bool has_known_forms(const struct head *h)
+static bool has_known_forms(const struct line_head *h)
 {
 	const unsigned char *at = h->at + 5;   /* min_inst_length .. line_range */
 	unsigned n;
@@ -204,7 +202,7 @@ static bool has_tail(const struct line_names *names, uint64_t offset)
 	return false;
 }
 
-static bool has_offset(const struct line_names *names, const struct head *h)
+static bool has_offset(const struct line_names *names, const struct line_head *h)
 {
 	if (!names->tails.count || h->wide)
 		return h->wide;
@@ -218,7 +216,7 @@ static bool has_offset(const struct line_names *names, const struct head *h)
 	return false;
 }
 
-static bool has_text(const struct line_names *names, const struct head *h)
+static bool has_text(const struct line_names *names, const struct line_head *h)
 {
 	for (uint32_t i = 0; i < names->n; i++)
 		if (memmem(h->at, (size_t)(h->end - h->at), names->base[i], strlen(names->base[i]) + 1))
@@ -229,13 +227,13 @@ static bool has_text(const struct line_names *names, const struct head *h)
 bool line_names_in(struct line_names *names, struct debuginfo *di, Dwarf_Die *cu)
 {
 	uint64_t offset;
-	struct head h;
+	struct line_head h;
 
 	if (names->unsure || !di->line || !di->line->d_buf)
 		return true;
 	if (!die_udata(cu, DW_AT_stmt_list, &offset))
 		return false;
-	if (!read_head(di->line, offset, &h) || !has_known_forms(&h))
+	if (!line_head_read(di->line, offset, &h) || !has_known_forms(&h))
 		return true;
 	return has_text(names, &h) || (h.version == 5 && has_offset(names, &h));
 }

@@ -40,14 +40,85 @@ static const char *join(struct debuginfo *di, const char *const *parts, int n, c
 	return out ? out : name;
 }
 
-/* What is declared in a function's body is named by what is inside of that body. */
-static int indexed_scope_of(struct debuginfo *di, struct unit *u, Dwarf_Off off)
+static bool is_class(Dwarf_Die *die)
 {
-	int i = scope_of(u, off);
+	int tag = dwarf_tag(die);
 
-	if (i < 0 || !list_at(&u->scopes, struct scope, i).closed || !unit_index_deep(di, u))
-		return i;
-	return scope_of(u, off);
+	return tag == DW_TAG_structure_type || tag == DW_TAG_class_type || tag == DW_TAG_union_type;
+}
+
+const char *scope_name(Dwarf_Die *die)
+{
+	const char *name = die_name(die);
+
+	return *name ? name : is_class(die) ? "{unnamed type}" : "(anonymous namespace)";
+}
+
+/* The child that is `wanted`, or holds it; false if there is none. Siblings are in the order of their offsets. */
+static bool child_with(struct debuginfo *di, Dwarf_Die *parent, Dwarf_Off wanted, Dwarf_Die *out)
+{
+	Dwarf_Die child;
+	bool found = false;
+
+	if (dwarf_child(parent, &child) != 0)
+		return false;
+	while (budget_take(di) && dwarf_dieoffset(&child) <= wanted) {
+		const void *at = child.addr;
+
+		*out = child;
+		found = true;
+		if (dwarf_siblingof(&child, &child) != 0 || child.addr <= at)
+			break;
+	}
+	return found;
+}
+
+/*
+ * Below a class that the index has left closed: the classes in it, the innermost last, that hold the DIE at `off`. Returns how many,
+ * or -1 if it is in something else.
+ */
+static int inside_class(struct debuginfo *di, Dwarf_Die *class, Dwarf_Off off, const char **names)
+{
+	Dwarf_Die at = *class, child;
+
+	for (int n = 0; n < SCOPES_MAX; n++) {
+		if (!child_with(di, &at, off, &child))
+			return -1;
+		if (dwarf_dieoffset(&child) == off)
+			return n;
+		if (!is_class(&child))
+			return -1;
+		names[n] = scope_name(&child);
+		at = child;
+	}
+	return -1;
+}
+
+static const struct scope *scope_at(const struct unit *u, int i)
+{
+	return i >= 0 && u->scopes.items ? &list_at(&u->scopes, struct scope, i) : NULL;
+}
+
+/* The names of the scopes that hold a DIE, the innermost first. */
+static int scopes_of(struct debuginfo *di, struct unit *u, Dwarf_Off off, const char **parts)
+{
+	const struct scope *s = scope_at(u, scope_of(u, off));
+	const char *names[SCOPES_MAX];
+	int inner = 0, n = 0;
+
+	if (s && s->closed) {
+		Dwarf_Die die = s->die;
+
+		inner = is_class(&die) ? inside_class(di, &die, off, names) : -1;
+		/* What is declared in a function's body is named by what is inside of that body. */
+		if (inner < 0 && unit_index_deep(di, u))
+			s = scope_at(u, scope_of(u, off));
+	}
+	while (inner > 0 && n < SCOPES_MAX)
+		parts[n++] = names[--inner];
+	for (; s && n < SCOPES_MAX; s = scope_at(u, s->parent))
+		parts[n++] = s->name;
+	return n;
 }
 
 const char *qualified_name(struct debuginfo *di, Dwarf_Die *die, enum language lang)
@@ -55,7 +126,7 @@ const char *qualified_name(struct debuginfo *di, Dwarf_Die *die, enum language l
 	const char *parts[SCOPES_MAX], *name = die_name(die);
 	struct unit *u;
 	Dwarf_Die origin;
-	int n = 0, i;
+	int n;
 
 	if (lang == LANG_C || lang == LANG_GO || lang == LANG_UNKNOWN)
 		return name;
@@ -63,10 +134,7 @@ const char *qualified_name(struct debuginfo *di, Dwarf_Die *die, enum language l
 	u = unit_of(di, &origin);
 	if (!u || !unit_index(di, u))
 		return name;
-	for (i = indexed_scope_of(di, u, dwarf_dieoffset(&origin)); i >= 0 && n < SCOPES_MAX; n++) {
-		parts[n] = list_at(&u->scopes, struct scope, i).name;
-		i = list_at(&u->scopes, struct scope, i).parent;
-	}
+	n = scopes_of(di, u, dwarf_dieoffset(&origin), parts);
 	return n ? join(di, parts, n, name) : name;
 }
 

@@ -78,11 +78,11 @@ static void find_frame(struct debuginfo *di, const struct unit *u, int span, str
 /* ---- the variables ---- */
 
 /* Declared below the line: in scope for the compiler, not for the reader of the source. */
-static bool comes_later(const struct line_place *p, Dwarf_Die *die)
+static bool comes_later(struct debuginfo *di, const struct line_place *p, Dwarf_Die *die)
 {
 	uint64_t line;
 
-	return die_udata(die, DW_AT_decl_line, &line) && line > p->line && !strcmp(die_file(die, DW_AT_decl_file), p->file);
+	return die_udata(die, DW_AT_decl_line, &line) && line > p->line && !strcmp(die_file(di, die, DW_AT_decl_file), p->file);
 }
 
 /* The innermost of a name hides the others, in their place. */
@@ -99,7 +99,7 @@ static void add_variable(struct gathering *g, Dwarf_Die *die)
 	const char *name = die_name(die);
 	struct param *p;
 
-	if (!*name || comes_later(g->place, die))
+	if (!*name || comes_later(g->di, g->place, die))
 		return;
 	p = slot_for(g, name);
 	if (!p)

@@ -175,18 +175,33 @@ static struct scope *add_scope(struct indexing *x, Dwarf_Die *die, unsigned dept
 		x->failed = true;
 		return NULL;
 	}
-	*s = (struct scope){ .start = dwarf_dieoffset(die), .end = UINT64_MAX, .parent = x->open, .depth = depth, .name = "" };
+	*s = (struct scope){ .start = dwarf_dieoffset(die), .end = UINT64_MAX, .die = *die, .parent = x->open, .depth = depth,
+			     .name = "" };
 	x->open = (int)x->u->scopes.count - 1;
 	return s;
 }
 
-static void open_scope(struct indexing *x, Dwarf_Die *die, unsigned depth, const char *unnamed)
+static struct scope *open_scope(struct indexing *x, Dwarf_Die *die, unsigned depth)
 {
 	struct scope *s = add_scope(x, die, depth);
-	const char *name = die_name(die);
 
 	if (s)
-		s->name = *name ? name : unnamed;
+		s->name = scope_name(die);
+	return s;
+}
+
+/* C++ compilers define a class's functions outside of it: in it are declarations. Rust defines them inside. */
+static enum walk_step index_class(struct indexing *x, Dwarf_Die *die, unsigned depth)
+{
+	struct scope *s;
+
+	if (x->u->lang == LANG_C || dwarf_haschildren(die) <= 0)     /* nothing is named after a struct of C */
+		return WALK_OVER;
+	s = open_scope(x, die, depth);
+	if (!s || x->deep || x->u->lang != LANG_CXX)
+		return WALK_INTO;
+	s->closed = true;
+	return WALK_OVER;
 }
 
 static void open_body(struct indexing *x, Dwarf_Die *die, unsigned depth)
@@ -267,15 +282,12 @@ static enum walk_step index_visit(Dwarf_Die *die, unsigned depth, void *arg)
 		return WALK_OVER;
 	case DW_TAG_namespace:
 	case DW_TAG_module:
-		open_scope(x, die, depth, "(anonymous namespace)");
+		open_scope(x, die, depth);
 		return WALK_INTO;
 	case DW_TAG_structure_type:
 	case DW_TAG_class_type:
 	case DW_TAG_union_type:
-		if (x->u->lang == LANG_C)     /* nothing is named after its struct */
-			return WALK_OVER;
-		open_scope(x, die, depth, "{unnamed type}");
-		return WALK_INTO;
+		return index_class(x, die, depth);
 	default:
 		return WALK_OVER;
 	}

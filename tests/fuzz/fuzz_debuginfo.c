@@ -5,7 +5,7 @@
  *
  * fuzz-sources: agent/debuginfo.c agent/debuginfo_abi.c agent/debuginfo_aranges.c agent/debuginfo_complete.c
  * fuzz-sources: agent/debuginfo_definition.c agent/debuginfo_die.c agent/debuginfo_eval.c agent/debuginfo_find.c agent/debuginfo_function.c
- * fuzz-sources: agent/debuginfo_line.c agent/debuginfo_linehead.c agent/debuginfo_scope.c agent/debuginfo_span.c common/path_suffix.c
+ * fuzz-sources: agent/debuginfo_line.c agent/debuginfo_linefile.c agent/debuginfo_linehead.c agent/debuginfo_scope.c agent/debuginfo_span.c common/path_suffix.c
  * fuzz-sources: agent/debuginfo_location.c agent/debuginfo_name.c agent/debuginfo_pool.c agent/debuginfo_signature.c
  * fuzz-sources: agent/debuginfo_symbol.c agent/debuginfo_type.c agent/debuginfo_typename.c agent/debuginfo_unit.c
  * fuzz-sources: agent/debuginfo_walk.c agent/image.c agent/image_section.c agent/image_symbol.c agent/image_name.c

@@ -23,6 +23,9 @@ static const char source[] =
 	"template <class T> struct Box { T v; API int push(T x) { v = x; KEEP(this); return 1; } };\n"
 	"namespace { API int hidden(int &&r, Virtual *v) { KEEP(v); return r + v->q; } }\n"
 	"API int passed(Order *only_one) { KEEP(only_one); return only_one->id; }\n"
+	"struct Outer { int o; struct Inner { int i; union Part { int p; int deep(int); }; struct Last { int l; }; int in(Last *); }; };\n"
+	"API int Outer::Inner::Part::deep(int a) { KEEP(this); return p + a; }\n"
+	"API int Outer::Inner::in(Last *last) { KEEP(this); return i + last->l; }\n"
 	"inline namespace v1 { API int versioned(Order &o) { KEEP(&o); return (int)o.tag; } }\n"
 	"}\n"
 	"API int Order_free(ns::Order *o) { KEEP(o); return 5; }\n"
@@ -30,6 +33,8 @@ static const char source[] =
 	"  ns::Owner m = ns::made(2); ns::Trivial p = ns::plain(3);\n"
 	"  sink = o.sum(11, {}, 12) + ns::passed(ns::Owner(5), p, 6, ns::Copied(7), ns::Holder{ns::Copied(8)}, ns::Color::Blue);\n"
 	"  sink = ns::hidden(13, &v) + ns::passed(&o) + ns::versioned(o) + Order_free(&o) + b.push(14) + c.push(\"x\") + m.x;\n"
+	"  ns::Outer::Inner::Part q; q.p = 1; ns::Outer::Inner in; in.i = 2; ns::Outer::Inner::Last l; l.l = 3;\n"
+	"  sink = q.deep(15) + in.in(&l);\n"
 	"  return 0; }\n";
 
 struct names { const char *request; int count; const char *first; };
@@ -51,6 +56,10 @@ static const struct names names[] = {
 	{ "versioned", 1, "ns::v1::versioned" },
 	{ "Order_free", 1, "Order_free" },
 	{ "main", 1, "main" },
+	{ "deep", 1, "ns::Outer::Inner::Part::deep" },
+	{ "Part::deep", 1, "ns::Outer::Inner::Part::deep" },
+	{ "Inner::deep", 0, NULL },
+	{ "ns::Outer::Inner::in", 1, "ns::Outer::Inner::in" },
 	{ "_ZN2ns4madeEi", 1, "ns::made" },
 	{ "sums", 0, NULL },
 };
@@ -99,6 +108,18 @@ static void test_names(void **state)
 				assert_int_equal(found[0]->lang, LANG_CXX);
 			free(found);
 		}
+		close_debug(&o);
+	}
+}
+
+/* A class in a class is named by both, whether the index has looked into the outer one or not. */
+static void test_nested_types(void **state)
+{
+	for (size_t i = 0; i < BUILDS && can_build(i); i++) {
+		struct opened o = must_open_debug("cxx");
+		const struct function *fn = must_find_function(&o, "Inner::in");
+
+		assert_string_equal(must_find_param(fn, "last")->type->name, "ns::Outer::Inner::Last *");
 		close_debug(&o);
 	}
 }
@@ -223,6 +244,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_nested_types),
 		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_types),
 	};
