@@ -341,9 +341,6 @@ static __always_inline int step(struct machine *m, const struct plan_op *op, __u
 	return 0;
 }
 
-/* The compiler knows nothing of the pointer any more: it neither computes &ops[i] anew nor guesses what is there. */
-#define hide(v) asm volatile("" : "+r"(v))
-
 static __always_inline void begin(struct machine *m)
 {
 	m->bad = m->undecided = m->error = 0;
@@ -373,7 +370,7 @@ static __noinline bool name(struct machine *m) \
 			break; \
 		if (step(m, op, code)) \
 			return false; \
-		hide(op); \
+		hide(op); /* and computes &ops[i] anew */ \
 	} \
 	return true; \
 }

@@ -74,6 +74,7 @@ static __always_inline void pattern_duration(struct pt_regs *ctx, __u32 slot, st
 		return;
 	row = pattern_row(ctx, slot);
 	h = bpf_map_lookup_elem(&row_hists, &row);
+	hide(bucket);
 	if (h && bucket < PATTERN_BUCKETS)
 		count(&h->bucket[bucket], 1);
 }
