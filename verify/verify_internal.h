@@ -182,8 +182,13 @@ int verify_fill_arm(struct verify *v, enum verify_side side, uint64_t now_ns, st
 void verify_running_free(struct verify *v);
 /* The host has answered the last ps; "": this one. */
 bool verify_host_told(const struct verify *v, const char *host);
-const struct running *verify_find_running(const struct verify *v, const char *host, uint64_t pid, const char *build_id);
 int verify_set_build(struct verify_arm_spec *s, const char *build_id, struct error *err);
+/* The process belongs to an arm that was given like this. */
+bool verify_is_of(const struct verify_arm_spec *arm, const struct running *p);
+
+/* verify_members.c */
+void verify_arm_add(struct verify *v, struct arm *a, const struct running *p, uint64_t now_ns);
+const struct running *verify_find_running(const struct verify *v, const char *host, uint64_t pid, const char *build_id);
 /* Looks again who of the arms is there. */
 void verify_count_arms(struct verify *v, uint64_t now_ns);
 /* The time since the last call, of each process: how much of it was probed. */
@@ -207,6 +212,7 @@ bool verify_time_late(const struct verify *v, uint64_t now_ns, bool up, char *ou
 void verify_time_sentence(const struct verify *v, char *out, size_t size);
 
 /* verify_probes.c */
+const struct verify_arm_spec *verify_arm_spec_of(const struct verify *v, enum verify_side side);
 /* The arm is a build, and takes in whoever comes with it. */
 bool verify_arm_is_open(const struct verify *v, enum verify_side side);
 int verify_ask_lines(struct verify *v, enum verify_side side, struct error *err);
@@ -224,11 +230,6 @@ void verify_request_free(struct arm_request *r);
 /* verify_ticks.c */
 int verify_take_probe(struct verify *v, struct arm_request *r, const struct frame_in *in, struct error *err);
 int verify_take_stats(struct verify *v, struct arm_request *r, const struct frame_in *in, uint64_t now_ns, struct error *err);
-int verify_begin_judging(struct verify *v, struct error *err);
-/* By time: the lines that must run are known now, and what cannot be compared after all. */
-int verify_begin_candidate(struct verify *v, struct error *err);
-/* Those that the coverage does not compare any more go. -ENOENT with the sentence: none is left. */
-int verify_drop_judged(struct verify *v, struct error *err);
 /* Since when the arm's probes are known to be in a process; 0: they are not. */
 uint64_t verify_probed_since(const struct verify *v, enum verify_side side, const char *host, uint64_t pid);
 /* The processes that are not there any more: what they had open never returns. */
@@ -236,6 +237,15 @@ void verify_note_ended(struct verify *v);
 /* The only process of a request has ended. */
 void verify_note_gone(struct arm_request *r);
 int verify_tick(struct verify *v, uint64_t span_ns, struct error *err);
+
+/* verify_judge.c */
+int verify_begin_judging(struct verify *v, struct error *err);
+/* By time: the lines that must run are known now, and what cannot be compared after all. */
+int verify_begin_candidate(struct verify *v, struct error *err);
+/* Those that the coverage does not compare any more go. -ENOENT with the sentence: none is left. */
+int verify_drop_judged(struct verify *v, struct error *err);
+/* The item of a function of the coverage; NULL: it has none, or that was dropped. */
+const struct item *verify_function_item(const struct verify *v, uint32_t function, enum item_kind kind);
 enum verdict_state verify_state(const struct verify *v);
 
 /* verify_values.c */

@@ -53,7 +53,7 @@ static void pack_file(msgpack_packer *pk, const struct patch_file *f, enum verif
 	}
 }
 
-static const struct verify_arm_spec *spec_of(const struct verify *v, enum verify_side side)
+const struct verify_arm_spec *verify_arm_spec_of(const struct verify *v, enum verify_side side)
 {
 	return side == BASELINE ? &v->spec.baseline : &v->spec.candidate;
 }
@@ -61,7 +61,7 @@ static const struct verify_arm_spec *spec_of(const struct verify *v, enum verify
 /* --aa by process splits pids; --aa by thread and --arm-by are conditions of all of them. */
 bool verify_arm_is_open(const struct verify *v, enum verify_side side)
 {
-	enum verify_arm_by by = spec_of(v, side)->by;
+	enum verify_arm_by by = verify_arm_spec_of(v, side)->by;
 
 	if (v->spec.target == VERIFY_TARGET_PID || by == VERIFY_ARM_PID || (v->spec.aa && !v->spec.arm_by))
 		return false;
@@ -90,7 +90,7 @@ static void pack_words(msgpack_packer *pk, const char *list)
 /* An arm by build: whoever runs it, now and later, perhaps on some hosts only; else one process. */
 static void pack_target(struct verify *v, msgpack_packer *pk, enum verify_side side, uint64_t pid)
 {
-	const struct verify_arm_spec *s = spec_of(v, side);
+	const struct verify_arm_spec *s = verify_arm_spec_of(v, side);
 
 	pack_key(pk, "target");
 	msgpack_pack_map(pk, pid ? 1 : s->by == VERIFY_ARM_HOST ? 3 : 2);

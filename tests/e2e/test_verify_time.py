@@ -192,14 +192,21 @@ class ByHost(Control):
               '--cache', os.path.join(self.dir, 'cache-' + name), socket=os.path.join(self.dir, name + '.sock'))
         wait_for('connection of ' + name, lambda: [h for h in self.rows('hosts') if h['host'] == name and h['connected']])
 
+    def path(self, *parts):
+        return os.path.join(self.dir, *parts)
+
+    def serve(self, name):
+        p = Process(self, [name])
+        port = p.wait_line(r'^listening on 127.0.0.1:(\d+)').group(1)
+        Process(self, [target('orderload'), '--port', port, '--rate', '1000', '--seconds', '100', '--bad-percent', '5', '--unknown-percent', '5'])
+        return p
+
     def test_two_hosts_with_one_build(self):
         for n in (1, 2, 3):
             self.agent('web-%d' % n)
         name = os.path.join(self.dir, 'ord' + os.path.basename(self.dir)[-8:])
         shutil.copy(target('orderd'), name)
-        p = Process(self, [name])
-        port = p.wait_line(r'^listening on 127.0.0.1:(\d+)').group(1)
-        Process(self, [target('orderload'), '--port', port, '--rate', '1000', '--seconds', '100', '--unknown-percent', '5'])
+        self.serve(name)
         ask = ('verify', '-s', os.path.basename(name), '--baseline', 'host:web-1', '--candidate', 'host:web-3', '--for', '50s')
         done = self.plumb(*ask, '--function', 'checkout', '--guard', 'error_rate < +60 %', '--json', timeout=80)
         result = json.loads(done.stdout)
@@ -220,3 +227,21 @@ class ByHost(Control):
         p = Process(self, agent.command('verify', '-x', PLUMBD, '--baseline', 'host:a', '--candidate', 'host:b', '--function', 'main'))
         self.assertEqual(p.wait(), 2)
         self.assertIn('arms by host need a collector', p.stderr)
+
+    def test_by_time_through_a_collector(self):
+        self.agent('web-1')
+        paths = {}
+        for version, source in ((1, 'orderd'), (3, 'orderd-v3/orderd')):
+            paths[version] = self.path('v%d' % version, 'ord' + os.path.basename(self.dir)[-8:])
+            os.mkdir(os.path.dirname(paths[version]))
+            shutil.copy(target(source), paths[version])
+        first = self.serve(paths[1])
+        p = Process(self, self.command('verify', '-s', os.path.basename(paths[1]), '--by-time', '--function', 'checkout', '--expect', 'gone',
+                                       '--trigger', TRIGGER, '--for', '80s'))
+        p.wait_line(WAITING, stream='stderr')
+        first.popen.kill()
+        first.wait()
+        self.serve(paths[3])
+        self.assertEqual(p.wait(90), 1, p.stdout + p.stderr)
+        self.assertRegex(p.stdout, r'(?m)^FAIL  the error is gone: it is not: baseline failed [1-9]\d* of \d+ trigger calls, candidate [1-9]')
+        self.assertRegex(p.stdout, r'(?m)^candidate .* 1 process, \d+ threads, probed [\d.]+ % of the time')

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who is judged: of each compared function, what is claimed of it and which of its lines must run. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "verify_internal.h"
+
+const struct item *verify_function_item(const struct verify *v, uint32_t function, enum item_kind kind)
+{
+	for (uint32_t i = 0; i < v->n_items; i++)
+		if (v->item[i].kind == kind && v->item[i].index == function && !v->item[i].dropped)
+			return &v->item[i];
+	return NULL;
+}
+
+/* The lines that must run for this function's verdict: its own; the first one also answers for those of no compared function. */
+static bool answers_for(const struct verify *v, const struct judged *j, bool first, const struct covered_line *l)
+{
+	if (l->side != CANDIDATE || l->state != LINE_PROBED || v->spec.lines == VERIFY_LINES_NONE)
+		return false;
+	if (l->function == (int32_t)j->function)
+		return true;
+	return first && (l->function < 0 || !v->coverage->function[l->function].compared);
+}
+
+static int claim_lines(struct verify *v, struct judged *j, bool first)
+{
+	j->line_item = calloc(v->n_items + 1, sizeof(*j->line_item));
+	if (!j->line_item)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < v->n_items && j->n_line_items < CLAIM_LINES; i++)
+		if (v->item[i].kind == ITEM_LINE && !v->item[i].dropped && answers_for(v, j, first, &v->coverage->line[v->item[i].index]))
+			j->line_item[j->n_line_items++] = i;
+	j->any_line = v->spec.lines == VERIFY_LINES_ANY && j->n_line_items;
+	j->claim.lines = j->any_line ? 1 : j->n_line_items;
+	for (uint32_t i = 0; i < j->claim.lines; i++) {
+		const struct covered_line *l = &v->coverage->line[v->item[j->line_item[i]].index];
+
+		if (j->any_line)
+			snprintf(j->claim.line[i], CLAIM_NAME, "(any of %u)", j->n_line_items);
+		else
+			snprintf(j->claim.line[i], CLAIM_NAME, "%.120s:%u", l->file->new_path, l->line->new_line);
+	}
+	return 0;
+}
+
+static void make_claim(struct verify *v, struct judged *j, bool first)
+{
+	const struct covered_function *f = &v->coverage->function[j->function];
+	struct claim *c = &j->claim;
+
+	*c = v->spec.claim;
+	snprintf(c->function, sizeof(c->function), "%s", f->name);
+	c->alpha /= v->n_judged;
+	c->arms = v->spec.by_time ? ARMS_BY_TIME : ARMS_LIVE;
+	if (v->spec.by_time)
+		c->deadline_ns = 0;   /* of both windows and what lies between: kept by the stages */
+	if (f->claimed)
+		snprintf(c->trigger, sizeof(c->trigger), "%s", v->spec.trigger ? v->spec.trigger : "");
+	else
+		c->expect = EXPECT_NONE;
+	if (!first && c->watched) {   /* what is watched is watched once */
+		uint32_t kept = 0;
+
+		for (uint32_t i = 0; i < c->guards; i++)
+			if (c->guard[i].kind != GUARD_CALLS)
+				c->guard[kept++] = c->guard[i];
+		c->guards = kept;
+		c->watched = 0;
+	}
+}
+
+static void forget_pending_of(struct verify *v, enum verify_side side)
+{
+	for (uint32_t i = 0; i < v->n_items; i++) {
+		memset(&v->item[i].pending[side], 0, sizeof(v->item[i].pending[side]));
+		v->item[i].hits[side] = 0;
+		verify_values_forget(&v->item[i], side);
+	}
+}
+
+/* Where no changed line can be watched, whether the new code ran cannot be told. */
+static int lines_can_run(const struct verify *v, struct error *err)
+{
+	const struct covered_line *refused = NULL;
+
+	for (uint32_t i = 0; i < v->coverage->n_lines; i++) {
+		const struct covered_line *l = &v->coverage->line[i];
+
+		if (l->side != CANDIDATE || v->spec.lines == VERIFY_LINES_NONE)
+			continue;
+		if (l->state == LINE_PROBED)
+			return 0;
+		if (l->state == LINE_REFUSED)
+			refused = l;
+	}
+	if (!refused)
+		return 0;
+	error_set(err, ENOENT, "whether the changed lines run cannot be told: none of them can be probed (%s)", refused->why);
+	return error_hint(err, "--lines none compares the functions only");
+}
+
+static int nothing_compared(const struct verify *v, struct error *err)
+{
+	error_set(err, ENOENT, "no changed function can be compared between the builds: %s",
+		  v->coverage->n_functions ? v->coverage->function[0].why : "the changed lines lie in none");
+	return error_hint(err, "name a function that both have, one that calls the changed code: --function");
+}
+
+int verify_begin_judging(struct verify *v, struct error *err)
+{
+	int rc = v->spec.by_time ? 0 : lines_can_run(v, err);
+
+	if (rc)
+		return rc;
+	v->judged = calloc(v->coverage->n_functions + 1, sizeof(*v->judged));
+	if (!v->judged)
+		return error_set(err, ENOMEM, "no memory for verdicts");
+	for (uint32_t i = 0; i < v->coverage->n_functions; i++)
+		if (v->coverage->function[i].compared && verify_function_item(v, i, ITEM_FUNCTION))
+			v->judged[v->n_judged++].function = i;
+	if (!v->n_judged)
+		return nothing_compared(v, err);
+	for (uint32_t i = 0; i < v->n_judged; i++) {
+		struct judged *j = &v->judged[i];
+
+		make_claim(v, j, i == 0);
+		if (claim_lines(v, j, i == 0) < 0)
+			return error_set(err, ENOMEM, "no memory for a claim");
+		j->verdict = verdict_new(&j->claim, err);
+		if (!j->verdict)
+			return -err->code;
+	}
+	for (int side = 0; side < VERIFY_SIDES; side++)
+		forget_pending_of(v, (enum verify_side)side);
+	return 0;
+}
+
+int verify_drop_judged(struct verify *v, struct error *err)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < v->n_judged; i++) {
+		struct judged *j = &v->judged[i];
+
+		if (j->function < v->coverage->n_functions && v->coverage->function[j->function].compared &&
+		    verify_function_item(v, j->function, ITEM_FUNCTION)) {
+			v->judged[kept++] = *j;
+			continue;
+		}
+		verdict_free(j->verdict);
+		free(j->line_item);
+	}
+	v->n_judged = kept;
+	return kept ? 0 : nothing_compared(v, err);
+}
+
+int verify_begin_candidate(struct verify *v, struct error *err)
+{
+	int rc = verify_drop_judged(v, err);
+
+	if (!rc)
+		rc = lines_can_run(v, err);
+	for (uint32_t i = 0; !rc && i < v->n_judged; i++) {
+		struct judged *j = &v->judged[i];
+
+		free(j->line_item);
+		j->line_item = NULL;
+		j->n_line_items = 0;
+		rc = claim_lines(v, j, i == 0) < 0 ? error_set(err, ENOMEM, "no memory for a claim") : 0;
+		if (!rc)
+			rc = verdict_set_lines(j->verdict, j->claim.lines, j->claim.line, err);
+	}
+	if (!rc)
+		forget_pending_of(v, CANDIDATE);
+	return rc;
+}
+
+enum verdict_state verify_state(const struct verify *v)
+{
+	enum verdict_state *states = calloc(v->n_judged + 1, sizeof(*states)), all = VERDICT_UNDECIDED;
+
+	for (uint32_t i = 0; states && i < v->n_judged; i++)
+		states[i] = verdict_state(v->judged[i].verdict);
+	if (states && v->n_judged)
+		all = verdict_combine(states, v->n_judged);
+	free(states);
+	return all;
+}

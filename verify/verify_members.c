@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The processes of the arms while it runs: who comes, who ends, and for how much of their lives they are probed. */
+#include <stdio.h>
+#include <string.h>
+
+#include "verify_internal.h"
+
+void verify_arm_add(struct verify *v, struct arm *a, const struct running *p, uint64_t now_ns)
+{
+	struct member *m = &a->member[a->n_members++];
+	uint64_t start = p->age_ns && p->age_ns < now_ns ? now_ns - p->age_ns : now_ns;
+
+	/* Whoever was not there (with this build) when the list before was made came later, whatever its age. */
+	*m = (struct member){ .pid = p->pid, .start_ns = start > v->ps_before_ns ? start : v->ps_before_ns };
+	snprintf(m->host, sizeof(m->host), "%s", p->host ? p->host : "");
+}
+
+const struct running *verify_find_running(const struct verify *v, const char *host, uint64_t pid, const char *build_id)
+{
+	for (uint32_t i = 0; i < v->n_running; i++) {
+		const struct running *p = &v->running[i];
+
+		if (p->pid == pid && strcmp(p->build_id, build_id) == 0 && strcmp(p->host ? p->host : "", host) == 0)
+			return p;
+	}
+	return NULL;
+}
+
+/* Those of the arm that have ended go; a host that has not told takes none. */
+static void drop_ended(struct verify *v, struct arm *a)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < a->n_members; i++) {
+		const struct member *m = &a->member[i];
+
+		if (verify_find_running(v, m->host, m->pid, a->build_id) || !verify_host_told(v, m->host))
+			a->member[kept++] = *m;
+	}
+	a->ended += a->n_members - kept;
+	a->n_members = kept;
+}
+
+static bool is_in(const struct arm *a, const struct running *p)
+{
+	for (uint32_t i = 0; i < a->n_members; i++)
+		if (a->member[i].pid == p->pid && strcmp(a->member[i].host, p->host ? p->host : "") == 0)
+			return true;
+	return false;
+}
+
+static void add_newcomers(struct verify *v, enum verify_side side, uint64_t now_ns)
+{
+	const struct verify_arm_spec *s = verify_arm_spec_of(v, side);
+	struct arm *a = &v->arm[side];
+
+	for (uint32_t i = 0; i < v->n_running && a->n_members < VERIFY_ARM_PIDS; i++) {
+		const struct running *p = &v->running[i];
+
+		if (strcmp(p->build_id, a->build_id) == 0 && (s->by != VERIFY_ARM_HOST || verify_is_of(s, p)) && !is_in(a, p))
+			verify_arm_add(v, a, p, now_ns);
+	}
+}
+
+static void count_threads(const struct verify *v, struct arm *a)
+{
+	a->threads = 0;
+	for (uint32_t i = 0; i < a->n_members; i++) {
+		const struct running *p = verify_find_running(v, a->member[i].host, a->member[i].pid, a->build_id);
+
+		a->threads += p ? (uint32_t)p->threads : 0;
+	}
+}
+
+void verify_count_arms(struct verify *v, uint64_t now_ns)
+{
+	verify_count_time(v, now_ns);
+	for (int side = 0; side < VERIFY_SIDES; side++) {
+		struct arm *a = &v->arm[side];
+
+		if (!a->build_id[0] && side == CANDIDATE && v->spec.by_time)
+			continue;   /* nobody knows yet */
+		drop_ended(v, a);
+		if (verify_arm_is_open(v, (enum verify_side)side))
+			add_newcomers(v, (enum verify_side)side, now_ns);
+		count_threads(v, a);
+		a->most_processes = a->n_members > a->most_processes ? a->n_members : a->most_processes;
+		a->missing_since_ns = a->n_members ? 0 : a->missing_since_ns ? a->missing_since_ns : now_ns;
+	}
+	verify_note_ended(v);
+}
+
+void verify_count_time(struct verify *v, uint64_t now_ns)
+{
+	for (int side = 0; v->run_ns && side < VERIFY_SIDES; side++)
+		for (uint32_t i = 0; i < v->arm[side].n_members; i++) {
+			struct arm *a = &v->arm[side];
+			struct member *m = &a->member[i];
+			uint64_t since = verify_probed_since(v, (enum verify_side)side, m->host, m->pid), from = m->counted_ns;
+
+			from = from > m->start_ns ? from : m->start_ns;
+			from = from > v->run_ns ? from : v->run_ns;
+			since = since > from ? since : since ? from : now_ns;
+			a->lived_ns += now_ns > from ? now_ns - from : 0;
+			a->probed_ns += now_ns > since ? now_ns - since : 0;
+			m->counted_ns = now_ns;
+		}
+}
