@@ -10,22 +10,18 @@
 #include <systemd/sd-daemon.h>
 
 #include "agent.h"
-#include "config.h"
+#include "daemon.h"
 #include "log.h"
 #include "spool.h"
 #include "plumb/wire.h"
 #include "sandbox.h"
 
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
-
 #define SPOOL_MAX (1ULL << 50)
 
 enum { OPT_PRIVATE = 256, OPT_ATTACH, OPT_BUDGET, OPT_MAX_BUDGET, OPT_RING, OPT_TTL, OPT_MAX_TTL, OPT_GROUP, OPT_CACHE, OPT_CACHE_MIB,
-       OPT_HOST, OPT_COLLECTOR, OPT_SPOOL, OPT_SPOOL_BYTES, OPT_TLS_CERT, OPT_TLS_KEY, OPT_TLS_CA, OPT_INSECURE, OPT_CONFIG, OPT_CHECK };
+       OPT_HOST, OPT_COLLECTOR, OPT_SPOOL, OPT_SPOOL_BYTES, OPT_TLS_CERT, OPT_TLS_KEY, OPT_TLS_CA, OPT_INSECURE };
 
 #define CONFIG_FILE "/etc/plumb/plumbd.yaml"
-
-static bool check_only;
 
 static const struct option long_options[] = {
 	{ "host", required_argument, NULL, OPT_HOST },
@@ -47,12 +43,7 @@ static const struct option long_options[] = {
 	{ "cache", required_argument, NULL, OPT_CACHE },
 	{ "cache-mib", required_argument, NULL, OPT_CACHE_MIB },
 	{ "private", required_argument, NULL, OPT_PRIVATE },
-	{ "config", required_argument, NULL, OPT_CONFIG },
-	{ "check-config", no_argument, NULL, OPT_CHECK },
-	{ "quiet", no_argument, NULL, 'q' },
-	{ "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, 'V' },
-	{ NULL, 0, NULL, 0 },
+	DAEMON_OPTIONS,
 };
 
 static void usage(FILE *to)
@@ -168,107 +159,65 @@ static bool set_text(int opt, const char *text, struct agent_options *o)
 	return false;
 }
 
-/* -> 0 to go on, else the exit code + 1 */
-static int read_options(int argc, char **argv, struct agent_options *o)
+static int take(int opt, const char *text, void *options)
 {
-	int opt;
+	struct agent_options *o = options;
 
-	while ((opt = getopt_long(argc, argv, "s:qhV", long_options, NULL)) != -1) {
-		switch (opt) {
-		case 's':
-			o->socket_path = optarg;
-			break;
-		case OPT_INSECURE:
-			o->insecure = true;
-			break;
-		case OPT_CACHE:
-			o->cache.dir = strcmp(optarg, "none") ? optarg : NULL;
-			break;
-		case OPT_ATTACH:
-			if (attach_method_parse(optarg, &o->method)) {
-				fprintf(stderr, "plumbd: --attach is auto, session, multi or perf, not '%s'\n", optarg);
-				return EXIT_USAGE + 1;
-			}
-			break;
-		case 'q':
-			log_set_level(LOG_LEVEL_WARN);
-			break;
-		case OPT_CONFIG:
-			break; /* it was read before */
-		case OPT_CHECK:
-			check_only = true;
-			break;
-		case 'h':
-			usage(stdout);
-			return 1;
-		case 'V':
-			puts("plumbd " PLUMB_VERSION);
-			return 1;
-		case '?':
-			usage(stderr);
-			return EXIT_USAGE + 1;
-		default:
-			if (!set_text(opt, optarg, o) && set_number(opt, optarg, o))
-				return EXIT_USAGE + 1;
-		}
+	switch (opt) {
+	case 's':
+		o->socket_path = text;
+		return 0;
+	case OPT_INSECURE:
+		o->insecure = true;
+		return 0;
+	case OPT_CACHE:
+		o->cache.dir = strcmp(text, "none") ? text : NULL;
+		return 0;
+	case OPT_ATTACH:
+		if (!attach_method_parse(text, &o->method))
+			return 0;
+		fprintf(stderr, "plumbd: --attach is auto, session, multi or perf, not '%s'\n", text);
+		return -EINVAL;
+	default:
+		return set_text(opt, text, o) ? 0 : set_number(opt, text, o);
 	}
-	if (optind < argc) {
-		fprintf(stderr, "plumbd: unexpected argument '%s'\n", argv[optind]);
-		return EXIT_USAGE + 1;
-	}
+}
+
+static void reset(void *options)
+{
+	agent_options_default(options);
+}
+
+/* A private agent is what its plumb says, whatever the host's file says. */
+static bool is_private(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (!strncmp(argv[i], "--private", 9))
+			return true;
+	return false;
+}
+
+static void keep_within_max(struct agent_options *o)
+{
 	if (o->budget_ppm > o->max_budget_ppm)
 		o->budget_ppm = o->max_budget_ppm;
+}
+
+static int apply(void *agent, void *options, struct error *err)
+{
+	keep_within_max(options);
+	agent_reload(agent, options);
 	return 0;
 }
 
-/* The command line, read again with the file at each reload. */
-struct typed { int argc; char **argv; };
-
-/* A private agent is what its plumb says, whatever the host's file says. */
-static const char *default_file(const struct typed *t)
-{
-	for (int i = 1; i < t->argc; i++)
-		if (!strncmp(t->argv[i], "--private", 9))
-			return NULL;
-	return CONFIG_FILE;
-}
-
-/* -> 0, or the exit code + 1. On 0 the config owns the texts of the options. */
-static int read_all(const struct typed *t, struct agent_options *o, struct config **config)
-{
-	struct error err = { 0 };
-	int rc;
-
-	if (config_read(default_file(t), long_options, t->argc, t->argv, config, &err)) {
-		fprintf(stderr, "plumbd: %s\n", err.text);
-		return EXIT_USAGE + 1;
-	}
-	agent_options_default(o);
-	log_set_level(LOG_LEVEL_INFO);
-	optind = 0;
-	rc = read_options(config_argc(*config), config_argv(*config), o);
-	if (rc) {
-		config_free(*config);
-		*config = NULL;
-	}
-	return rc;
-}
-
-static void reload(struct agent *a, void *arg)
+static void reload(struct agent *a, void *daemon)
 {
 	struct agent_options options;
-	struct config *config = NULL;
 
-	sd_notify(0, "RELOADING=1");
-	if (read_all(arg, &options, &config))
-		log_error("agent", "not-reloaded", "reason=\"the options cannot be used\"");
-	else
-		agent_reload(a, &options);
-	config_free(config); /* what it keeps are numbers */
-	sd_notify(0, "READY=1");
+	daemon_reload(daemon, &options, a);
 }
 
-static int run(struct agent_options *options, struct typed *typed, struct error *err)
+static int run(struct agent_options *options, struct daemon *daemon, struct error *err)
 {
 	static const int needed[] = { CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_SYS_ADMIN, CAP_DAC_READ_SEARCH, CAP_CHECKPOINT_RESTORE, CAP_CHOWN,
 				      CAP_SYS_RESOURCE, -1 };
@@ -280,7 +229,7 @@ static int run(struct agent_options *options, struct typed *typed, struct error 
 	if (!rc)
 		rc = sandbox_syscalls(SANDBOX_AGENT, err);
 	if (!rc) {
-		agent_on_reload(agent, reload, typed);
+		agent_on_reload(agent, reload, daemon);
 		log_info("agent", "ready", "socket=%s", options->private_fd >= 0 ? "private" : options->socket_path);
 		sd_notify(0, "READY=1");
 		rc = agent_run(agent);
@@ -292,26 +241,29 @@ static int run(struct agent_options *options, struct typed *typed, struct error 
 
 int main(int argc, char **argv)
 {
-	struct typed typed = { argc, argv };
+	struct daemon daemon = {
+		.name = "plumbd", .part = "agent", .file = is_private(argc, argv) ? NULL : CONFIG_FILE, .short_options = "s:qhV",
+		.options = long_options, .usage = usage, .reset = reset, .take = take, .apply = apply, .argc = argc, .argv = argv,
+	};
 	struct agent_options options;
 	struct config *config = NULL;
 	struct error err = { 0 };
-	int rc = read_all(&typed, &options, &config);
+	int rc = daemon_read(&daemon, &options, &config);
 
 	if (rc)
 		return rc - 1;
+	keep_within_max(&options);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a limit on files is an error of write */
 	if (options.private_fd >= 0) {
 		options.collector = NULL;
 		log_set_level(LOG_LEVEL_ERROR);
 	}
-	if (check_only)
-		printf("the options can be used%s%s\n", config_path(config)[0] ? "; file: " : "", config_path(config));
-	else if (run(&options, &typed, &err))
+	if (daemon.check_only)
+		daemon_checked(config);
+	else if (run(&options, &daemon, &err))
 		rc = EXIT_FAILED;
-	if (err.code)
-		fprintf(stderr, "plumbd: %s%s%s\n", err.text, err.hint[0] ? "; " : "", err.hint);
+	daemon_failed(&daemon, &err);
 	config_free(config);
 	return rc;
 }

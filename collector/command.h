@@ -3,9 +3,9 @@
 #ifndef PLUMB_COMMAND_H
 #define PLUMB_COMMAND_H
 
-#include "plumb/error.h"
+#include "daemon.h"
 
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+enum { EXIT_DONE = 0 };
 
 /* Reads --data DIR, --help. 0: the words are from optind on; 'h', '?': usage is wanted, or needed. */
 int command_options(int argc, char **argv, const char **data);

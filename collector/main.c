@@ -10,16 +10,14 @@
 #include <systemd/sd-daemon.h>
 
 #include "collector.h"
-#include "config.h"
+#include "daemon.h"
 #include "log.h"
 #include "sandbox.h"
 #include "agent_command.h"
 #include "token_command.h"
 #include "verify_record.h"
 
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
-
-enum { OPT_CERT = 256, OPT_KEY, OPT_CA, OPT_SIGN_KEY, OPT_INSECURE, OPT_KEEP, OPT_MAX_BYTES, OPT_HTTP, OPT_CONFIG, OPT_CHECK };
+enum { OPT_CERT = 256, OPT_KEY, OPT_CA, OPT_SIGN_KEY, OPT_INSECURE, OPT_KEEP, OPT_MAX_BYTES, OPT_HTTP };
 
 #define CONFIG_FILE "/etc/plumb/collector.yaml"
 
@@ -34,15 +32,8 @@ static const struct option long_options[] = {
 	{ "insecure", no_argument, NULL, OPT_INSECURE },
 	{ "keep-days", required_argument, NULL, OPT_KEEP },
 	{ "max-bytes", required_argument, NULL, OPT_MAX_BYTES },
-	{ "config", required_argument, NULL, OPT_CONFIG },
-	{ "check-config", no_argument, NULL, OPT_CHECK },
-	{ "quiet", no_argument, NULL, 'q' },
-	{ "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, 'V' },
-	{ NULL, 0, NULL, 0 },
+	DAEMON_OPTIONS,
 };
-
-static bool check_only;
 
 static void usage(FILE *to)
 {
@@ -101,113 +92,57 @@ static int read_bytes(const char *text, uint64_t *bytes)
 	return 0;
 }
 
-static int set_option(int opt, struct collector_options *o)
+static int take(int opt, const char *text, void *options)
 {
+	struct collector_options *o = options;
+
 	switch (opt) {
 	case 'l':
-		o->listen = optarg;
+		o->listen = text;
 		return 0;
 	case 'd':
-		o->data = optarg;
+		o->data = text;
 		return 0;
 	case OPT_HTTP:
-		o->http = optarg;
+		o->http = text;
 		return 0;
 	case OPT_CERT:
-		o->tls.cert = optarg;
+		o->tls.cert = text;
 		return 0;
 	case OPT_KEY:
-		o->tls.key = optarg;
+		o->tls.key = text;
 		return 0;
 	case OPT_CA:
-		o->tls.ca = optarg;
+		o->tls.ca = text;
 		return 0;
 	case OPT_SIGN_KEY:
-		o->sign_key = optarg;
+		o->sign_key = text;
 		return 0;
 	case OPT_INSECURE:
 		o->insecure = true;
 		return 0;
 	case OPT_KEEP:
-		return read_days(optarg, &o->keep_ns);
+		return read_days(text, &o->keep_ns);
 	default:
-		return read_bytes(optarg, &o->max_bytes);
+		return read_bytes(text, &o->max_bytes);
 	}
 }
 
-/* -> 0 to go on, else the exit code + 1 */
-static int read_options(int argc, char **argv, struct collector_options *o)
+static void reset(void *options)
 {
-	int opt;
-
-	while ((opt = getopt_long(argc, argv, "l:d:qhV", long_options, NULL)) != -1) {
-		switch (opt) {
-		case 'q':
-			log_set_level(LOG_LEVEL_WARN);
-			break;
-		case OPT_CONFIG:
-			break; /* it was read before */
-		case OPT_CHECK:
-			check_only = true;
-			break;
-		case 'h':
-			usage(stdout);
-			return 1;
-		case 'V':
-			puts("plumb-collector " PLUMB_VERSION);
-			return 1;
-		case '?':
-			usage(stderr);
-			return EXIT_USAGE + 1;
-		default:
-			if (set_option(opt, o))
-				return EXIT_USAGE + 1;
-		}
-	}
-	if (optind < argc) {
-		fprintf(stderr, "plumb-collector: unexpected argument '%s'\n", argv[optind]);
-		return EXIT_USAGE + 1;
-	}
-	return 0;
+	collector_options_default(options);
 }
 
-/* The command line, read again with the file at each reload. */
-struct typed { int argc; char **argv; };
-
-/* -> 0, or the exit code + 1. On 0 the config owns the texts of the options. */
-static int read_all(const struct typed *t, struct collector_options *o, struct config **config)
+static int apply(void *collector, void *options, struct error *err)
 {
-	struct error err = { 0 };
-	int rc;
-
-	if (config_read(CONFIG_FILE, long_options, t->argc, t->argv, config, &err)) {
-		fprintf(stderr, "plumb-collector: %s\n", err.text);
-		return EXIT_USAGE + 1;
-	}
-	collector_options_default(o);
-	log_set_level(LOG_LEVEL_INFO);
-	optind = 0;
-	rc = read_options(config_argc(*config), config_argv(*config), o);
-	if (rc) {
-		config_free(*config);
-		*config = NULL;
-	}
-	return rc;
+	return collector_reload(collector, options, err);
 }
 
-static void reload(struct collector *c, void *arg)
+static void reload(struct collector *c, void *daemon)
 {
 	struct collector_options options;
-	struct config *config = NULL;
-	struct error err = { 0 };
 
-	sd_notify(0, "RELOADING=1");
-	if (read_all(arg, &options, &config))
-		log_error("collector", "not-reloaded", "reason=\"the options cannot be used\"");
-	else if (collector_reload(c, &options, &err))
-		log_error("collector", "not-reloaded", "reason=\"%s\"", err.text);
-	config_free(config); /* what it keeps, it has copied */
-	sd_notify(0, "READY=1");
+	daemon_reload(daemon, &options, c);
 }
 
 static int check(const struct collector_options *o, const struct config *config)
@@ -222,11 +157,11 @@ static int check(const struct collector_options *o, const struct config *config)
 	record_key_free(&key);
 	if (err.code)
 		return EXIT_USAGE;
-	printf("the options can be used%s%s\n", config_path(config)[0] ? "; file: " : "", config_path(config));
+	daemon_checked(config);
 	return 0;
 }
 
-static int run(struct collector_options *options, struct typed *typed, struct error *err)
+static int run(struct collector_options *options, struct daemon *daemon, struct error *err)
 {
 	static const int needed[] = { CAP_NET_BIND_SERVICE, -1 };
 	struct collector *c = NULL;
@@ -237,7 +172,7 @@ static int run(struct collector_options *options, struct typed *typed, struct er
 	if (!rc)
 		rc = sandbox_syscalls(SANDBOX_COLLECTOR, err);
 	if (!rc) {
-		collector_on_reload(c, reload, typed);
+		collector_on_reload(c, reload, daemon);
 		log_info("collector", "ready", "listen=%s data=%s tls=%s http=%s", collector_address(c), options->data,
 			 options->tls.cert ? "yes" : "no", collector_http_address(c));
 		sd_notify(0, "READY=1");
@@ -250,7 +185,10 @@ static int run(struct collector_options *options, struct typed *typed, struct er
 
 int main(int argc, char **argv)
 {
-	struct typed typed = { argc, argv };
+	struct daemon daemon = {
+		.name = "plumb-collector", .part = "collector", .file = CONFIG_FILE, .short_options = "l:d:qhV", .options = long_options,
+		.usage = usage, .reset = reset, .take = take, .apply = apply, .argc = argc, .argv = argv,
+	};
 	struct collector_options options;
 	struct config *config = NULL;
 	struct error err = { 0 };
@@ -260,16 +198,15 @@ int main(int argc, char **argv)
 		return token_command(argc - 1, argv + 1);
 	if (argc > 1 && !strcmp(argv[1], "agent"))
 		return agent_command(argc - 1, argv + 1);
-	rc = read_all(&typed, &options, &config);
+	rc = daemon_read(&daemon, &options, &config);
 	if (rc)
 		return rc - 1;
 	signal(SIGPIPE, SIG_IGN);
-	if (check_only)
+	if (daemon.check_only)
 		rc = check(&options, config);
-	else if (run(&options, &typed, &err))
+	else if (run(&options, &daemon, &err))
 		rc = EXIT_FAILED;
-	if (err.code)
-		fprintf(stderr, "plumb-collector: %s%s%s\n", err.text, err.hint[0] ? "; " : "", err.hint);
+	daemon_failed(&daemon, &err);
 	config_free(config);
 	return rc;
 }
