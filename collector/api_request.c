@@ -9,7 +9,7 @@
 #include "http_internal.h"
 #include "inside.h"
 
-enum { REQUEST_ID = 1, KEYS_MAX = 16 };
+enum { REQUEST_ID = 1 };
 
 /* Waits for the answer of control. Freed when it is sent, or when the peer is gone. */
 struct asking {
@@ -153,73 +153,30 @@ static int put_probes(const json_t *value, msgpack_packer *pk, struct error *err
 	return json_is_array(value) && n ? 0 : error_set(err, EINVAL, "probes is a list of texts");
 }
 
-static int put_bool(const json_t *value, msgpack_packer *pk, struct error *err)
-{
-	json_is_true(value) ? msgpack_pack_true(pk) : msgpack_pack_false(pk);
-	return json_is_boolean(value) ? 0 : error_set(err, EINVAL, "that is true or false");
-}
-
-static int put_number(const json_t *value, msgpack_packer *pk, struct error *err)
-{
-	msgpack_pack_uint64(pk, (uint64_t)json_integer_value(value));
-	return json_is_integer(value) && json_integer_value(value) >= 0 ? 0 : error_set(err, EINVAL, "that is a whole number");
-}
-
-static int put_text(const json_t *value, msgpack_packer *pk, struct error *err)
-{
-	pack_text(pk, json_string_value(value));
-	return json_is_string(value) ? 0 : error_set(err, EINVAL, "that is a text");
-}
-
-static const struct {
-	const char *name;
-	int (*put)(const json_t *value, msgpack_packer *pk, struct error *err);
-} keys[] = {
-	{ "target", put_target }, { "probes", put_probes }, { "errors", put_bool }, { "unwind_ok", put_bool }, { "error", put_text },
-	{ "limit", put_number }, { "for_ns", put_number }, { "ttl_ns", put_number }, { "sample", put_number }, { "rate", put_number },
-	{ "budget_ppm", put_number }, { "depth", put_number }, { "bytes", put_number }, { "string", put_number },
+static const struct api_key keys[] = {
+	{ "target", put_target }, { "probes", put_probes }, { "errors", api_put_bool }, { "unwind_ok", api_put_bool },
+	{ "error", api_put_text }, { "limit", api_put_number }, { "for_ns", api_put_number }, { "ttl_ns", api_put_number },
+	{ "sample", api_put_number }, { "rate", api_put_number }, { "budget_ppm", api_put_number }, { "depth", api_put_number },
+	{ "bytes", api_put_number }, { "string", api_put_number },
 };
-_Static_assert(sizeof(keys) / sizeof(keys[0]) <= KEYS_MAX, "one map holds all keys");
-
-static int put_key(const char *name, const json_t *value, msgpack_packer *pk, struct error *err)
-{
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		if (strcmp(keys[i].name, name))
-			continue;
-		pack_key(pk, name);
-		if (!keys[i].put(value, pk, err))
-			return 0;
-		return error_hint(err, "it is the value of '%s'", name);
-	}
-	return error_set(err, EINVAL, "'%.60s' is nothing that a request has", name);
-}
+static const struct api_keys request_keys = { "a request", keys, sizeof(keys) / sizeof(keys[0]) };
 
 /* Always kept: nobody is connected that could hang up. */
 static int put_request(json_t *body, struct buf *out, struct error *err)
 {
-	const char *verb = json_string_value(json_object_get(body, "verb")), *name;
+	const char *verb = json_string_value(json_object_get(body, "verb"));
 	struct frame f;
-	json_t *value;
-	int rc = 0;
+	int rc;
 
 	if (!verb || (strcmp(verb, "trace") && strcmp(verb, "stat")))
 		return error_set(err, EINVAL, "verb is trace or stat");
 	api_frame_begin(&f, out, verb);
-	msgpack_pack_map(&f.pk, json_object_size(body));
-	json_object_foreach(body, name, value)
-		if (!rc && strcmp(name, "verb"))
-			rc = put_key(name, value, &f.pk, err);
+	json_object_del(body, "verb");
+	msgpack_pack_map(&f.pk, json_object_size(body) + 1);
+	rc = api_put_all(body, &request_keys, &f.pk, err);
 	pack_key(&f.pk, "keep");
 	msgpack_pack_true(&f.pk);
 	return rc ? rc : frame_end(&f) ? error_set(err, E2BIG, "the request is too long") : 0;
-}
-
-json_t *api_body(struct call *call)
-{
-	struct evbuffer *input = evhttp_request_get_input_buffer(call->req);
-	size_t len = evbuffer_get_length(input);
-
-	return len ? json_loadb((const char *)evbuffer_pullup(input, -1), len, JSON_REJECT_DUPLICATES, NULL) : NULL;
 }
 
 void api_request_open(struct call *call)

@@ -50,18 +50,6 @@ void api_send_final(struct call *call, struct buf *answer)
 
 /* ---- POST /api/v1/verdicts ---- */
 
-static int put_text(const json_t *value, msgpack_packer *pk, struct error *err)
-{
-	pack_text(pk, json_string_value(value));
-	return json_is_string(value) ? 0 : error_set(err, EINVAL, "that is a text");
-}
-
-static int put_number(const json_t *value, msgpack_packer *pk, struct error *err)
-{
-	msgpack_pack_uint64(pk, (uint64_t)json_integer_value(value));
-	return json_is_integer(value) && json_integer_value(value) >= 0 ? 0 : error_set(err, EINVAL, "that is a whole number");
-}
-
 static int put_report(const json_t *value, msgpack_packer *pk, struct error *err)
 {
 	char *text = json_is_object(value) ? json_dumps(value, JSON_COMPACT) : NULL;
@@ -91,39 +79,20 @@ static int put_base64(const json_t *value, msgpack_packer *pk, struct error *err
 	return 0;
 }
 
-static const struct {
-	const char *name;
-	int (*put)(const json_t *value, msgpack_packer *pk, struct error *err);
-} keys[] = {
-	{ "id", put_number }, { "state", put_text }, { "title", put_text }, { "service", put_text }, { "reason", put_text },
-	{ "report", put_report }, { "record", put_base64 }, { "at", put_number },
+static const struct api_key keys[] = {
+	{ "id", api_put_number }, { "state", api_put_text }, { "title", api_put_text }, { "service", api_put_text }, { "reason", api_put_text },
+	{ "report", put_report }, { "record", put_base64 }, { "at", api_put_number },
 };
-
-static int put_key(const char *name, const json_t *value, msgpack_packer *pk, struct error *err)
-{
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		if (strcmp(keys[i].name, name))
-			continue;
-		pack_key(pk, name);
-		if (!keys[i].put(value, pk, err))
-			return 0;
-		return error_hint(err, "it is the value of '%s'", name);
-	}
-	return error_set(err, EINVAL, "'%.60s' is nothing that a verdict has", name);
-}
+static const struct api_keys verdict_keys = { "a verdict", keys, sizeof(keys) / sizeof(keys[0]) };
 
 static int put_verdict(json_t *body, struct buf *out, struct error *err)
 {
-	const char *name;
 	struct frame f;
-	json_t *value;
-	int rc = 0;
+	int rc;
 
 	api_frame_begin(&f, out, "verdict");
 	msgpack_pack_map(&f.pk, json_object_size(body));
-	json_object_foreach(body, name, value)
-		if (!rc)
-			rc = put_key(name, value, &f.pk, err);
+	rc = api_put_all(body, &verdict_keys, &f.pk, err);
 	return rc ? rc : frame_end(&f) ? error_set(err, EMSGSIZE, "the verdict is too long for one request") : 0;
 }
 

@@ -73,10 +73,21 @@ void call_ask(struct call *call, query_fn *ask, const struct query *q, void (*do
 /* api.c: answers the questions of query.h and the control verbs. */
 typedef void route_fn(struct call *call);
 route_fn api_query, api_whoami, api_healthz;
-/* api_request.c */
-route_fn api_request_open, api_request_remove;
+/* api_json.c */
 /* The body; NULL: it is no JSON. The caller's to json_decref. */
 struct json_t *api_body(struct call *call);
+struct api_key {
+	const char *name;
+	int (*put)(const struct json_t *value, msgpack_packer *pk, struct error *err);   /* -EINVAL: it is no such value */
+};
+struct api_keys { const char *of; const struct api_key *key; size_t n; };
+int api_put_bool(const struct json_t *value, msgpack_packer *pk, struct error *err);
+int api_put_number(const struct json_t *value, msgpack_packer *pk, struct error *err);
+int api_put_text(const struct json_t *value, msgpack_packer *pk, struct error *err);
+/* All members of an object as keys and values, without a map around them. -EINVAL: one is unknown, or has no such value. */
+int api_put_all(struct json_t *body, const struct api_keys *keys, msgpack_packer *pk, struct error *err);
+/* api_request.c */
+route_fn api_request_open, api_request_remove;
 /* Begins a REQUEST with that verb; its map of arguments and frame_end follow. */
 void api_frame_begin(struct frame *f, struct buf *out, const char *verb);
 /* Sends it as whoever the token belongs to, and answers with the id of the REPLY, or else with this one. */
