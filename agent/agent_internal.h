@@ -107,6 +107,7 @@ struct request_args {
 	uint32_t n_probes;
 	char *error_expr;
 	bool errors_only, keep, unwind_ok;
+	uint64_t show_errors;          /* stat: bit n: failing calls of probe n are shown as well */
 	uint64_t limit, for_ns, sample, rate, ttl_ns, tick_ns;
 	uint32_t budget_ppm;
 	struct capture_limits limits;

@@ -176,7 +176,8 @@ static int job_start(struct job *j, struct error *err)
 		.fd = j->fd, .exe_fd = j->exe_fd, .path = j->path, .root = j->root, .cache = rq->agent->opt.cache,
 		.probes = (const char *const *)rq->args.probes, .index = j->index, .n_index = j->n_index,
 		.error_expr = rq->args.error_expr, .errors_only = rq->args.errors_only, .unwind_ok = rq->args.unwind_ok, .ship = rq->verb == VERB_TRACE,
-		.force_call = rq->verb == VERB_STAT, .limits = rq->args.limits, .costs = rq->agent->costs,
+		.force_call = rq->verb == VERB_STAT, .show_errors = rq->verb == VERB_STAT ? rq->args.show_errors : 0,
+		 .limits = rq->args.limits, .costs = rq->agent->costs,
 	};
 	return worker_start(rq->agent->base, &(struct worker_files){ { j->fd, j->exe_fd } }, resolve_work, &j->what, on_resolved, j, &j->worker, err);
 }

@@ -233,7 +233,7 @@ static int capture_entry(struct builder *b)
 	const struct spec *s = b->rq->spec;
 
 	b->at_return = false;
-	if (!b->rq->ship)
+	if (!b->ship)
 		return 0;
 	if (b->rq->pattern) {
 		int err = capture_function(b);
@@ -251,7 +251,7 @@ static int capture_return(struct builder *b)
 	struct operand o = { .kind = OPERAND_RET, .type = return_type(b), .bit = LAYOUT_BIT_NONE };
 
 	b->at_return = true;
-	if (!b->rq->ship || !(b->out->plan.flags & PLAN_CALL))
+	if (!b->ship || !(b->out->plan.flags & PLAN_CALL))
 		return 0;
 	if (s->has_return)
 		return capture_list(b, s->ret, s->n_return, ROLE_RETURN);
@@ -290,6 +290,14 @@ static void count_error_values(struct builder *b)
 	plan->ret_signed = !type_is_unsigned(fn->ret);
 }
 
+static void decide_what_is_shipped(struct builder *b)
+{
+	bool shown = b->rq->show_errors && b->out->has_error && !b->rq->pattern;
+
+	b->ship = b->rq->ship || shown;
+	b->out->plan.flags |= (b->ship ? PLAN_SHIP : 0) | (b->rq->errors_only || (shown && !b->rq->ship) ? PLAN_ERRORS_ONLY : 0);
+}
+
 /* What only calls have. */
 static int check_line(const struct plan_request *rq, struct error *err)
 {
@@ -313,9 +321,7 @@ int plan_build(const struct plan_request *rq, struct resolved *out, uint32_t *ke
 		return rc;
 	b.limits = (struct capture_limits){ .depth = limit(rq->limits.depth, 1, 4), .bytes = limit(rq->limits.bytes, 256, 4096),
 					    .string = limit(rq->limits.string, 64, 4096) };
-	out->plan.flags = (rq->ship ? PLAN_SHIP : 0) | (rq->errors_only ? PLAN_ERRORS_ONLY : 0);
-	if (rq->pattern)
-		out->plan.flags |= PLAN_PATTERN;
+	out->plan.flags = rq->pattern ? PLAN_PATTERN : 0;
 	if (plan_wants_call(rq))
 		out->plan.flags |= PLAN_CALL;
 	out->has_duration = !!(out->plan.flags & PLAN_CALL);
@@ -326,6 +332,8 @@ int plan_build(const struct plan_request *rq, struct resolved *out, uint32_t *ke
 		rc = emit_error(&b);
 	if (!rc)
 		count_error_values(&b);
+	if (!rc)
+		decide_what_is_shipped(&b);
 	if (!rc)
 		rc = capture_entry(&b);
 	if (!rc)

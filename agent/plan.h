@@ -26,6 +26,7 @@ struct plan_request {
 	bool *blame_error;             /* NULL, or set when it is `error` that an error's position is in */
 	bool errors_only;
 	bool ship;                     /* events; false: counters only */
+	bool show_errors;              /* events of failing calls, of a function that has such; no more is asked for than counters */
 	bool entry_only;               /* nothing about the return, whatever is asked for by default */
 	bool line;                     /* of a source line: fn->params are the variables there; goes with entry_only */
 	bool pattern;                  /* the plan is for many functions: no parameters, but which function it was */

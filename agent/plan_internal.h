@@ -56,6 +56,7 @@ struct builder {
 	struct resolved *out;
 	struct error *err;
 	struct capture_limits limits;
+	bool ship;
 	bool at_return;
 	enum hoist hoist;
 	uint8_t next_reg;

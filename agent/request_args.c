@@ -76,6 +76,23 @@ static int read_flags(const msgpack_object *args, struct request_args *out, stru
 	return 0;
 }
 
+/* A list of probes' numbers. */
+static int read_shown(const msgpack_object *o, struct request_args *out, struct error *err)
+{
+	if (!o)
+		return 0;
+	if (o->type != MSGPACK_OBJECT_ARRAY || o->via.array.size > out->n_probes)
+		return bad_value(err, "show_errors");
+	for (uint32_t i = 0; i < o->via.array.size; i++) {
+		uint64_t probe;
+
+		if (!object_u64(&o->via.array.ptr[i], &probe) || probe >= out->n_probes)
+			return bad_value(err, "a probe in show_errors");
+		out->show_errors |= 1ULL << probe;
+	}
+	return 0;
+}
+
 int request_target_read(const msgpack_object *o, struct target *t, struct error *err)
 {
 	static const struct { const char *key; enum target_kind kind; } kinds[] = {
@@ -195,6 +212,8 @@ int request_args_read(const struct agent *a, const msgpack_object *args, struct 
 		rc = read_numbers(args, out, err);
 	if (!rc)
 		rc = read_flags(args, out, err);
+	if (!rc)
+		rc = read_shown(map_get(args, "show_errors"), out, err);
 	if (!rc)
 		rc = read_budget(a, args, out, err);
 	if (!out->ttl_ns)

@@ -236,32 +236,60 @@ int room_for_one(struct resolving *r, struct error *err)
 	return 0;
 }
 
+/* Into found[n_found], which is not counted yet. */
+static int plan_place(struct resolving *r, const struct plan_request *rq, struct wanted_site where, struct error *err)
+{
+	struct resolved *out = &r->found[r->n_found];
+	char *pretty = rq->fn ? NULL : demangle(where.name, false);
+	int rc;
+
+	memset(out, 0, sizeof(*out));
+	out->probe_index = r->index;
+	fill_names(r, pretty ? pretty : where.name, rq->fn, out);
+	free(pretty);
+	rc = plan_build(rq, out, &r->keep_regs[r->n_found], err);
+	where.name = out->function;
+	where.keep_regs = r->keep_regs[r->n_found];
+	where.call = out->plan.flags & PLAN_CALL;
+	if (!rc && where.call)
+		rc = returns_are_safe(r, err);
+	return rc ? rc : choose_site(r, &where, &out->site, &out->offset, err);
+}
+
+/* Failing calls are shown beside the counters where that is possible on a site that is as cheap. */
+static int plan_shown(struct resolving *r, struct plan_request *rq, const struct wanted_site *where, struct error *err)
+{
+	struct resolved *out = &r->found[r->n_found];
+	enum site_kind kind = out->site.kind;
+	struct error none = { 0 };
+
+	if (!out->has_error)
+		return 0;
+	resolved_free(out);
+	rq->show_errors = true;
+	if (!plan_place(r, rq, *where, &none) && out->site.kind <= kind)
+		return 0;
+	resolved_free(out);
+	rq->show_errors = false;
+	return plan_place(r, rq, *where, err);
+}
+
 static int add_place(struct resolving *r, uint64_t addr, uint64_t size, const char *name, const struct function *fn,
 		     struct error *err)
 {
 	struct plan_request rq = { .spec = r->spec, .error = r->error_expr, .blame_error = &r->blame_error, .errors_only = r->rq->errors_only,
 				   .ship = r->rq->ship, .force_call = r->rq->force_call, .limits = r->rq->limits,
 				   .di = r->di, .fn = fn };
+	const struct wanted_site where = { .addr = addr, .size = size, .name = name };
 	int rc = room_for_one(r, err);
 	struct resolved *out;
-	char *pretty;
-	bool call;
 
 	if (rc)
 		return rc;
 	out = &r->found[r->n_found];
-	pretty = fn ? NULL : demangle(name, false);
-	memset(out, 0, sizeof(*out));
-	out->probe_index = r->index;
-	fill_names(r, pretty ? pretty : name, fn, out);
-	free(pretty);
-	rc = plan_build(&rq, out, &r->keep_regs[r->n_found], err);
-	call = out->plan.flags & PLAN_CALL;
-	if (!rc && call)
-		rc = returns_are_safe(r, err);
-	if (!rc)
-		rc = choose_site(r, &(struct wanted_site){ addr, size, out->function, r->keep_regs[r->n_found], call }, &out->site,
-				 &out->offset, err);
+	rc = plan_place(r, &rq, where, err);
+	if (!rc && r->rq->show_errors >> r->index & 1)
+		rc = plan_shown(r, &rq, &where, err);
 	if (rc || known_place(r, out->offset))
 		resolved_free(out);
 	else

@@ -26,6 +26,7 @@ struct resolve_request {
 	uint32_t n_index;
 	const char *error_expr;      /* NULL: default */
 	bool errors_only, ship, force_call;
+	uint64_t show_errors;        /* bit n: failing calls of text n are shipped, if that needs no dearer instruction */
 	bool unwind_ok;              /* the user knows that no exception passes through the functions */
 	struct capture_limits limits;
 	struct site_costs costs;     /* explain: expected ns per hit */

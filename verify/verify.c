@@ -56,6 +56,7 @@ void verify_free(struct verify *v)
 	for (uint32_t i = 0; i < v->n_judged; i++) {
 		verdict_free(v->judged[i].verdict);
 		free(v->judged[i].line_item);
+		failing_free(v->judged[i].failing);
 	}
 	for (uint32_t i = 0; i < v->n_requests; i++)
 		verify_request_free(v->request[i]);
@@ -388,6 +389,8 @@ int verify_frame(struct verify *v, const struct frame_in *in, const char *raw, s
 		rc = verify_take_probe(v, r, in, err);
 	else if (r && in->type == WIRE_STATS && r->state == REQUEST_ACCEPTED)
 		rc = verify_take_stats(v, r, in, now_ns, err);
+	else if (r && in->type == WIRE_CHUNK)
+		rc = verify_take_chunk(v, r, in, err);
 	else if (r && in->type == WIRE_NOTICE)
 		rc = verify_take_notice(v, r, in, now_ns, err);
 	else if (r && in->type == WIRE_END)

@@ -15,6 +15,7 @@
 #define PLUMB_VERIFY_H
 
 #include "coverage.h"
+#include "failing.h"
 #include "frame.h"
 #include "verdict.h"
 #include "verify_spec.h"
@@ -61,7 +62,15 @@ struct verify_function_view {
 	const char *name;
 	struct verdict *verdict;      /* for verdict_caveats; verdict_view(verdict) is `view` */
 	const struct verdict_view *view;
+	const struct failing *failing;   /* NULL: no failing call was shown */
 };
+
+/* Of how many failing calls of a side the arguments were shown, and of how many that is. */
+struct verify_shown {
+	uint64_t shown, failed;
+};
+
+struct verify_shown verify_shown(const struct verify_function_view *f, enum verify_side side);
 
 struct verify_line_view {
 	const struct covered_line *line;

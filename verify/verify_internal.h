@@ -3,6 +3,7 @@
 #ifndef PLUMB_VERIFY_INTERNAL_H
 #define PLUMB_VERIFY_INTERNAL_H
 
+#include "failing.h"
 #include "model.h"
 #include "verify.h"
 
@@ -110,6 +111,7 @@ struct judged {
 	uint32_t *line_item;           /* items of claim.line */
 	bool any_line;                 /* claim.line has one entry, for all of them */
 	uint32_t n_line_items;
+	struct failing *failing;       /* NULL: no failing call was shown */
 };
 
 /* ---- arms by time (verify_time.c) ---- */
@@ -228,6 +230,8 @@ struct arm_request *verify_request(struct verify *v, uint64_t id);
 void verify_request_free(struct arm_request *r);
 
 /* verify_ticks.c */
+/* NULL: the probe is none of the request's. */
+const struct item *verify_item_of(const struct verify *v, const struct arm_request *r, const struct probe *p, uint32_t *index);
 int verify_take_probe(struct verify *v, struct arm_request *r, const struct frame_in *in, struct error *err);
 int verify_take_stats(struct verify *v, struct arm_request *r, const struct frame_in *in, uint64_t now_ns, struct error *err);
 /* Since when the arm's probes are known to be in a process; 0: they are not. */
@@ -247,6 +251,10 @@ int verify_drop_judged(struct verify *v, struct error *err);
 /* The item of a function of the coverage; NULL: it has none, or that was dropped. */
 const struct item *verify_function_item(const struct verify *v, uint32_t function, enum item_kind kind);
 enum verdict_state verify_state(const struct verify *v);
+
+/* verify_failing.c */
+/* A CHUNK: failing calls. */
+int verify_take_chunk(struct verify *v, struct arm_request *r, const struct frame_in *in, struct error *err);
 
 /* verify_values.c */
 /* A row's list. -EPROTO, -ENOMEM. */

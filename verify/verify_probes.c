@@ -8,6 +8,8 @@
 
 #include "verify_internal.h"
 
+enum { SHOWN_PER_S = 10 };   /* failing calls of a function, with their arguments */
+
 /* ---- lines ---- */
 
 static const char *path_on(const struct patch_file *f, enum verify_side side)
@@ -291,6 +293,24 @@ static struct arm_request *request_new(struct verify *v, enum verify_side side, 
 	return r;
 }
 
+/* Functions of which failing calls are shown: a few a second, for their arguments. Their counters are the same. */
+static uint32_t pack_shown(const struct verify *v, const struct arm_request *r, msgpack_packer *pk)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < r->n_items; i++)
+		n += v->item[r->item[i]].kind == ITEM_FUNCTION;
+	if (!pk || !n)
+		return n;
+	pack_key_u64(pk, "rate", SHOWN_PER_S);
+	pack_key(pk, "show_errors");
+	msgpack_pack_array(pk, n);
+	for (uint32_t i = 0; i < r->n_items; i++)
+		if (v->item[r->item[i]].kind == ITEM_FUNCTION)
+			msgpack_pack_uint32(pk, i);
+	return n;
+}
+
 static int pack_request(struct verify *v, const struct arm_request *r, struct error *err)
 {
 	bool error = r->group == GROUP_CLAIMED && v->spec.error;
@@ -299,13 +319,14 @@ static int pack_request(struct verify *v, const struct arm_request *r, struct er
 	frame_begin(&f, &v->out, WIRE_REQUEST, 4);
 	msgpack_pack_uint64(&f.pk, r->id);
 	pack_text(&f.pk, "stat");
-	msgpack_pack_map(&f.pk, 3U + error + (v->spec.budget_ppm != 0) + v->spec.unwind_ok);
+	msgpack_pack_map(&f.pk, 3U + error + (v->spec.budget_ppm != 0) + v->spec.unwind_ok + (pack_shown(v, r, NULL) ? 2 : 0));
 	pack_target(v, &f.pk, r->side, r->pid);
 	pack_key(&f.pk, "probes");
 	msgpack_pack_array(&f.pk, r->n_items);
 	for (uint32_t i = 0; i < r->n_items; i++)
 		pack_text(&f.pk, v->item[r->item[i]].text[r->side]);
 	pack_key_u64(&f.pk, "ttl_ns", v->spec.claim.deadline_ns + 60000000000ULL);
+	pack_shown(v, r, &f.pk);
 	if (error)
 		pack_key_text(&f.pk, "error", v->spec.error);
 	if (v->spec.budget_ppm)

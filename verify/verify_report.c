@@ -9,7 +9,7 @@
 #include "text.h"
 #include "verify_text.h"
 
-enum { SHAPE_ROWS = 16, LINES_CONTEXT = 3, LINE_TEXT = 1000, LINES_TEXT = 256 << 10 };
+enum { LINES_CONTEXT = 3, LINE_TEXT = 1000, LINES_TEXT = 256 << 10 };
 
 verify_report_fn *verify_report(const char *kind, size_t len)
 {
@@ -21,18 +21,6 @@ verify_report_fn *verify_report(const char *kind, size_t len)
 		if (strlen(kinds[i].kind) == len && memcmp(kinds[i].kind, kind, len) == 0)
 			return kinds[i].report;
 	return NULL;
-}
-
-static const char *path_of(const struct covered_line *l)
-{
-	const char *path = l->side == BASELINE ? l->file->old_path : l->file->new_path;
-
-	return path ? path : l->file->old_path;   /* context of a file that goes */
-}
-
-static uint32_t number_of(const struct covered_line *l)
-{
-	return l->side == BASELINE || !l->line->new_line ? l->line->old_line : l->line->new_line;
 }
 
 /* ---- JSON ---- */
@@ -107,6 +95,31 @@ static void json_shape(struct buf *out, const struct errset *errors)
 	buf_char(out, ']');
 }
 
+static void json_failing(struct buf *out, const struct verify_function_view *f)
+{
+	static const char *const keys[VERIFY_SIDES] = { "baseline", "candidate" };
+	struct failing_row row[SHAPE_ROWS];
+	unsigned n = f->failing ? failing_rows(f->failing, row, SHAPE_ROWS) : 0;
+
+	buf_str(out, ",\"failing\":{");
+	for (int side = 0; side < VERIFY_SIDES; side++) {
+		struct verify_shown s = verify_shown(f, (enum verify_side)side);
+
+		buf_printf(out, "\"%s\":{\"shown\":%" PRIu64 ",\"failed\":%" PRIu64 "},", keys[side], s.shown, s.failed);
+	}
+	buf_printf(out, "\"left_out\":%u,\"arguments\":[", f->failing ? failing_left_out(f->failing) : 0);
+	for (unsigned i = 0; i < n; i++) {
+		buf_str(out, i ? ",{" : "{");
+		key_text(out, "argument", row[i].name);
+		buf_char(out, ',');
+		key_text(out, "value", row[i].value);
+		buf_printf(out, ",\"baseline\":%" PRIu64 ",\"candidate\":%" PRIu64 ",", row[i].count[BASELINE], row[i].count[CANDIDATE]);
+		key_text(out, "only", !row[i].only ? NULL : keys[row[i].count[BASELINE] ? BASELINE : CANDIDATE]);
+		buf_char(out, '}');
+	}
+	buf_str(out, "]}");
+}
+
 static void json_function(struct buf *out, const struct verify_function_view *f)
 {
 	const struct verdict_view *v = f->view;
@@ -128,6 +141,7 @@ static void json_function(struct buf *out, const struct verify_function_view *f)
 	}
 	buf_char(out, ']');
 	json_shape(out, v->errors);
+	json_failing(out, f);
 	buf_char(out, '}');
 }
 
@@ -164,8 +178,8 @@ static void json_line(struct buf *out, const struct verify_view *v, uint32_t ind
 	buf_char(out, '{');
 	key_text(out, "arm", l->side == BASELINE ? "baseline" : "candidate");
 	buf_char(out, ',');
-	key_text(out, "file", path_of(l));
-	buf_printf(out, ",\"line\":%u,\"state\":\"%s\",\"hits\":%" PRIu64, number_of(l), states[l->state], v->hits[index]);
+	key_text(out, "file", verify_line_path(l));
+	buf_printf(out, ",\"line\":%u,\"state\":\"%s\",\"hits\":%" PRIu64, verify_line_number(l), states[l->state], v->hits[index]);
 	if (why_of(l)) {
 		buf_char(out, ',');
 		key_text(out, "why", why_of(l));
@@ -257,121 +271,6 @@ void verify_report_json(const struct verify_view *v, struct buf *out)
 	buf_char(out, ']');
 	json_caveats(out, v);
 	buf_str(out, "}\n");
-}
-
-/* ---- Markdown ---- */
-
-/* Text that stays text: nothing in it is markup, a table's border, or a mention of somebody. */
-static void md_text(struct buf *out, const char *text)
-{
-	struct buf safe = { 0 };
-
-	text_escape(&safe, text, strlen(text), 0);
-	for (const char *at = buf_text(&safe); *at; at++) {
-		if (strchr("\\`*_{}[]()<>#|~!@&", *at))
-			buf_printf(out, "&#%d;", *at);
-		else
-			buf_char(out, *at);
-	}
-	buf_free(&safe);
-}
-
-static void md_function(struct buf *out, const struct verify_function_view *f)
-{
-	static const char *const marks[] = { [GATE_OPEN] = "open", [GATE_PASS] = "pass", [GATE_FAIL] = "**FAIL**", [GATE_BLOCKED] = "blocked" };
-	const struct verdict_view *v = f->view;
-	struct errset_shift shift[SHAPE_ROWS];
-	unsigned n = errset_shape(v->errors, shift, SHAPE_ROWS);
-
-	buf_str(out, "\n### ");
-	md_text(out, f->name);
-	if (v->claim->trigger[0]) {
-		buf_str(out, " if ");
-		md_text(out, v->claim->trigger);
-	}
-	buf_printf(out, "\n\nBaseline %" PRIu64 " of %" PRIu64 " calls failed, candidate %" PRIu64 " of %" PRIu64 ".\n\n| gate | | why |\n|---|---|---|\n",
-		   v->base->errors, v->base->calls, v->cand->errors, v->cand->calls);
-	for (unsigned i = 0; i < v->gates; i++) {
-		buf_str(out, "| ");
-		md_text(out, v->gate[i]->name);
-		buf_printf(out, " | %s | ", marks[v->gate[i]->state]);
-		md_text(out, v->gate[i]->reason);
-		buf_str(out, " |\n");
-	}
-	if (n)
-		buf_str(out, "\n| error value | baseline | candidate |\n|---:|---:|---:|\n");
-	for (unsigned i = 0; i < n; i++)
-		buf_printf(out, "| %" PRId64 " | %" PRIu64 " | %" PRIu64 " |\n", shift[i].value, shift[i].base, shift[i].cand);
-}
-
-static void md_lines(struct buf *out, const struct verify_view *v)
-{
-	bool any = false;
-
-	for (uint32_t i = 0; v->hits && i < v->coverage->n_lines; i++) {
-		const struct covered_line *l = &v->coverage->line[i];
-		struct buf note = { 0 };
-
-		if (l->state == LINE_CONTEXT)
-			continue;
-		if (!any)
-			buf_str(out, "\n### Changed lines\n\n| line | | |\n|---|---|---|\n");
-		any = true;
-		verify_line_note(v, i, &note);
-		buf_str(out, "| ");
-		md_text(out, path_of(l));
-		buf_printf(out, ":%u | %s | %s |\n", number_of(l), l->side == BASELINE ? "removed" : "added", buf_text(&note));
-		buf_free(&note);
-	}
-}
-
-static void md_notes(struct buf *out, const struct verify_view *v)
-{
-	struct buf caveats = { 0 };
-
-	buf_str(out, "\n### To be read with it\n\n");
-	for (uint32_t i = 0; v->coverage && i < v->coverage->n_functions; i++) {
-		const struct covered_function *f = &v->coverage->function[i];
-
-		if (f->compared)
-			continue;
-		buf_str(out, "- not compared: ");
-		md_text(out, f->name);
-		buf_str(out, ": ");
-		md_text(out, f->why);
-		buf_char(out, '\n');
-	}
-	for (uint32_t i = 0; i < v->n_remarks; i++) {
-		buf_str(out, "- ");
-		md_text(out, v->remark[i]);
-		buf_char(out, '\n');
-	}
-	if (v->n_functions)
-		verdict_caveats(v->function[0].verdict, &caveats);
-	for (char *at = caveats.data, *end; at && *at; at = end + 1) {
-		end = strchrnul(at, '\n');
-		buf_str(out, "- ");
-		buf_add(out, at, (size_t)(end - at));
-		buf_char(out, '\n');
-		if (!*end)
-			break;
-	}
-	buf_free(&caveats);
-}
-
-void verify_report_markdown(const struct verify_view *v, struct buf *out)
-{
-	buf_printf(out, "## plumb verify: %s\n\n", verdict_state_name(v->state));
-	md_text(out, v->reason);
-	buf_str(out, "\n\nBaseline ");
-	md_text(out, v->arm[BASELINE].label);
-	buf_printf(out, " (%u processes), candidate ", v->arm[BASELINE].most_processes);
-	md_text(out, v->arm[CANDIDATE].label);
-	buf_printf(out, " (%u processes), compared for %.0f s.\n", v->arm[CANDIDATE].most_processes, (double)v->elapsed_ns / 1e9);
-	for (uint32_t i = 0; i < v->n_functions; i++)
-		md_function(out, &v->function[i]);
-	md_lines(out, v);
-	md_notes(out, v);
 }
 
 /* ---- JUnit ---- */

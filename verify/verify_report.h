@@ -6,6 +6,8 @@
 #include "buf.h"
 #include "verify.h"
 
+enum { SHAPE_ROWS = 16 };   /* of error values, and of arguments of failing calls, in a report */
+
 typedef void verify_report_fn(const struct verify_view *v, struct buf *out);
 
 verify_report_fn verify_report_json, verify_report_markdown, verify_report_junit;

@@ -8,6 +8,8 @@
 
 #include "text.h"
 
+enum { FAILING_ROWS = 8 };
+
 static void tone(const struct verify_style *s, struct buf *out, enum verify_tone t)
 {
 	if (s->paint)
@@ -48,6 +50,18 @@ static void put_arm(const struct verify_arm_view *a, const char *name, struct bu
 }
 
 /* ---- the diff ---- */
+
+const char *verify_line_path(const struct covered_line *l)
+{
+	const char *path = l->side == BASELINE ? l->file->old_path : l->file->new_path;
+
+	return path ? path : l->file->old_path;   /* context of a file that goes */
+}
+
+uint32_t verify_line_number(const struct covered_line *l)
+{
+	return l->side == BASELINE || !l->line->new_line ? l->line->old_line : l->line->new_line;
+}
 
 void verify_line_note(const struct verify_view *v, uint32_t index, struct buf *out)
 {
@@ -232,6 +246,29 @@ static void put_shape(const struct verify_function_view *f, struct buf *out)
 			   only[shift[i].only]);
 }
 
+/* With which arguments do calls fail? Some of them are shown, a few a second. */
+static void put_failing(const struct verify_function_view *f, struct buf *out)
+{
+	const struct verify_shown base = verify_shown(f, BASELINE), cand = verify_shown(f, CANDIDATE);
+	struct failing_row row[FAILING_ROWS];
+	unsigned n = f->failing ? failing_rows(f->failing, row, FAILING_ROWS) : 0;
+
+	if (!n)
+		return;
+	buf_printf(out, "  failing calls with:    baseline   candidate      (%" PRIu64 " of %" PRIu64 " failing calls looked at on the baseline, %"
+		   PRIu64 " of %" PRIu64 " on the candidate)\n", base.shown, base.failed, cand.shown, cand.failed);
+	for (unsigned i = 0; i < n; i++) {
+		struct buf text = { 0 };
+
+		safe(&text, row[i].name);
+		buf_str(&text, " = ");
+		safe(&text, row[i].value);
+		buf_printf(out, "  %-19s %10" PRIu64 "  %10" PRIu64 "%s\n", buf_text(&text), row[i].count[BASELINE], row[i].count[CANDIDATE],
+			   !row[i].only ? "" : row[i].count[BASELINE] ? "  baseline only" : "  candidate only");
+		buf_free(&text);
+	}
+}
+
 /* ---- what stands beside ---- */
 
 static void put_incomparable(const struct coverage *c, struct buf *out)
@@ -251,8 +288,8 @@ static void put_incomparable(const struct coverage *c, struct buf *out)
 		if (l->state != LINE_REFUSED)
 			continue;
 		buf_str(out, "not probed: ");
-		safe(out, l->side == BASELINE ? l->file->old_path : l->file->new_path);
-		buf_printf(out, ":%u: ", l->side == BASELINE ? l->line->old_line : l->line->new_line);
+		safe(out, verify_line_path(l));
+		buf_printf(out, ":%u: ", verify_line_number(l));
 		safe(out, l->why);
 		buf_char(out, '\n');
 	}
@@ -327,6 +364,7 @@ void verify_text(const struct verify_view *v, const struct verify_style *s, stru
 	for (uint32_t i = 0; i < v->n_functions; i++) {
 		put_function(&v->function[i], s, out);
 		put_shape(&v->function[i], out);
+		put_failing(&v->function[i], out);
 	}
 	if (v->coverage)
 		put_incomparable(v->coverage, out);

@@ -23,6 +23,9 @@ void verify_text(const struct verify_view *v, const struct verify_style *style, 
 void verify_progress(const struct verify_view *v, struct buf *out);
 /* "8 hits", "did not run", "no code", ... of a changed line; "" of others. */
 void verify_line_note(const struct verify_view *v, uint32_t line, struct buf *out);
+/* Where the line is: the file's path on its side, and its number there. */
+const char *verify_line_path(const struct covered_line *l);
+uint32_t verify_line_number(const struct covered_line *l);
 /* The line of the diff is changed, or at most so many lines from one that is, in the same hunk. */
 bool verify_near_change(const struct coverage *c, uint32_t index, unsigned context);
 

@@ -15,7 +15,7 @@
 
 /* ---- frames ---- */
 
-static const struct item *item_of(const struct verify *v, const struct arm_request *r, const struct probe *p, uint32_t *index)
+const struct item *verify_item_of(const struct verify *v, const struct arm_request *r, const struct probe *p, uint32_t *index)
 {
 	for (uint32_t i = 0; i < r->n_items; i++) {
 		*index = r->item[i];
@@ -40,7 +40,7 @@ int verify_take_probe(struct verify *v, struct arm_request *r, const struct fram
 	uint32_t index;
 	uint64_t cost;
 
-	if (rc || !map || !item_of(v, r, r->model.probe[r->model.n_probes - 1], &index))
+	if (rc || !map || !verify_item_of(v, r, r->model.probe[r->model.n_probes - 1], &index))
 		return rc;
 	/* A probe on several functions or files: the dearest one counts. */
 	if (object_u64(map_get(map, "cost_ns"), &cost) && cost >= v->item[index].cost_ns[r->side] && cost < 1000000000) {
@@ -133,7 +133,7 @@ static int take_row(struct verify *v, struct arm_request *r, uint32_t source, ui
 	struct tally delta;
 	uint32_t index;
 
-	if (row->snapshot != s->snapshot || !p || !item_of(v, r, p, &index))
+	if (row->snapshot != s->snapshot || !p || !verify_item_of(v, r, p, &index))
 		return 0;
 	before = before_of(r, source, number);
 	if (!before)
@@ -208,7 +208,7 @@ static int take_row_values(struct verify *v, struct arm_request *r, const struct
 	object_u64(&part[0], &probe);
 	object_u64(&part[1], &pid);
 	p = list ? idmap_get(&s->probe_of, (uint32_t)probe) : NULL;
-	if (!p || !item_of(v, r, p, &index))
+	if (!p || !verify_item_of(v, r, p, &index))
 		return 0;
 	return verify_take_values(r, s->number, (uint32_t)probe, (uint32_t)pid, list, &v->item[index]);
 }

@@ -30,7 +30,7 @@ static void view_functions(struct verify *v)
 		struct judged *j = &v->judged[i];
 		const struct verdict_view *view = verdict_view(j->verdict);
 
-		v->function_view[i] = (struct verify_function_view){ j->claim.function, j->verdict, view };
+		v->function_view[i] = (struct verify_function_view){ j->claim.function, j->verdict, view, j->failing };
 		if (!why || (view->state == VERDICT_FAIL && why->state != VERDICT_FAIL) ||
 		    (view->state != VERDICT_PASS && why->state == VERDICT_PASS))
 			why = view;

@@ -93,10 +93,21 @@ function shape(f) {
 	], list(f.errors), 'No failing call has told its value.');
 }
 
+// Which of the failing calls were looked at: of how many is said with it.
+function failing(f) {
+	const part = f.failing || {}, looked = (arm) => count((part[arm] || {}).shown || 0) + ' of ' + count((part[arm] || {}).failed || 0) + ' on the ' + arm;
+	const where = (a) => a.only === 'candidate' ? h('strong', {}, 'only on the candidate') : a.only === 'baseline' ? 'only on the baseline' : 'both';
+	return table('Arguments of failing calls of ' + f.function + ' (looked at: ' + looked('baseline') + ', ' + looked('candidate') + ')', [
+		{name: 'Argument', cell: (a) => h('code', {}, a.argument)}, {name: 'Value', cell: (a) => h('code', {}, a.value)},
+		{name: 'Baseline', number: true, cell: (a) => count(a.baseline)}, {name: 'Candidate', number: true, cell: (a) => count(a.candidate)},
+		{name: 'Where', cell: (a) => known(a.only) ? where(a) : a.baseline && a.candidate ? 'both' : ''},
+	], list(part.arguments), 'No failing call was looked at.');
+}
+
 function functionPart(f) {
 	return h('section', {'aria-label': 'Function ' + f.function}, h('h2', {}, h('code', {}, f.function + (f.trigger ? ' if ' + f.trigger : ''))),
 		h('p', {}, f.reason), gateTable(f), h('h3', {}, 'Calls and what the probes cost'), totals(f),
-		h('h3', {}, 'Did the error move rather than vanish?'), shape(f));
+		h('h3', {}, 'Did the error move rather than vanish?'), shape(f), failing(f));
 }
 
 /* ---- the diff ---- */

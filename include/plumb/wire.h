@@ -36,7 +36,9 @@
  *
  * Verbs and their arguments (all optional unless said; durations in ns):
  *   "trace", "stat": target (required), probes [text, ...] (required), error text, errors bool, limit, for_ns, sample,
- *                    rate, keep bool, unwind_ok bool, ttl_ns, budget_ppm (of one core), tick_ns, depth, bytes, string (limits of captures)
+ *                    rate, keep bool, unwind_ok bool, ttl_ns, budget_ppm (of one core), tick_ns, depth, bytes, string (limits of captures),
+ *                    show_errors [number of a probe in probes, ...] (stat: CHUNKs with failing calls of these functions, at most `rate` a second of
+ *                    each, beside the counters; of none whose captures would need a dearer breakpoint)
  *                    -> REPLY {id}, then PROBE..., CHUNK/STATS/NOTICE..., END
  *   "explain": target, probes, ... as trace     -> REPLY {text}
  *   "funcs": target, glob, module               -> REPLY {functions: [[name, signature, file, line, module], ...], more bool, source}

@@ -3,7 +3,7 @@
 import json
 
 from harness import UNBOUNDED, KernelCase, Target
-from wire import Connection
+from wire import CHUNK, PROBE, Connection, records
 
 
 def truth(n, threads=1):
@@ -61,6 +61,30 @@ class ErrorValues(KernelCase):
         agent, t = self.agent(), Target(self, 'errors')
         got = self.stat(agent, [t], 'fails', verb='trace', error='$ret == -5 || $ret == 7', errors=True, limit=1000000)
         self.assertEqual(values(got[t.pid]), {-5: truth(2000)[-5], 7: 1})
+
+    def test_failing_calls_beside_the_counters(self):
+        """Some of them, with their arguments; what is counted is the same as without."""
+        agent, counts = self.agent(), []
+        for more in ({}, {'show_errors': [1], 'rate': 9}):
+            t = Target(self, 'errors', 2)
+            with Connection(agent.socket) as c:
+                request = c.trace({'target': {'pid': t.pid}, 'probes': ['fails_pointer', 'fails'], **more}, 'stat')
+                t.go()
+                t.truth()
+                end, frames = c.stop(request)
+            probes = {f[2]['probe']: f[2] for f in frames if f[0] == PROBE}
+            rows = {probes[row[0]]['spec']: row[3] for row in end[4] if row[1] == t.pid}
+            shown = [r for f in frames if f[0] == CHUNK for r in records(f)]
+            self.assertEqual(values(rows['fails']), truth(2000, 2))
+            self.assertEqual(sum(rows['fails']['hist'][1::2]), rows['fails']['calls'])
+            counts.append({spec: {k: row[k] for k in ('calls', 'matched', 'returns', 'errors', 'error_values')} for spec, row in rows.items()})
+        self.assertEqual([f[0] for f in probes.values() if f['spec'] == 'fails' for f in f['fields']], ['n', '$ret'])
+        self.assertEqual(counts[0]['fails'], counts[1]['fails'])
+        self.assertTrue(0 < len(shown) <= 9 * 20, len(shown))
+        self.assertEqual(rows['fails']['shipped'], len(shown))
+        self.assertEqual(rows['fails']['shipped'] + rows['fails']['drop_rate'], rows['fails']['errors'])
+        for probe, _, _, _, flags, _, n, ret in shown:
+            self.assertEqual((probes[probe]['spec'], flags, ret), ('fails', 3, -22 if n % 4 == 0 else -5 if n % 10 == 1 else -71))
 
     def test_nothing_where_nothing_fails(self):
         agent, t = self.agent(), Target(self, 'errors')

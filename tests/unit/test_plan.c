@@ -4,7 +4,7 @@
  *
  *     probe parse_order(o->qty) if n > 3
  *     error n < 0                     (the --error expression)
- *     with errors noship call strip depth=2 bytes=16 string=8
+ *     with errors noship shown call strip depth=2 bytes=16 string=8
  *     keep rdi rsi                    (registers that the site must leave alone)
  *     gives                           (then the plan and the layout), or: refused COLUMN TEXT
  *     ...
@@ -77,7 +77,7 @@ static void build(const struct one_case *c, int which, struct built *out)
 {
 	const struct function **fns = NULL;
 	struct plan_request rq = { .ship = !word_in(c->with, "noship"), .errors_only = word_in(c->with, "errors"),
-				   .force_call = word_in(c->with, "call"), .blame_error = &out->blame_error };
+				   .show_errors = word_in(c->with, "shown"), .force_call = word_in(c->with, "call"), .blame_error = &out->blame_error };
 	struct expr *error = NULL;
 	struct spec *spec = NULL;
 

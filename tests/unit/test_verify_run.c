@@ -116,6 +116,146 @@ static void an_error_that_moves_shows(void **state)
 	verify_free(b.v);
 }
 
+/* ---- with which arguments ---- */
+
+/* f's probe, with its argument `o`: struct order { id, qty, user { name } } *. */
+static void give_shaped_probe(struct bench *b, uint32_t id)
+{
+	struct buf out = { 0 };
+	struct frame f;
+
+	frame_begin(&f, &out, WIRE_PROBE, 3);
+	msgpack_pack_uint64(&f.pk, id);
+	msgpack_pack_map(&f.pk, 7);
+	pack_key_u64(&f.pk, "probe", 2);
+	pack_key_text(&f.pk, "spec", "f");
+	pack_key_text(&f.pk, "function", "f");
+	pack_key_text(&f.pk, "module", "orderd");
+	pack_key_text(&f.pk, "build_id", "");
+	pack_key_text(&f.pk, "file", "f.c");
+	pack_key(&f.pk, "fields");
+	msgpack_pack_array(&f.pk, 1);
+	msgpack_pack_array(&f.pk, 3);
+	pack_text(&f.pk, "o");
+	msgpack_pack_int(&f.pk, 0);
+	pack_order_shape(&f.pk);
+	frame_end(&f);
+	assert_int_equal(give(b, &out), 0);
+}
+
+static void pack_failing_call(msgpack_packer *pk, unsigned number, int qty, const char *name)
+{
+	msgpack_pack_array(pk, 7);
+	msgpack_pack_int(pk, 2);
+	msgpack_pack_int(pk, 0);
+	msgpack_pack_int(pk, 100);
+	msgpack_pack_int(pk, 100);
+	msgpack_pack_int(pk, EVENT_RETURN | EVENT_ERROR);
+	msgpack_pack_int(pk, 1000);
+	msgpack_pack_array(pk, 2);
+	msgpack_pack_uint64(pk, 0x7f0000000000);
+	msgpack_pack_array(pk, 3);
+	msgpack_pack_unsigned_int(pk, number);
+	msgpack_pack_int(pk, qty);
+	msgpack_pack_array(pk, 1);
+	msgpack_pack_array(pk, 2);
+	msgpack_pack_bin(pk, strlen(name));
+	msgpack_pack_bin_body(pk, name, strlen(name));
+	msgpack_pack_false(pk);
+}
+
+static void give_failing_calls(struct bench *b, uint32_t id, unsigned n, int qty, const char *name, size_t cut)
+{
+	struct buf records = { 0 }, out = { 0 };
+	msgpack_packer pk;
+	struct frame f;
+
+	pack_into(&pk, &records);
+	for (unsigned i = 0; i < n; i++)
+		pack_failing_call(&pk, i, qty, name);
+	frame_begin(&f, &out, WIRE_CHUNK, 7);
+	msgpack_pack_uint64(&f.pk, id);
+	msgpack_pack_uint64(&f.pk, 1);
+	msgpack_pack_uint64(&f.pk, b->now_ns);
+	msgpack_pack_unsigned_int(&f.pk, n);
+	msgpack_pack_int(&f.pk, 0);
+	msgpack_pack_bin(&f.pk, records.len - cut);
+	msgpack_pack_bin_body(&f.pk, records.data, records.len - cut);
+	frame_end(&f);
+	buf_free(&records);
+	assert_int_equal(give(b, &out), 0);
+}
+
+static void text_of(struct verify *v, struct buf *out)
+{
+	const struct verify_style style = { .context = 3 };
+
+	verify_text(verify_view(v), &style, out);
+	verify_report_json(verify_view(v), out);
+	verify_report_markdown(verify_view(v), out);
+}
+
+static void expect_in(const struct buf *text, const char *what)
+{
+	if (!strstr(buf_text(text), what))
+		fail_msg("no '%s' in:\n%s", what, buf_text(text));
+}
+
+/* The baseline fails with no items, the candidate with another name: it has moved. What a name does to a terminal or a page is its own. */
+static void failing_calls_tell_their_arguments(void **state)
+{
+	static const char evil[] = "\x1b[2J|<b>`&\xff";
+	struct buf then = { 0 }, now = { 0 }, file = { 0 };
+	struct error err = { 0 };
+	struct verify *again;
+	struct bench b;
+	bool is_signed;
+
+	begin_probed(&b, "none", false);
+	for (int side = 0; side < 2; side++)
+		give_shaped_probe(&b, b.request[side]);
+	give_failing_calls(&b, b.request[0], 3, 0, "bob", 0);
+	give_failing_calls(&b, b.request[1], 4, 2, evil, 0);
+	assert_int_equal(second(&b, 1000, 20, 3), 0);
+	text_of(b.v, &then);
+	expect_in(&then, "(3 of 20 failing calls looked at on the baseline, 4 of 4 on the candidate)");
+	expect_in(&then, "  o->qty = 0                   3           0  baseline only\n");
+	expect_in(&then, "\"failing\":{\"baseline\":{\"shown\":3,\"failed\":20}");
+	expect_in(&then, "{\"argument\":\"o->user.name\",\"value\":\"\\\"bob\\\"\",\"baseline\":3,\"candidate\":0,\"only\":\"baseline\"}");
+	expect_in(&then, "| o-&#62;qty = 2 | 0 | 4 | candidate only |");
+	assert_null(strstr(buf_text(&then), "o->id"));   /* a value of one call tells nothing */
+	for (size_t i = 0; i < then.len; i++)
+		assert_true((unsigned char)then.data[i] >= 0x20 || then.data[i] == '\n');
+	assert_null(strstr(buf_text(&then), "| o-&#62;user.name = \"\\x1b[2J|"));
+	assert_int_equal(record_seal(verify_recorded(b.v), NULL, 0, &file, &err), 0);
+	again = record_replay(file.data, file.len, NULL, 0, &is_signed, &err);
+	assert_non_null(again);
+	text_of(again, &now);
+	assert_string_equal(buf_text(&then), buf_text(&now));
+	verify_free(again);
+	verify_free(b.v);
+	buf_free(&file);
+	buf_free(&then);
+	buf_free(&now);
+}
+
+/* Details: the verification goes on without those that cannot be read. */
+static void a_cut_chunk_is_a_remark(void **state)
+{
+	const struct verify_view *view;
+	struct bench b;
+
+	begin_probed(&b, "gone", false);
+	give_shaped_probe(&b, b.request[0]);
+	give_failing_calls(&b, b.request[0], 3, 0, "bob", 5);
+	run_until_decided(&b, 50, 0);
+	view = verify_view(b.v);
+	assert_int_equal(view->state, VERDICT_PASS);
+	assert_int_equal(failing_calls(view->function[0].failing, BASELINE), 2);
+	assert_non_null(strstr(view->remark[view->n_remarks - 1], "some failing calls cannot be shown"));
+	verify_free(b.v);
+}
+
 /* ---- what cannot be ---- */
 
 static void arms_that_cannot_be(void **state)
@@ -403,14 +543,6 @@ static void functions_that_cannot_be_compared(void **state)
 
 /* ---- records and reports ---- */
 
-static void text_of(struct verify *v, struct buf *out)
-{
-	const struct verify_style style = { .context = 3 };
-
-	verify_text(verify_view(v), &style, out);
-	verify_report_json(verify_view(v), out);
-}
-
 static void a_replay_says_the_same(void **state)
 {
 	struct buf file = { 0 }, then = { 0 }, now = { 0 };
@@ -532,6 +664,7 @@ int main(void)
 		cmocka_unit_test(no_answer_ends_it), cmocka_unit_test(a_stop_before_the_probes_is_at_once),
 		cmocka_unit_test(no_end_ends_it), cmocka_unit_test(a_second_stop_is_at_once),
 		cmocka_unit_test(functions_that_cannot_be_compared), cmocka_unit_test(a_replay_says_the_same),
+		cmocka_unit_test(failing_calls_tell_their_arguments), cmocka_unit_test(a_cut_chunk_is_a_remark),
 		cmocka_unit_test(reports_are_well_formed), cmocka_unit_test(lines_without_code_say_why),
 	};
 

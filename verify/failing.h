@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * With which arguments do calls fail?  Of failing calls that were shown (a sample: the agent sends a few a second), how often each
+ * argument had each value, per arm.  Members of structs are arguments of their own: "o->qty".
+ *
+ * Both arms share one table of an argument's values, so a value that has a row was counted from its first call on, in both: that it
+ * came in one arm only is true of all calls that were shown.  Values beyond FAILING_VALUES are counted together.
+ */
+#ifndef PLUMB_VERIFY_FAILING_H
+#define PLUMB_VERIFY_FAILING_H
+
+#include "coverage.h"
+#include "model.h"
+
+enum {
+	FAILING_ARGUMENTS = 48,   /* of one function; more are counted as left out */
+	FAILING_VALUES = 64,      /* different ones of an argument */
+	FAILING_NAME = 128,
+	FAILING_TEXT = 64,        /* bytes of a value; longer ones that begin alike are one, and end in "..." */
+};
+
+struct failing;
+
+struct failing *failing_new(void);   /* NULL: no memory */
+void failing_free(struct failing *f);   /* takes NULL */
+/* A call that failed on this side. -ENOMEM. */
+int failing_add(struct failing *f, enum verify_side side, const struct record *r);
+/* How many were added; takes NULL. */
+uint64_t failing_calls(const struct failing *f, enum verify_side side);
+/* Arguments, and struct members, for which there was no room. */
+uint32_t failing_left_out(const struct failing *f);
+
+/* An argument with a value. Texts are f's; they come from the target: escape them. */
+struct failing_row {
+	const char *name, *value;
+	uint64_t count[VERIFY_SIDES];
+	bool only;              /* calls of both arms were shown, and it came in one of them */
+};
+
+/* At most `max` rows: those in whose share of the failing calls the arms differ most come first, then the most frequent. Values of a
+ * single call are left out where several were shown. Returns how many. */
+unsigned failing_rows(const struct failing *f, struct failing_row *out, unsigned max);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A verification as a pull request's comment. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "text.h"
+#include "verify_report.h"
+#include "verify_text.h"
+
+/* Text that stays text: nothing in it is markup, a table's border, or a mention of somebody. */
+static void md_text(struct buf *out, const char *text)
+{
+	struct buf safe = { 0 };
+
+	text_escape(&safe, text, strlen(text), 0);
+	for (const char *at = buf_text(&safe); *at; at++) {
+		if (strchr("\\`*_{}[]()<>#|~!@&", *at))
+			buf_printf(out, "&#%d;", *at);
+		else
+			buf_char(out, *at);
+	}
+	buf_free(&safe);
+}
+
+static void md_failing(struct buf *out, const struct verify_function_view *f)
+{
+	const struct verify_shown base = verify_shown(f, BASELINE), cand = verify_shown(f, CANDIDATE);
+	struct failing_row row[SHAPE_ROWS];
+	unsigned n = f->failing ? failing_rows(f->failing, row, SHAPE_ROWS) : 0;
+
+	if (!n)
+		return;
+	buf_printf(out, "\nArguments of failing calls (%" PRIu64 " of %" PRIu64 " looked at on the baseline, %" PRIu64 " of %" PRIu64
+		   " on the candidate):\n\n| argument | baseline | candidate | |\n|---|---:|---:|---|\n", base.shown, base.failed, cand.shown,
+		   cand.failed);
+	for (unsigned i = 0; i < n; i++) {
+		buf_str(out, "| ");
+		md_text(out, row[i].name);
+		buf_str(out, " = ");
+		md_text(out, row[i].value);
+		buf_printf(out, " | %" PRIu64 " | %" PRIu64 " | %s |\n", row[i].count[BASELINE], row[i].count[CANDIDATE],
+			   !row[i].only ? "" : row[i].count[BASELINE] ? "baseline only" : "candidate only");
+	}
+}
+
+static void md_function(struct buf *out, const struct verify_function_view *f)
+{
+	static const char *const marks[] = { [GATE_OPEN] = "open", [GATE_PASS] = "pass", [GATE_FAIL] = "**FAIL**", [GATE_BLOCKED] = "blocked" };
+	const struct verdict_view *v = f->view;
+	struct errset_shift shift[SHAPE_ROWS];
+	unsigned n = errset_shape(v->errors, shift, SHAPE_ROWS);
+
+	buf_str(out, "\n### ");
+	md_text(out, f->name);
+	if (v->claim->trigger[0]) {
+		buf_str(out, " if ");
+		md_text(out, v->claim->trigger);
+	}
+	buf_printf(out, "\n\nBaseline %" PRIu64 " of %" PRIu64 " calls failed, candidate %" PRIu64 " of %" PRIu64 ".\n\n| gate | | why |\n|---|---|---|\n",
+		   v->base->errors, v->base->calls, v->cand->errors, v->cand->calls);
+	for (unsigned i = 0; i < v->gates; i++) {
+		buf_str(out, "| ");
+		md_text(out, v->gate[i]->name);
+		buf_printf(out, " | %s | ", marks[v->gate[i]->state]);
+		md_text(out, v->gate[i]->reason);
+		buf_str(out, " |\n");
+	}
+	if (n)
+		buf_str(out, "\n| error value | baseline | candidate |\n|---:|---:|---:|\n");
+	for (unsigned i = 0; i < n; i++)
+		buf_printf(out, "| %" PRId64 " | %" PRIu64 " | %" PRIu64 " |\n", shift[i].value, shift[i].base, shift[i].cand);
+	md_failing(out, f);
+}
+
+static void md_lines(struct buf *out, const struct verify_view *v)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; v->hits && i < v->coverage->n_lines; i++) {
+		const struct covered_line *l = &v->coverage->line[i];
+		struct buf note = { 0 };
+
+		if (l->state == LINE_CONTEXT)
+			continue;
+		if (!any)
+			buf_str(out, "\n### Changed lines\n\n| line | | |\n|---|---|---|\n");
+		any = true;
+		verify_line_note(v, i, &note);
+		buf_str(out, "| ");
+		md_text(out, verify_line_path(l));
+		buf_printf(out, ":%u | %s | %s |\n", verify_line_number(l), l->side == BASELINE ? "removed" : "added", buf_text(&note));
+		buf_free(&note);
+	}
+}
+
+static void md_notes(struct buf *out, const struct verify_view *v)
+{
+	struct buf caveats = { 0 };
+
+	buf_str(out, "\n### To be read with it\n\n");
+	for (uint32_t i = 0; v->coverage && i < v->coverage->n_functions; i++) {
+		const struct covered_function *f = &v->coverage->function[i];
+
+		if (f->compared)
+			continue;
+		buf_str(out, "- not compared: ");
+		md_text(out, f->name);
+		buf_str(out, ": ");
+		md_text(out, f->why);
+		buf_char(out, '\n');
+	}
+	for (uint32_t i = 0; i < v->n_remarks; i++) {
+		buf_str(out, "- ");
+		md_text(out, v->remark[i]);
+		buf_char(out, '\n');
+	}
+	if (v->n_functions)
+		verdict_caveats(v->function[0].verdict, &caveats);
+	for (char *at = caveats.data, *end; at && *at; at = end + 1) {
+		end = strchrnul(at, '\n');
+		buf_str(out, "- ");
+		buf_add(out, at, (size_t)(end - at));
+		buf_char(out, '\n');
+		if (!*end)
+			break;
+	}
+	buf_free(&caveats);
+}
+
+void verify_report_markdown(const struct verify_view *v, struct buf *out)
+{
+	buf_printf(out, "## plumb verify: %s\n\n", verdict_state_name(v->state));
+	md_text(out, v->reason);
+	buf_str(out, "\n\nBaseline ");
+	md_text(out, v->arm[BASELINE].label);
+	buf_printf(out, " (%u processes), candidate ", v->arm[BASELINE].most_processes);
+	md_text(out, v->arm[CANDIDATE].label);
+	buf_printf(out, " (%u processes), compared for %.0f s.\n", v->arm[CANDIDATE].most_processes, (double)v->elapsed_ns / 1e9);
+	for (uint32_t i = 0; i < v->n_functions; i++)
+		md_function(out, &v->function[i]);
+	md_lines(out, v);
+	md_notes(out, v);
+}
