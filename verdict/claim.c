@@ -100,6 +100,7 @@ static int names_check(const struct claim *c, struct error *err)
 int claim_check(const struct claim *c, struct error *err)
 {
 	int rc = names_check(c, err);
+	uint32_t obligatory = 0;
 
 	for (uint32_t i = 0; !rc && i < c->guards; i++)
 		rc = guard_check(c, &c->guard[i], err);
@@ -109,7 +110,9 @@ int claim_check(const struct claim *c, struct error *err)
 		return error_set(err, EINVAL, "the claim names no function");
 	if (c->arms > ARMS_BY_TIME || c->expect > EXPECT_RATIO)
 		return error_set(err, EINVAL, "no such arms, or no such expectation");
-	if (c->expect == EXPECT_NONE && c->guards == 0)
+	for (uint32_t i = 0; i < c->guards; i++)
+		obligatory += !c->guard[i].optional;
+	if (c->expect == EXPECT_NONE && obligatory == 0)
 		return error_set(err, EINVAL, "the claim expects nothing and guards nothing: there is nothing to verify");
 	if (c->expect == EXPECT_RATIO && !between(c->factor, 0, 1000))
 		return error_set(err, EINVAL, "the factor of the expected error rate must lie between 0 and 1000");

@@ -46,6 +46,7 @@ struct guard {
 	double floor;       /* a rate; 0: none (GUARD_ERROR_RATE) */
 	uint32_t watched;   /* GUARD_CALLS: index */
 	uint32_t most_per;  /* GUARD_CALLS: calls that one `per` can make at most */
+	bool optional;      /* it does not stop a PASS where it cannot be judged; what it shows counts all the same */
 };
 
 struct claim {

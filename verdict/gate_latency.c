@@ -105,17 +105,33 @@ static void latency_figures(struct gate *g)
 	gate_bounds(g, &l->slow);
 }
 
+/* Until the deadline. */
+static double left_s(const struct verdict *v)
+{
+	uint64_t deadline = v->claim.deadline_ns, span = v->view.span_ns;
+
+	return !deadline ? INFINITY : deadline > span ? (double)(deadline - span) / 1e9 : 0;
+}
+
+/* Whoever need not be waited for is not, if it would be in vain. */
 static void warmup_judge(struct verdict *v, struct gate *g)
 {
 	uint64_t have = hist_total(v->base.hist);
+	double eta;
 
 	if (have >= g->u.latency.warmup) {
 		gate_set(g, GATE_BLOCKED, "the baseline's durations have no usable bucket edge near p%g",
 			 100 * g->guard->quantile);
 		return;
 	}
+	eta = eta_of(&v->base, (double)have, (double)g->u.latency.warmup);
+	if (g->guard->optional && eta > left_s(v)) {
+		gate_set(g, GATE_BLOCKED, "warm-up: %" PRIu64 " of %" PRIu64 " timed baseline calls; at this rate the time is up before", have,
+			 g->u.latency.warmup);
+		return;
+	}
 	gate_set(g, GATE_OPEN, "warm-up: %" PRIu64 " of %" PRIu64 " timed baseline calls", have, g->u.latency.warmup);
-	gate_eta(g, eta_of(&v->base, (double)have, (double)g->u.latency.warmup));
+	gate_eta(g, eta);
 }
 
 void latency_judge(struct verdict *v, struct gate *g)

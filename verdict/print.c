@@ -18,7 +18,7 @@ const char *verdict_state_name(enum verdict_state s)
 
 const char *gate_state_name(enum gate_state s)
 {
-	static const char *const names[] = { "open", "PASS", "FAIL", "blocked" };
+	static const char *const names[] = { "open", "PASS", "FAIL", "blocked", "not judged" };
 
 	return names[s];
 }
@@ -75,6 +75,19 @@ void verdict_caveats(struct verdict *verdict, struct buf *out)
 	if (v->base->probe_ns > 0 || v->cand->probe_ns > 0)
 		buf_printf(out, "the probes add about %.0f ns to a call of the baseline and %.0f ns to one of the candidate\n",
 			   v->base->probe_ns, v->cand->probe_ns);
+}
+
+void verdict_not_judged(struct verdict *verdict, struct buf *out)
+{
+	const struct verdict_view *v = verdict_view(verdict);
+
+	for (unsigned i = 0; i < v->gates; i++)
+		if (v->gate[i]->state == GATE_NOT_JUDGED) {
+			text_escape(out, v->gate[i]->name, strlen(v->gate[i]->name), 0);
+			buf_str(out, " was not judged: ");
+			text_escape(out, v->gate[i]->reason, strlen(v->gate[i]->reason), 0);
+			buf_char(out, '\n');
+		}
 }
 
 /* ---- the whole ---- */
@@ -174,4 +187,5 @@ void verdict_print(struct verdict *verdict, struct buf *out)
 	print_shape(out, v->errors);
 	buf_str(out, "caveats\n");
 	verdict_caveats(verdict, out);
+	verdict_not_judged(verdict, out);
 }

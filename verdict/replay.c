@@ -87,11 +87,12 @@ static bool take_guard(const msgpack_object *o, struct guard *g)
 	const msgpack_object_array *a = get_array(o);
 	uint32_t kind;
 
-	if (!a || a->size != 6 || !get_u32(&a->ptr[0], &kind) || kind >= GUARD_KINDS)
+	if (!a || a->size != 7 || !get_u32(&a->ptr[0], &kind) || kind >= GUARD_KINDS)
 		return false;
 	g->kind = (enum guard_kind)kind;
 	return get_double(&a->ptr[1], &g->margin) && get_double(&a->ptr[2], &g->quantile) && get_double(&a->ptr[3], &g->floor) &&
-	       get_u32(&a->ptr[4], &g->watched) && get_u32(&a->ptr[5], &g->most_per);
+	       get_u32(&a->ptr[4], &g->watched) && get_u32(&a->ptr[5], &g->most_per) &&
+	       object_bool(&a->ptr[6], &g->optional);
 }
 
 static bool take_guards(const msgpack_object *o, struct claim *c)

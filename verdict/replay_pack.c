@@ -23,13 +23,14 @@ static void pack_guards(msgpack_packer *pk, const struct claim *c)
 	for (uint32_t i = 0; i < c->guards; i++) {
 		const struct guard *g = &c->guard[i];
 
-		msgpack_pack_array(pk, 6);
+		msgpack_pack_array(pk, 7);
 		msgpack_pack_unsigned_int(pk, g->kind);
 		msgpack_pack_double(pk, g->margin);
 		msgpack_pack_double(pk, g->quantile);
 		msgpack_pack_double(pk, g->floor);
 		msgpack_pack_uint32(pk, g->watched);
 		msgpack_pack_uint32(pk, g->most_per);
+		g->optional ? msgpack_pack_true(pk) : msgpack_pack_false(pk);
 	}
 }
 

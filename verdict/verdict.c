@@ -17,6 +17,7 @@ static void gate_add(struct verdict *v, const struct gate_kind *kind, const stru
 
 	g->kind = kind;
 	g->guard = guard;
+	g->view.optional = guard && guard->optional;
 	v->view.gate[v->gates++] = &g->view;
 }
 
@@ -129,6 +130,26 @@ static void reason_add(struct verdict *v, const struct gate_view *g)
 	snprintf(v->view.reason + len, sizeof(v->view.reason) - len, "%s%s: %s", len ? "; " : "", g->name, g->reason);
 }
 
+static bool time_is_up(const struct verdict *v)
+{
+	return v->claim.deadline_ns && v->view.span_ns >= v->claim.deadline_ns;
+}
+
+/* An optional guard is waited for as long as there is something to wait for. */
+static void excuse(const struct verdict *v, struct gate_view *g)
+{
+	char reason[sizeof(g->reason)];
+
+	if (!g->optional || (g->state != GATE_BLOCKED && !(g->state == GATE_OPEN && time_is_up(v))))
+		return;
+	if (g->state == GATE_OPEN) {
+		memcpy(reason, g->reason, sizeof(reason));
+		snprintf(g->reason, sizeof(g->reason), "the time is up: %.480s", reason);
+	}
+	g->state = GATE_NOT_JUDGED;
+	g->eta_s = 0;
+}
+
 static const struct gate_view *first_failed(const struct verdict *v)
 {
 	for (unsigned i = 0; i < v->gates; i++)
@@ -146,7 +167,7 @@ static bool all_passed(struct verdict *v)
 	for (unsigned i = 0; i < v->gates; i++) {
 		const struct gate_view *g = &v->gate[i].view;
 
-		if (g->state == GATE_PASS)
+		if (g->state == GATE_PASS || g->state == GATE_NOT_JUDGED)
 			continue;
 		passed = false;
 		reason_add(v, g);
@@ -155,12 +176,35 @@ static bool all_passed(struct verdict *v)
 	return passed;
 }
 
+/* "all 5 gates pass", or which of them do not count. */
+static void say_passed(struct verdict *v)
+{
+	unsigned missing = 0;
+	size_t len = 0;
+
+	for (unsigned i = 0; i < v->gates; i++)
+		missing += v->gate[i].view.state == GATE_NOT_JUDGED;
+	if (!missing) {
+		snprintf(v->view.reason, sizeof(v->view.reason), "all %u gates pass", v->gates);
+		return;
+	}
+	snprintf(v->view.reason, sizeof(v->view.reason), "%u gates pass; not judged: ", v->gates - missing);
+	for (unsigned i = 0; i < v->gates; i++) {
+		if (v->gate[i].view.state != GATE_NOT_JUDGED)
+			continue;
+		len = strlen(v->view.reason);
+		snprintf(v->view.reason + len, sizeof(v->view.reason) - len, "%s%s", v->gate[i].view.name, --missing ? ", " : "");
+	}
+}
+
 static void judge(struct verdict *v)
 {
 	const struct gate_view *failed;
 
-	for (unsigned i = 0; i < v->gates; i++)
+	for (unsigned i = 0; i < v->gates; i++) {
 		v->gate[i].kind->judge(v, &v->gate[i]);
+		excuse(v, &v->gate[i].view);
+	}
 	v->view.reason[0] = '\0';
 	failed = first_failed(v);
 	if (failed) {
@@ -169,8 +213,8 @@ static void judge(struct verdict *v)
 		reason_add(v, failed);
 	} else if (all_passed(v)) {
 		v->view.state = VERDICT_PASS;
-		snprintf(v->view.reason, sizeof(v->view.reason), "all %u gates pass", v->gates);
-	} else if (v->claim.deadline_ns && v->view.span_ns >= v->claim.deadline_ns) {
+		say_passed(v);
+	} else if (time_is_up(v)) {
 		v->view.state = VERDICT_INCONCLUSIVE;
 	}
 }

@@ -4,7 +4,8 @@
  * no random numbers: the same claim and ticks give the same answer (replay.h). docs/verdict.md explains it to users.
  *
  *   FAIL          one gate shows a regression beyond its margin, or the claim to be untrue
- *   PASS          every gate passes: exposure, record, the claimed effect, each guard
+ *   PASS          every gate passes: exposure, record, the claimed effect, each guard; optional guards that cannot be judged do
+ *                 not count, and are named
  *   INCONCLUSIVE  the deadline came, or the caller ended it, before one of both
  *
  * All gates may be looked at after every tick.  The claim's alpha is split evenly over the m statistical gates.  A verdict that
@@ -18,7 +19,7 @@
 #include "claim.h"
 #include "errset.h"
 
-enum { VERDICT_VERSION = 1, VERDICT_TICKS_MAX = 1 << 20, VERDICT_GATES = CLAIM_GUARDS + 3 };
+enum { VERDICT_VERSION = 2, VERDICT_TICKS_MAX = 1 << 20, VERDICT_GATES = CLAIM_GUARDS + 3 };
 
 enum verdict_state { VERDICT_UNDECIDED, VERDICT_PASS, VERDICT_FAIL, VERDICT_INCONCLUSIVE };
 
@@ -27,6 +28,7 @@ enum gate_state {
 	GATE_PASS,
 	GATE_FAIL,
 	GATE_BLOCKED,    /* cannot be decided as things are; the reason says what to do */
+	GATE_NOT_JUDGED, /* the same of an optional guard, or of one that was open when the time was up: it does not stop a PASS */
 };
 
 /* NAN: not known. low and high hold at all times together. */
@@ -46,6 +48,7 @@ struct gate_view {
 	double margin;               /* what the ratio is held against; NAN: nothing */
 	double log_e, log_needed;    /* evidence of the leading direction; NAN: none */
 	double differ_log_e;         /* UNIT_NS: that the arms' quantiles differ at all, either way; NAN otherwise */
+	bool optional;
 	double eta_s;                /* of more probed time, at the rate so far; INFINITY: cannot be told; 0: decided */
 };
 
@@ -98,6 +101,8 @@ enum verdict_state verdict_combine(const enum verdict_state *states, unsigned n)
 
 /* What must stand beside the figures: one sentence per line, correlated calls first. */
 void verdict_caveats(struct verdict *v, struct buf *out);
+/* One line for each guard that was not judged, with the reason: "latency p99 < +25 % was not judged: ...". */
+void verdict_not_judged(struct verdict *v, struct buf *out);
 /* The canonical text: the same bytes for the same state. It ends with a newline. */
 void verdict_print(struct verdict *v, struct buf *out);
 /* "about 4 min", "about 20 s"; "no estimate" for INFINITY. */

@@ -45,7 +45,8 @@ static void md_failing(struct buf *out, const struct verify_function_view *f)
 
 static void md_function(struct buf *out, const struct verify_function_view *f)
 {
-	static const char *const marks[] = { [GATE_OPEN] = "open", [GATE_PASS] = "pass", [GATE_FAIL] = "**FAIL**", [GATE_BLOCKED] = "blocked" };
+	static const char *const marks[] = { [GATE_OPEN] = "open", [GATE_PASS] = "pass", [GATE_FAIL] = "**FAIL**", [GATE_BLOCKED] = "blocked",
+						  [GATE_NOT_JUDGED] = "not judged" };
 	const struct verdict_view *v = f->view;
 	struct errset_shift shift[SHAPE_ROWS];
 	unsigned n = errset_shape(v->errors, shift, SHAPE_ROWS);
@@ -114,15 +115,14 @@ static void md_notes(struct buf *out, const struct verify_view *v)
 		md_text(out, v->remark[i]);
 		buf_char(out, '\n');
 	}
-	if (v->n_functions)
-		verdict_caveats(v->function[0].verdict, &caveats);
-	for (char *at = caveats.data, *end; at && *at; at = end + 1) {
+	verify_caveats(v, &caveats);
+	for (char *at = caveats.data, *end; at && *at; at = end) {
 		end = strchrnul(at, '\n');
+		if (*end)
+			*end++ = '\0';
 		buf_str(out, "- ");
-		buf_add(out, at, (size_t)(end - at));
+		md_text(out, at);
 		buf_char(out, '\n');
-		if (!*end)
-			break;
 	}
 	buf_free(&caveats);
 }

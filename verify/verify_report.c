@@ -58,6 +58,7 @@ static void json_gate(struct buf *out, const struct gate_view *g)
 	key_text(out, "name", g->name);
 	buf_char(out, ',');
 	key_text(out, "state", gate_state_name(g->state));
+	buf_printf(out, ",\"optional\":%s", g->optional ? "true" : "false");
 	buf_char(out, ',');
 	key_text(out, "reason", g->reason);
 	buf_char(out, ',');
@@ -215,8 +216,7 @@ static void json_caveats(struct buf *out, const struct verify_view *v)
 	struct buf caveats = { 0 };
 	const char *before = "";
 
-	if (v->n_functions)
-		verdict_caveats(v->function[0].verdict, &caveats);
+	verify_caveats(v, &caveats);
 	buf_str(out, ",\"caveats\":[");
 	for (const char *at = buf_text(&caveats), *end; *at; at = *end ? end + 1 : end) {
 		end = strchrnul(at, '\n');
@@ -297,7 +297,7 @@ static void xml_text(struct buf *out, const char *text)
 	buf_free(&safe);
 }
 
-/* A gate that has failed is a failure; one that is open or blocked is skipped, and so is what was not decided: no tool calls that a
+/* A gate that has failed is a failure; one that is open, blocked or was not judged is skipped, and so is what was not decided: no tool calls that a
  * success. */
 static void junit_gate(struct buf *out, const struct verify_function_view *f, const struct gate_view *g)
 {

@@ -308,6 +308,18 @@ static int check_arms(const struct verify_spec *s, struct error *err)
 	return 0;
 }
 
+/* Of a function that takes about as long as its probes it cannot be judged, and then nothing could ever pass: it is optional. */
+static void default_latency(struct verify_spec *s, double quantile, double margin)
+{
+	struct guard *g = claim_guard(&s->claim, GUARD_LATENCY);
+
+	if (!g)
+		return;
+	g->quantile = quantile;
+	g->margin = margin;
+	g->optional = true;
+}
+
 /* Without guards of the user's: what nobody wants to get worse. */
 static int default_guards(struct verify_spec *s)
 {
@@ -315,6 +327,8 @@ static int default_guards(struct verify_spec *s)
 		return 0;
 	claim_guard(&s->claim, GUARD_ERROR_RATE);
 	claim_guard(&s->claim, GUARD_NEW_ERRORS);
+	default_latency(s, 0.5, 0.1);
+	default_latency(s, 0.99, 0.25);
 	return 0;
 }
 

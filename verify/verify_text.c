@@ -186,11 +186,11 @@ static void put_figure(const struct gate_view *g, const char *name, const struct
 static void put_gate(const struct gate_view *g, const struct verify_style *s, struct buf *out)
 {
 	static const enum verify_tone tones[] = { [GATE_OPEN] = TONE_PLAIN, [GATE_PASS] = TONE_GOOD, [GATE_FAIL] = TONE_BAD,
-						  [GATE_BLOCKED] = TONE_WARN };
+						  [GATE_BLOCKED] = TONE_WARN, [GATE_NOT_JUDGED] = TONE_WARN };
 
 	buf_str(out, "  ");
 	tone(s, out, tones[g->state]);
-	buf_printf(out, "%-8s", gate_state_name(g->state));
+	buf_printf(out, "%-11s", gate_state_name(g->state));
 	tone(s, out, TONE_PLAIN);
 	safe(out, g->name);
 	buf_str(out, ": ");
@@ -199,7 +199,7 @@ static void put_gate(const struct gate_view *g, const struct verify_style *s, st
 	if (g->unit == UNIT_NONE || isnan(g->base.value))
 		return;
 	tone(s, out, TONE_DIM);
-	buf_str(out, "          ");
+	buf_str(out, "             ");
 	put_figure(g, "baseline", &g->base, out);
 	put_figure(g, ", candidate", &g->cand, out);
 	if (!isnan(g->ratio.low)) {
@@ -295,20 +295,35 @@ static void put_incomparable(const struct coverage *c, struct buf *out)
 	}
 }
 
+void verify_caveats(const struct verify_view *v, struct buf *out)
+{
+	if (v->n_functions)
+		verdict_caveats(v->function[0].verdict, out);
+	for (uint32_t i = 0; i < v->n_functions; i++) {
+		struct buf lines = { 0 };
+
+		verdict_not_judged(v->function[i].verdict, &lines);
+		for (char *at = lines.data, *end; at && *at; at = end) {
+			end = strchrnul(at, '\n');
+			end += *end == '\n';
+			safe(out, v->function[i].name);
+			buf_str(out, ": ");
+			buf_add(out, at, (size_t)(end - at));
+		}
+		buf_free(&lines);
+	}
+}
+
 static void put_caveats(const struct verify_view *v, struct buf *out)
 {
 	struct buf text = { 0 };
 
-	if (!v->n_functions)
-		return;
-	verdict_caveats(v->function[0].verdict, &text);
-	for (const char *at = buf_text(&text), *end; *at; at = end + 1) {
+	verify_caveats(v, &text);
+	for (const char *at = buf_text(&text), *end; *at; at = end) {
 		end = strchrnul(at, '\n');
+		end += *end == '\n';
 		buf_str(out, "note: ");
 		buf_add(out, at, (size_t)(end - at));
-		buf_char(out, '\n');
-		if (!*end)
-			break;
 	}
 	buf_free(&text);
 }

@@ -6,7 +6,7 @@ import {ago, build, count, duration, time} from './format.js';
 import {every, failure, service} from './views.js';
 
 const NAMES = {baseline: 'Baseline', candidate: 'Candidate'};
-const GATES = {PASS: 'pass', FAIL: 'FAIL', open: 'open', blocked: 'blocked'};
+const GATES = {PASS: 'pass', FAIL: 'FAIL', open: 'open', blocked: 'blocked', 'not judged': 'not judged'};
 
 function known(x) {
 	return x !== null && x !== undefined;
@@ -41,7 +41,7 @@ function bounded(figure, format) {
 }
 
 function eta(gate) {
-	if (gate.state === 'PASS' || gate.state === 'FAIL')
+	if (gate.state === 'PASS' || gate.state === 'FAIL' || gate.state === 'not judged')
 		return '';
 	if (!known(gate.eta_s))
 		return 'no estimate';
@@ -52,8 +52,8 @@ function eta(gate) {
 
 function gateTable(f) {
 	const box = table('Gates of ' + f.function, [
-		{name: 'Gate', cell: (g) => g.name},
-		{name: 'State', cell: (g) => h('span', {class: 'gate ' + String(g.state).toLowerCase()}, GATES[g.state] || g.state)},
+		{name: 'Gate', cell: (g) => g.name + (g.optional ? ' (optional)' : '')},
+		{name: 'State', cell: (g) => h('span', {class: 'gate ' + String(g.state).toLowerCase().replace(' ', '-')}, GATES[g.state] || g.state)},
 		{name: 'Time left', cell: eta},
 		{name: 'Why', cell: (g) => g.reason},
 		{name: 'Baseline', number: true, cell: (g) => bounded(g.baseline, UNITS[g.unit])},

@@ -127,15 +127,16 @@ static void test_other_versions_and_things(void **state)
 {
 	struct claim c = claim_with_all();
 	struct buf b = { 0 };
+	char *version, says[80];
 	msgpack_packer pk;
-	char *version;
 
 	verdict_pack_claim(&b, &c);
 	version = memchr(b.data, 't', b.len);
 	assert_non_null(version);
 	assert_int_equal(version[1], VERDICT_VERSION);
 	version[1] = VERDICT_VERSION + 1;
-	assert_refused(b.data, b.len, "version 2 of the rules; this is version 1");
+	snprintf(says, sizeof(says), "version %d of the rules; this is version %d", VERDICT_VERSION + 1, VERDICT_VERSION);
+	assert_refused(b.data, b.len, says);
 	buf_clear(&b);
 	verdict_pack_note(&b, "a", "b");
 	assert_refused(b.data, b.len, "not a stored verdict");

@@ -16,7 +16,7 @@
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 enum {
-	ERRORS = 1, P50 = 2, P99 = 4, VALUES = 8, CALLS = 16, LINES = 32, NO_TRIGGER = 64, BY_TIME = 128,
+	ERRORS = 1, P50 = 2, P99 = 4, VALUES = 8, CALLS = 16, LINES = 32, NO_TRIGGER = 64, BY_TIME = 128, OPT_P50 = 256, OPT_P99 = 512,
 };
 
 struct rule_case {
@@ -102,6 +102,24 @@ static const struct rule_case cases[] = {
 	  "too different" },
 	{ "probes' cost not known", EXPECT_NONE, 0, P50, ARM(.probe_ns = 0), ARM(.probe_ns = 0), 120, VERDICT_INCONCLUSIVE,
 	  "is not known" },
+	/* optional guards: what cannot be judged does not stop a PASS, and is named */
+	{ "optional: probes as dear as the margin", EXPECT_GONE, 0, ERRORS | OPT_P50, ARM(.probe_ns = 9000),
+	  ARM(.probe_ns = 9000, .trigger_error = 0), 600, VERDICT_PASS, "4 gates pass; not judged: latency p50 < +10 %" },
+	{ "optional: probes differ", EXPECT_GONE, 0, OPT_P50, ARM(.probe_ns = 300), ARM(.probe_ns = 3800, .trigger_error = 0), 600,
+	  VERDICT_PASS, "3 gates pass; not judged: latency p50 < +10 %" },
+	{ "optional: probes' cost not known", EXPECT_GONE, 0, OPT_P50 | OPT_P99, ARM(.probe_ns = 0, .calls = 1000),
+	  ARM(.probe_ns = 0, .calls = 1000, .trigger_error = 0), 600, VERDICT_PASS,
+	  "3 gates pass; not judged: latency p50 < +10 %, latency p99 < +25 %" },
+	{ "optional: no durations", EXPECT_GONE, 0, OPT_P99, ARM(.median_ns = 0), ARM(.median_ns = 0, .trigger_error = 0), 600, VERDICT_PASS,
+	  "not judged: latency p99" },
+	{ "optional: too few calls for the warm-up", EXPECT_GONE, 0, OPT_P99, ARM(.calls = 10), ARM(.calls = 10, .trigger_error = 0), 150,
+	  VERDICT_PASS, "not judged: latency p99" },
+	{ "optional: slower", EXPECT_GONE, 0, OPT_P50 | OPT_P99, ARM(), ARM(.trigger_error = 0, .median_ns = 60000), 600, VERDICT_FAIL,
+	  "latency p50 < +10 %: slower" },
+	{ "optional: all of it judged", EXPECT_GONE, 0, OPT_P50 | OPT_P99, ARM(.calls = 1000), ARM(.calls = 1000, .trigger_error = 0), 600,
+	  VERDICT_PASS, "all 5 gates pass" },
+	{ "optional: another gate is open", EXPECT_GONE, 0, ERRORS | OPT_P50, ARM(.probe_ns = 9000, .trigger_error = 0),
+	  ARM(.probe_ns = 9000, .trigger_error = 0), 60, VERDICT_INCONCLUSIVE, "the error is gone: the baseline has shown no error yet" },
 	{ "no durations", EXPECT_NONE, 0, P50, ARM(.median_ns = 0), ARM(.median_ns = 0), 120, VERDICT_INCONCLUSIVE,
 	  "warm-up: 0 of 40" },
 	{ "-71 is new", EXPECT_NONE, 0, VALUES, ARM(), ARM(.moved_error = 0.02), 300, VERDICT_FAIL, "-71 is new: " },
@@ -128,6 +146,8 @@ static const struct rule_case cases[] = {
 	  ARM(.calls = 0.1, .trigger_error = 0, .other_error = 0),
 	  2000, VERDICT_PASS, "" },
 };
+static const struct rule_case at_the_margin = { "", EXPECT_GONE, 0, OPT_P50, ARM(), ARM(.trigger_error = 0, .median_ns = 55000), 100,
+	VERDICT_PASS, "" };
 #pragma GCC diagnostic error "-Woverride-init"
 
 static void add_guards(struct claim *c, unsigned with)
@@ -138,6 +158,10 @@ static void add_guards(struct claim *c, unsigned with)
 		claim_guard(c, GUARD_LATENCY)->quantile = 0.5;
 	if (with & P99)
 		claim_guard(c, GUARD_LATENCY);
+	if (with & OPT_P50)
+		*claim_guard(c, GUARD_LATENCY) = (struct guard){ GUARD_LATENCY, .quantile = 0.5, .margin = 0.1, .optional = true };
+	if (with & OPT_P99)
+		*claim_guard(c, GUARD_LATENCY) = (struct guard){ GUARD_LATENCY, .quantile = 0.99, .margin = 0.25, .optional = true };
 	if (with & VALUES)
 		claim_guard(c, GUARD_NEW_ERRORS);
 	if (with & CALLS) {
@@ -207,6 +231,28 @@ static void test_rule_table(void **state)
 		verdict_free(v);
 	}
 	assert_int_equal(wrong, 0);
+}
+
+/* A guard that is open is waited for, until the time is up. */
+static void test_an_optional_guard_is_waited_for(void **state)
+{
+	struct rule_case shorter = at_the_margin;
+	struct buf text = { 0 };
+	struct verdict *v;
+
+	shorter.ticks = 99;
+	v = run(&at_the_margin, 3);
+	assert_int_equal(verdict_state(v), VERDICT_PASS);
+	assert_int_equal(verdict_view(v)->ticks, 100);
+	assert_string_equal(verdict_view(v)->reason, "3 gates pass; not judged: latency p50 < +10 %");
+	verdict_not_judged(v, &text);
+	assert_non_null(strstr(buf_text(&text), "latency p50 < +10 % was not judged: the time is up: "));
+	assert_non_null(strstr(buf_text(&text), "the ratio lies between"));
+	verdict_free(v);
+	buf_free(&text);
+	v = run(&shorter, 3);
+	assert_int_equal(verdict_view(v)->ticks, 99);
+	verdict_free(v);
 }
 
 /* What was decided stays decided. */
@@ -279,6 +325,7 @@ struct bad_claim {
 	void (*spoil)(struct claim *c);
 };
 
+static void all_optional(struct claim *c) { c->expect = EXPECT_NONE; c->guards = 0; claim_guard(c, GUARD_LATENCY)->optional = true; }
 static void no_function(struct claim *c) { c->function[0] = '\0'; }
 static void nothing_expected(struct claim *c) { c->expect = EXPECT_NONE; c->guards = 0; }
 static void alpha_nan(struct claim *c) { c->alpha = NAN; }
@@ -295,7 +342,7 @@ static void all_lost(struct claim *c) { c->lost_limit = 1; }
 static void test_claims_that_are_refused(void **state)
 {
 	static const struct bad_claim bad[] = {
-		{ "names no function", no_function }, { "nothing to verify", nothing_expected }, { "alpha", alpha_nan },
+		{ "names no function", no_function }, { "nothing to verify", nothing_expected }, { "nothing to verify", all_optional }, { "alpha", alpha_nan },
 		{ "5 % or more", fine_margin }, { "quantile", strange_quantile }, { "watched function", no_such_function },
 		{ "at least one trigger", no_triggers }, { "longer than", endless_name }, { "changed lines", many_lines },
 		{ "factor", no_factor }, { "limits", all_lost }, { "hang together", none_together },
@@ -429,7 +476,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rule_table),
-		cmocka_unit_test(test_the_end_is_the_end),
+		cmocka_unit_test(test_an_optional_guard_is_waited_for), cmocka_unit_test(test_the_end_is_the_end),
 		cmocka_unit_test(test_an_arm_that_dies_does_not_pass),
 		cmocka_unit_test(test_ended_from_outside),
 		cmocka_unit_test(test_claims_that_are_refused),

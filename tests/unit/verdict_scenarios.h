@@ -7,7 +7,8 @@
 
 #include "verdict_sim.h"
 
-enum scenario_guards { WITH_ERRORS = 1, WITH_P50 = 2, WITH_P99 = 4, WITH_VALUES = 8, WITH_CALLS = 16, WITH_GONE = 32, WITH_BY_TIME = 64 };
+enum scenario_guards { WITH_ERRORS = 1, WITH_P50 = 2, WITH_P99 = 4, WITH_VALUES = 8, WITH_CALLS = 16, WITH_GONE = 32, WITH_BY_TIME = 64,
+		       WITH_OPTIONAL = 128 /* p50 and p99 as plumb verify has them by default */, WITH_DEADLINE = 256 /* after the last tick */ };
 
 struct scenario {
 	const char *name;
@@ -24,6 +25,7 @@ struct scenario {
 #define SIM_ARM(...) { .calls = 50, .trigger_share = 0.3, .trigger_error = 0.1, .other_error = 0.02, .median_ns = 50000, \
 	.sigma = 0.3, .watched = 0.6, .probe_ns = 300, .processes = 2, .lines_run = true, __VA_ARGS__ }
 #define ALL_GUARDS (WITH_ERRORS | WITH_P50 | WITH_VALUES | WITH_CALLS)
+#define DEFAULT_GUARDS (WITH_ERRORS | WITH_VALUES | WITH_OPTIONAL)
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Woverride-init"
@@ -46,6 +48,11 @@ static const struct scenario scenarios_null[] = {
 	{ "errors up by just the margin", WITH_ERRORS, SIM_ARM(.trigger_error = 0.08, .other_error = 0.08, .median_ns = 0),
 	  SIM_ARM(.trigger_error = 0.1, .other_error = 0.1, .median_ns = 0), 0.3, 60, VERDICT_PASS, 0.05, 0, false },
 	{ "p50 up by just the margin", WITH_P50, SIM_ARM(), SIM_ARM(.median_ns = 55000), 0.3, 60, VERDICT_PASS, 0.05, 0, false },
+	{ "identical arms, default guards", DEFAULT_GUARDS, SIM_ARM(), SIM_ARM(), 0.3, 100, VERDICT_FAIL, 0.05, 0, true },
+	{ "p50 up by just the margin of an optional guard", DEFAULT_GUARDS, SIM_ARM(), SIM_ARM(.median_ns = 55000), 0.3, 100, VERDICT_PASS,
+	  0.05, 0, false },
+	{ "gone is claimed, but only rarer by chance; default guards, time up", DEFAULT_GUARDS | WITH_GONE | WITH_DEADLINE,
+	  SIM_ARM(.trigger_error = 0.02), SIM_ARM(.trigger_error = 0.02), 0.3, 100, VERDICT_PASS, 0.05, 0, false },
 };
 /* These are real. */
 static const struct scenario scenarios_real[] = {
@@ -54,6 +61,12 @@ static const struct scenario scenarios_real[] = {
 	{ "10 % of trigger calls fail, then none; 90 : 10", WITH_GONE, SIM_ARM(.calls = 90, .median_ns = 0),
 	  SIM_ARM(.calls = 10, .trigger_error = 0, .median_ns = 0), 0.3, 400, VERDICT_PASS, 0.05, 0, false },
 	{ "fixed and nothing worse, all guards", ALL_GUARDS | WITH_GONE, SIM_ARM(), SIM_ARM(.trigger_error = 0), 0.3, 400, VERDICT_PASS, 0.05, 0, false },
+	{ "fixed and nothing worse, default guards", DEFAULT_GUARDS | WITH_GONE | WITH_DEADLINE, SIM_ARM(), SIM_ARM(.trigger_error = 0), 0.3,
+	  400, VERDICT_PASS, 0.05, 0, false },
+	{ "the same, so few calls that p99 has no warm-up", DEFAULT_GUARDS | WITH_GONE | WITH_DEADLINE, SIM_ARM(.calls = 2),
+	  SIM_ARM(.calls = 5, .trigger_error = 0), 0.3, 700, VERDICT_PASS, 0.05, 0, false },
+	{ "fixed, p50 up by a quarter, default guards", DEFAULT_GUARDS | WITH_GONE | WITH_DEADLINE, SIM_ARM(),
+	  SIM_ARM(.trigger_error = 0, .median_ns = 62500), 0.3, 400, VERDICT_FAIL, 0.05, 0, false },
 	{ "10 % fail, then none; five calls fail as one, as claimed", WITH_GONE, SIM_ARM(.median_ns = 0),
 	  SIM_ARM(.trigger_error = 0, .median_ns = 0), 0.3, 200, VERDICT_PASS, 0.05, 5, false },
 	{ "errors doubled, 2 % to 4 %", WITH_ERRORS, SIM_ARM(.trigger_error = 0.02, .median_ns = 0),
@@ -75,6 +88,13 @@ static inline void scenario_guards(struct claim *c, unsigned with)
 		claim_guard(c, GUARD_LATENCY)->quantile = 0.5;
 	if (with & WITH_P99)
 		claim_guard(c, GUARD_LATENCY);
+	for (int i = 0; i < 2 && with & WITH_OPTIONAL; i++) {
+		struct guard *g = claim_guard(c, GUARD_LATENCY);
+
+		g->quantile = i ? 0.99 : 0.5;
+		g->margin = i ? 0.25 : 0.1;
+		g->optional = true;
+	}
 	if (with & WITH_VALUES)
 		claim_guard(c, GUARD_NEW_ERRORS);
 	if (with & WITH_CALLS)
@@ -94,6 +114,8 @@ static inline struct claim scenario_claim(const struct scenario *s)
 	c.expect = s->with & WITH_GONE ? EXPECT_GONE : EXPECT_NONE;
 	if (s->together)
 		c.together = s->together;
+	if (s->with & WITH_DEADLINE)
+		c.deadline_ns = s->ticks * 1000000000ULL;
 	if (s->endless)
 		c.min_triggers = UINT64_MAX;
 	scenario_guards(&c, s->with);
