@@ -141,6 +141,7 @@ struct line_place {
 	const struct function *fn;     /* whose source it is; NULL: there is only a line table (assembly) */
 	bool inlined;                  /* it lies in another function, into which fn was inlined */
 	bool merged;                   /* the instructions are another line's: the statement has none of its own, but begins here */
+	bool unmarked;                 /* no statement begins here: instructions of the line that the optimiser has moved */
 	const void *unit;              /* for debuginfo_line_scope and ..._code */
 	int span;
 };

@@ -354,7 +354,8 @@ static void emit(struct lines *l, const struct run *r)
 {
 	struct span *s = r->span < 0 ? NULL : &list_at(&l->u->spans, struct span, r->span);
 	struct line_place place = { .start = r->start, .end = r->end, .next_statement = r->next_statement, .line = r->line,
-				    .file = r->file, .merged = r->kind == RUN_MARK, .unit = l->u, .span = r->span };
+				    .file = r->file, 
+				    .merged = r->kind == RUN_MARK, .unmarked = r->kind == RUN_LEFTOVER, .unit = l->u, .span = r->span };
 
 	if (s) {
 		place.fn = span_function(l->di, l->u, s);

@@ -108,7 +108,7 @@ struct source {
 	bool has_code;
 };
 
-struct place { uint32_t query, line, source; bool inlined; uint64_t addr; };
+struct place { uint32_t query, line, source; bool inlined, own; uint64_t addr; };
 
 struct answer {
 	const struct lines_question *q;
@@ -235,7 +235,7 @@ static int on_place(uint32_t query, const struct line_place *p, void *arg)
 		return 0;
 	}
 	a->place = more;
-	a->place[a->n_places++] = (struct place){ query, p->line, (uint32_t)source, p->inlined, p->start };
+	a->place[a->n_places++] = (struct place){ query, p->line, (uint32_t)source, p->inlined, !p->merged && !p->unmarked, p->start };
 	return 0;
 }
 
@@ -297,13 +297,17 @@ static void pack_line(uint32_t file, uint32_t line, const struct place *places, 
 	msgpack_pack_array(pk, groups);
 	for (uint32_t i = 0, next; i < n; i = next) {
 		uint32_t addresses = 0;
+		bool own = false;
 
-		for (next = i; next < n && same_group(&places[next], &places[i]); next++)
+		for (next = i; next < n && same_group(&places[next], &places[i]); next++) {
 			addresses += next == i || places[next].addr != places[next - 1].addr;
-		msgpack_pack_array(pk, 3);
+			own |= places[next].own;
+		}
+		msgpack_pack_array(pk, 4);
 		msgpack_pack_uint32(pk, places[i].source);
 		places[i].inlined ? msgpack_pack_true(pk) : msgpack_pack_false(pk);
 		msgpack_pack_uint32(pk, addresses);
+		own ? msgpack_pack_true(pk) : msgpack_pack_false(pk);
 	}
 }
 

@@ -124,13 +124,18 @@ static const struct lines_line *look_up(struct maker *m, enum verify_side side, 
 
 static void take_changed(struct maker *m, uint32_t file, const struct patch_line *l, struct covered_line *to)
 {
-	const struct lines_line *found = look_up(m, to->side, file, l);
+	bool gone = to->side == BASELINE && m->spec->arm_by;
+	const struct lines_line *found = gone ? NULL : look_up(m, to->side, file, l);
 
 	to->state = LINE_NO_CODE;
+	if (gone)
+		snprintf(to->why, COVERAGE_WHY, "one build runs, and it does not have the old line");
+	to->shared = found && found->n_places;
 	for (uint32_t i = 0; found && i < found->n_places; i++) {
 		int32_t f = function_of(m, to->side, found->place[i].function, true);
 
 		to->state = LINE_LEFT_OUT;
+		to->shared &= !found->place[i].own;
 		if (to->function < 0)
 			to->function = f;
 		if (f >= 0 && m->c->function)

@@ -31,6 +31,7 @@ struct covered_line {
 	enum verify_side side;          /* removed: baseline, added and context: candidate */
 	enum line_state state;
 	int32_t function;               /* index, -1: none that both builds have */
+	bool shared;                    /* no statement of the line begins at its code: another line has it too, or it was moved */
 	char why[COVERAGE_WHY];
 };
 

@@ -42,7 +42,7 @@ static int read_function(const msgpack_object *o, struct lines_function *f, stru
 	return f->name && f->signature && f->file ? 0 : malformed(err);
 }
 
-/* [function, inlined, addresses] */
+/* [function, inlined, addresses, own]; an older agent does not tell the last */
 static int read_place(const msgpack_object *o, uint32_t n_functions, struct lines_place *p, struct error *err)
 {
 	const msgpack_object *part = o->via.array.ptr;
@@ -50,7 +50,8 @@ static int read_place(const msgpack_object *o, uint32_t n_functions, struct line
 	if (!is_array(o, 3) || !take_u32(&part[0], &p->function) || p->function >= n_functions || !object_bool(&part[1], &p->inlined) ||
 	    !take_u32(&part[2], &p->addresses))
 		return malformed(err);
-	return 0;
+	p->own = true;
+	return part && o->via.array.size > 3 && !object_bool(&part[3], &p->own) ? malformed(err) : 0;
 }
 
 /* [file, line, [place, ...]] */

@@ -24,6 +24,7 @@ struct lines_function {
 struct lines_place {
 	uint32_t function, addresses;
 	bool inlined;
+	bool own;                      /* a statement of the line begins there */
 };
 
 struct lines_line {

@@ -56,6 +56,7 @@ struct item {
 	uint32_t index;                /* of the coverage's function or line */
 	char *text[VERIFY_SIDES];
 	bool dropped;
+	bool conditional;              /* a line, counted where the arm's condition holds */
 	struct tally pending[VERIFY_SIDES];   /* counted and not yet in a tick */
 	struct item_values values[VERIFY_SIDES];   /* of `pending` errors */
 	uint64_t crashed[VERIFY_SIDES];   /* calls that their process ended in; not yet in a tick */

@@ -73,6 +73,19 @@ static void md_function(struct buf *out, const struct verify_function_view *f)
 	md_failing(out, f);
 }
 
+static void md_legend(struct buf *out, const struct verify_view *v)
+{
+	struct buf legend = { 0 };
+
+	verify_lines_legend(v, &legend);
+	if (legend.len) {
+		buf_char(out, '\n');
+		md_text(out, buf_text(&legend));
+		buf_char(out, '\n');
+	}
+	buf_free(&legend);
+}
+
 static void md_lines(struct buf *out, const struct verify_view *v)
 {
 	bool any = false;
@@ -92,6 +105,8 @@ static void md_lines(struct buf *out, const struct verify_view *v)
 		buf_printf(out, ":%u | %s | %s |\n", verify_line_number(l), l->side == BASELINE ? "removed" : "added", buf_text(&note));
 		buf_free(&note);
 	}
+	if (any)
+		md_legend(out, v);
 }
 
 static void md_notes(struct buf *out, const struct verify_view *v)

@@ -26,6 +26,12 @@ static uint32_t count_on(const struct patch_file *f, enum verify_side side)
 	return n;
 }
 
+/* One build runs, arms are told apart by a condition: it has the new lines only. */
+static enum verify_side lines_of(const struct verify *v, enum verify_side side)
+{
+	return v->spec.arm_by ? CANDIDATE : side;
+}
+
 /* Which files of the patch are asked about on a side: those that are there. */
 static int number_files(struct verify *v, enum verify_side side)
 {
@@ -36,7 +42,7 @@ static int number_files(struct verify *v, enum verify_side side)
 	for (uint32_t i = 0; i < v->patch->n_files; i++) {
 		const struct patch_file *f = &v->patch->file[i];
 
-		of[i] = path_on(f, side) && count_on(f, side) ? v->n_files[side]++ : UINT32_MAX;
+		of[i] = path_on(f, lines_of(v, side)) && count_on(f, lines_of(v, side)) ? v->n_files[side]++ : UINT32_MAX;
 	}
 	v->file_of[side] = of;
 	return 0;
@@ -123,7 +129,7 @@ int verify_ask_lines(struct verify *v, enum verify_side side, struct error *err)
 	msgpack_pack_array(&f.pk, v->n_files[side]);
 	for (uint32_t i = 0; i < v->patch->n_files; i++)
 		if (v->file_of[side][i] != UINT32_MAX)
-			pack_file(&f.pk, &v->patch->file[i], side);
+			pack_file(&f.pk, &v->patch->file[i], lines_of(v, side));
 	return frame_end(&f) ? error_set(err, E2BIG, "the patch is too long to be asked about") : 0;
 }
 
@@ -191,15 +197,24 @@ static int function_items(struct verify *v, uint32_t index)
 	return it ? call_texts(v, it, f->name, v->spec.trigger) : -ENOMEM;
 }
 
+static int line_text(const struct verify *v, struct item *it)
+{
+	const struct covered_line *l = &v->coverage->line[it->index];
+	const char *path = path_on(l->file, l->side);
+	uint32_t number = l->side == BASELINE ? l->line->old_line : l->line->new_line;
+
+	return it->conditional ? item_text(it, l->side, "%s:%u() if %s", path, number, v->spec.arm_by) :
+				 item_text(it, l->side, "%s:%u()", path, number);
+}
+
 static int line_item(struct verify *v, uint32_t index)
 {
-	const struct covered_line *l = &v->coverage->line[index];
 	struct item *it = item_add(v, ITEM_LINE, GROUP_LINES, index);
 
 	if (!it)
 		return -ENOMEM;
-	return item_text(it, l->side, "%s:%u()", path_on(l->file, l->side),
-			 l->side == BASELINE ? l->line->old_line : l->line->new_line);
+	it->conditional = v->spec.arm_by;
+	return line_text(v, it);
 }
 
 static int watched_items(struct verify *v)
@@ -405,11 +420,24 @@ static int agent_says(const struct verify *v, const struct arm_request *r, const
 	return hint[0] ? error_hint(err, "%s", hint) : -EINVAL;
 }
 
+/* The condition cannot be told at every line: its variables may not be in scope there, or not in a place. */
+static bool drop_condition(struct verify *v, struct item *it)
+{
+	enum verify_side side = v->coverage->line[it->index].side;
+
+	it->conditional = false;
+	free(it->text[side]);
+	verify_remark(v, "at some changed lines the condition of the arms cannot be told: they are counted for both arms");
+	return line_text(v, it) == 0;
+}
+
 /* True: the verification goes on without it. */
 static bool drop_item(struct verify *v, struct item *it, const struct error *why)
 {
 	if (it->dropped)
 		return true;
+	if (it->conditional)
+		return drop_condition(v, it);
 	it->dropped = true;
 	if (it->kind == ITEM_LINE)
 		coverage_drop_line(v->coverage, it->index, why->text);

@@ -181,6 +181,8 @@ static void json_line(struct buf *out, const struct verify_view *v, uint32_t ind
 	buf_char(out, ',');
 	key_text(out, "file", verify_line_path(l));
 	buf_printf(out, ",\"line\":%u,\"state\":\"%s\",\"hits\":%" PRIu64, verify_line_number(l), states[l->state], v->hits[index]);
+	if (l->state == LINE_PROBED && l->shared)
+		buf_str(out, ",\"shared\":true");
 	if (why_of(l)) {
 		buf_char(out, ',');
 		key_text(out, "why", why_of(l));
@@ -197,6 +199,7 @@ static void json_lines(struct buf *out, const struct verify_view *v)
 {
 	const char *before = "";
 	size_t start = out->len;
+	struct buf legend = { 0 };
 
 	buf_str(out, ",\"lines\":[");
 	for (uint32_t i = 0; v->hits && i < v->coverage->n_lines; i++) {
@@ -209,6 +212,11 @@ static void json_lines(struct buf *out, const struct verify_view *v)
 		before = ",";
 	}
 	buf_char(out, ']');
+	if (v->hits)
+		verify_lines_legend(v, &legend);
+	buf_char(out, ',');
+	key_text(out, "lines_note", buf_text(&legend));
+	buf_free(&legend);
 }
 
 static void json_caveats(struct buf *out, const struct verify_view *v)

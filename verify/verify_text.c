@@ -77,6 +77,24 @@ void verify_line_note(const struct verify_view *v, uint32_t index, struct buf *o
 		buf_str(out, "did not run");
 	else if (l->state != LINE_CONTEXT)
 		buf_str(out, notes[l->state]);
+	if (l->state == LINE_PROBED && l->shared)
+		buf_str(out, " ~");
+}
+
+void verify_lines_legend(const struct verify_view *v, struct buf *out)
+{
+	bool any = false, shared = false;
+
+	for (uint32_t i = 0; i < v->coverage->n_lines; i++) {
+		bool probed = v->coverage->line[i].state == LINE_PROBED;
+
+		any |= probed;
+		shared |= probed && v->coverage->line[i].shared;
+	}
+	if (any)
+		buf_str(out, "a line's hits are those of its first instruction: optimised code may execute that whether the line's condition holds or not");
+	if (shared)
+		buf_str(out, "; ~ no statement of the line begins at its code, which is another line's too, or was moved");
 }
 
 bool verify_near_change(const struct coverage *c, uint32_t index, unsigned context)
@@ -126,6 +144,20 @@ static void put_diff_line(const struct verify_view *v, uint32_t index, const str
 	buf_free(&note);
 }
 
+static void put_legend(const struct verify_view *v, const struct verify_style *s, struct buf *out)
+{
+	struct buf legend = { 0 };
+
+	verify_lines_legend(v, &legend);
+	if (legend.len) {
+		tone(s, out, TONE_DIM);
+		buf_printf(out, "      (%s)", buf_text(&legend));
+		tone(s, out, TONE_PLAIN);
+		buf_char(out, '\n');
+	}
+	buf_free(&legend);
+}
+
 static void put_diff(const struct verify_view *v, const struct verify_style *s, struct buf *out)
 {
 	const struct coverage *c = v->coverage;
@@ -150,6 +182,7 @@ static void put_diff(const struct verify_view *v, const struct verify_style *s, 
 		file = l->file;
 		put_diff_line(v, i, s, out);
 	}
+	put_legend(v, s, out);
 }
 
 /* ---- gates ---- */

@@ -23,7 +23,9 @@ void verify_text(const struct verify_view *v, const struct verify_style *style, 
 void verify_caveats(const struct verify_view *v, struct buf *out);
 /* One line: what it is about at present. */
 void verify_progress(const struct verify_view *v, struct buf *out);
-/* "8 hits", "did not run", "no code", ... of a changed line; "" of others. */
+/* What the counts of the changed lines are, and are not; "": none is counted. */
+void verify_lines_legend(const struct verify_view *v, struct buf *out);
+/* "8 hits", "did not run", "no code", ... of a changed line; "" of others. "~": see the legend. */
 void verify_line_note(const struct verify_view *v, uint32_t line, struct buf *out);
 /* Where the line is: the file's path on its side, and its number there. */
 const char *verify_line_path(const struct covered_line *l);

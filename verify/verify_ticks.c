@@ -146,7 +146,7 @@ static int take_row(struct verify *v, struct arm_request *r, uint32_t source, ui
 	if (before->ended && (last || (!delta.c.calls && !delta.c.returns)))
 		settle(v, r, p, &v->item[index], row, before);
 	tally_add(&v->item[index].pending[r->side], &delta);
-	v->item[index].hits[r->side] += delta.c.calls;
+	v->item[index].hits[r->side] += v->item[index].conditional ? delta.c.matched : delta.c.calls;
 	return 0;
 }
 
@@ -300,10 +300,11 @@ static void take_triggers(struct item *it, enum verify_side side, struct arm_tic
 static void take_line_hits(struct verify *v, struct judged *j, enum verify_side side, struct arm_tick *t, struct tick_room *room)
 {
 	for (uint32_t i = 0; i < j->n_line_items; i++) {
+		const struct item *it = &v->item[j->line_item[i]];
 		struct counts *c = &v->item[j->line_item[i]].pending[side].c;
 
-		room->line_hits[j->any_line ? 0 : i] += c->calls;
-		c->calls = 0;
+		room->line_hits[j->any_line ? 0 : i] += it->conditional ? c->matched : c->calls;
+		c->calls = c->matched = 0;
 	}
 	t->line_hits = j->claim.lines ? room->line_hits : NULL;
 }

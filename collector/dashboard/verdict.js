@@ -114,7 +114,7 @@ function functionPart(f) {
 
 function note(l) {
 	if (l.state === 'probed')
-		return l.hits ? plural(l.hits, 'hit') : 'did not run';
+		return (l.hits ? plural(l.hits, 'hit') : 'did not run') + (l.shared ? ' ~' : '');
 	return l.state === 'context' ? '' : l.state + (l.why ? ': ' + l.why : '');
 }
 
@@ -136,7 +136,8 @@ function diff(r) {
 	const files = new Map();
 	for (const l of list(r.lines))
 		files.set(l.file, [...(files.get(l.file) || []), l]);
-	return files.size ? h('section', {'aria-label': 'Changed lines'}, h('h2', {}, 'Changed lines'), [...files].map(([file, lines]) => diffFile(file, lines))) : null;
+	return files.size ? h('section', {'aria-label': 'Changed lines'}, h('h2', {}, 'Changed lines'), [...files].map(([file, lines]) => diffFile(file, lines)),
+		r.lines_note ? h('p', {class: 'legend'}, r.lines_note) : null) : null;
 }
 
 /* ---- the whole ---- */

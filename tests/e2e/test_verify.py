@@ -48,6 +48,9 @@ class Canary(Orders):
         agent, arms = self.agent(), self.pair(3)
         p = self.verify(agent, *arms, '--function', 'checkout', '--trigger', TRIGGER, '--expect', 'gone', '--for', '50s', code=1)
         self.assertRegex(p.stdout, r'(?m)^FAIL  the error is gone: it is not: baseline failed [1-9]\d* of \d+ trigger calls, candidate [1-9]')
+        self.assertRegex(p.stdout, r'(?m)^ +-34 +0 +[1-9]\d*  candidate only$')
+        self.assertRegex(p.stdout, r'(?m)^  failing calls with: .*\(\d+ of \d+ failing calls looked at on the baseline, \d+ of \d+ on the candidate\)$')
+        self.assertRegex(p.stdout, r'(?m)^  o->qty = 0 +[1-9]\d* +[1-9]\d*$')
 
     def test_a_candidate_without_traffic_is_inconclusive(self):
         agent, arms = self.agent(), self.pair(2, load=False)
@@ -94,6 +97,56 @@ class Canary(Orders):
             p = self.verify(agent, *args, code=2)
             self.assertIn(says, p.stderr, args)
             self.assertEqual(p.stdout, '', args)
+
+    def flagged(self, *args, condition, code):
+        """One build, two features, each on for some users."""
+        agent = self.agent()
+        self.service(6)
+        p = self.verify(agent, '-s', self.name, '--arm-by', condition, '--function', 'checkout', '--trigger', TRIGGER, '--expect', 'gone',
+                        '--guard', 'error_rate < +25 %', '--record', self.path('rec'), *args, code=code)
+        if code != 2:
+            self.assertEqual(self.verify(agent, '--replay', self.path('rec'), code=code).stdout, p.stdout)
+        return p
+
+    def coupon_patch(self):
+        with open(os.path.join(FIXES, 'v6.diff')) as f:
+            parts = f.read().split('diff --git ')
+        path = self.path('coupon.diff')
+        with open(path, 'w') as f:
+            f.write('diff --git ' + next(p for p in parts if 'coupon.c' in p))
+        return path
+
+    def test_a_feature_that_repairs_passes(self):
+        p = self.flagged('--patch', self.coupon_patch(), '--lines', 'any', '--for', '60s', condition='o->features & 1', code=0)
+        self.assertRegex(p.stdout, r'(?m)^PASS  ')
+        self.assertRegex(p.stdout, r'(?m)^candidate +o->features & 1 +1 process')
+        self.assertRegex(p.stdout, r'PASS +the error is gone: baseline failed [1-9]\d* of \d+ trigger calls, candidate 0 of [1-9]\d*')
+        self.assertRegex(p.stdout, r'(?m)^ +\d+ +no code -\s+if \(discount > o->price.subtotal\)$')
+        self.assertRegex(p.stdout, r'(?m)^ +\d+ +\d+ hits.* \+\s+if \(o->features & FEATURE_FREE_SAMPLES && o->qty == 0\)$')
+
+    def test_a_feature_that_moves_the_error_fails(self):
+        p = self.flagged('--for', '60s', condition='o->features & 2', code=1)
+        self.assertRegex(p.stdout, r'(?m)^FAIL  the error is gone: it is not: baseline failed \d+ of \d+ trigger calls, candidate [1-9]')
+        self.assertRegex(p.stdout, r'(?m)^ +-34 +0 +[1-9]\d*  candidate only$')
+
+    def test_a_feature_that_is_on_for_nobody_is_inconclusive(self):
+        p = self.flagged('--for', '4s', condition='o->features & 64', code=3)
+        self.assertRegex(p.stdout, r'(?m)^INCONCLUSIVE  .*checkout was not called on the candidate')
+
+    def test_a_feature_that_nobody_knows(self):
+        self.assertIn("no member 'feature'", self.flagged(condition='o->feature & 1', code=2).stderr)
+
+    def test_a_default_guard_that_cannot_be_judged_is_named(self):
+        agent, arms = self.agent(), self.pair(2)
+        p = self.verify(agent, *arms, '--function', 'apply_coupon', '--trigger', TRIGGER, '--expect', 'gone', '--for', '50s', '--report',
+                        'json=' + self.path('out'), code=0)
+        self.assertRegex(p.stdout, r'(?m)^PASS  \d gates pass; not judged: latency p50 < \+10 %')
+        self.assertRegex(p.stdout, r'(?m)^  not judged latency p50 < \+10 %: the probes cost ')
+        self.assertRegex(p.stdout, r'(?m)^note: apply_coupon: latency p50 < \+10 % was not judged: the probes cost ')
+        with open(self.path('out')) as f:
+            gates = {g['name']: g for g in json.load(f)['functions'][0]['gates']}
+        self.assertEqual((gates['latency p50 < +10 %']['state'], gates['latency p50 < +10 %']['optional']), ('not judged', True))
+        self.assertFalse(gates['no new error values']['optional'])
 
     def other_patch(self):
         path = self.path('other.diff')

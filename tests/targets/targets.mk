@@ -64,7 +64,7 @@ $(TARGET_DIR)/orderd: $(ORDERD_SRC:tests/targets/%.c=$(TARGET_DIR)/obj/%.o)
 	$(TARGET_CC) -pthread -o $@ $^
 # The service with one of its fixes (orderd/fixes says what they are): $(TARGET_DIR)/orderd-v2/orderd, ... Its sources are patched
 # copies whose paths end as those of the originals, so that the diff is what plumb verify gets.
-ORDERD_FIXES := 2 3 4 5
+ORDERD_FIXES := 2 3 4 5 6
 define orderd_fix
 $(TARGET_DIR)/orderd-v$(1)/orderd: $(ORDERD_SRC) $(wildcard tests/targets/orderd/*.h) tests/targets/orderd/fixes/v$(1).diff
 	rm -rf $$(@D) && mkdir -p $$(@D)/tests/targets/orderd

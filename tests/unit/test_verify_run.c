@@ -227,7 +227,7 @@ static void failing_calls_tell_their_arguments(void **state)
 	for (size_t i = 0; i < then.len; i++)
 		assert_true((unsigned char)then.data[i] >= 0x20 || then.data[i] == '\n');
 	assert_null(strstr(buf_text(&then), "| o-&#62;user.name = \"\\x1b[2J|"));
-	assert_int_equal(record_seal(verify_recorded(b.v), NULL, 0, &file, &err), 0);
+	assert_int_equal(record_seal(verify_recorded(b.v), NULL, &file, &err), 0);
 	again = record_replay(file.data, file.len, NULL, 0, &is_signed, &err);
 	assert_non_null(again);
 	text_of(again, &now);
@@ -623,6 +623,66 @@ static void lines_without_code_say_why(void **state)
 	buf_free(&json);
 }
 
+/* What a line's count is not stands below the diff, and at lines whose code is not theirs alone. */
+static void lines_that_share_their_code(void **state)
+{
+	for (int shared = 0; shared < 2; shared++) {
+		struct buf text = { 0 };
+		struct bench b;
+
+		begin(&b, "gone", true);
+		b.shared = shared;
+		assert_int_equal(give_ps(&b, 2, two_builds), 0);
+		assert_int_equal(give_lines(&b, 0, "int f(int n)", true, true), 0);
+		assert_int_equal(give_lines(&b, 1, "int f(int n)", true, true), 0);
+		text_of(b.v, &text);
+		expect_in(&text, "(a line's hits are those of its first instruction");
+		expect_in(&text, shared ? "did not run ~ +" : "did not run +");
+		expect_in(&text, shared ? "| added | did not run ~ |" : "| added | did not run |");
+		assert_int_equal(strstr(buf_text(&text), "\"shared\":true") != NULL, shared);
+		assert_int_equal(strstr(buf_text(&text), "; ~ no statement of the line begins") != NULL, shared);
+		verify_free(b.v);
+		buf_free(&text);
+	}
+}
+
+/* One build and a condition: the old lines are in no build, the new ones are counted where the condition holds, if that can be told. */
+static void lines_of_one_build(void **state)
+{
+	uint32_t id[8];
+	char text[8][64];
+	struct verify_spec s;
+	struct bench b = { .now_ns = SECOND };
+	static const char *const one_build[] = { BUILD_C };
+
+	verify_spec_init(&s);
+	s.target = VERIFY_TARGET_NAME;
+	s.target_text = strdup("orderd");
+	s.function = strdup("f");
+	s.arm_by = strdup("n > 7");
+	s.patch = strdup(patch_text);
+	s.patch_len = strlen(patch_text);
+	assert_int_equal(verify_spec_finish(&s, NULL), 0);
+	b.v = verify_new(&s, &b.err);
+	assert_int_equal(verify_start(b.v, b.now_ns, &b.err), 0);
+	assert_int_equal(give_ps(&b, 1, one_build), 0);
+	buf_clear(verify_out(b.v));
+	assert_int_equal(give_lines(&b, 0, "int f(int n)", true, true), 0);
+	assert_int_equal(give_lines(&b, 1, "int f(int n)", true, true), 0);
+	assert_int_equal(take_requests(&b, id, text, 8), 3);
+	assert_string_equal(text[0], "f if !(n > 7)");
+	assert_string_equal(text[1], "f if (n > 7)");
+	assert_string_equal(text[2], "src/f.c:11() if n > 7");
+	assert_int_equal(verify_view(b.v)->coverage->line[1].state, LINE_NO_CODE);
+	assert_non_null(strstr(verify_view(b.v)->coverage->line[1].why, "does not have the old line"));
+	assert_int_equal(give_refusal(&b, id[2], 0, "n is not there"), 0);
+	assert_int_equal(take_requests(&b, id, text, 8), 1);
+	assert_string_equal(text[0], "src/f.c:11()");
+	assert_int_equal(verify_view(b.v)->coverage->line[2].state, LINE_PROBED);
+	assert_non_null(strstr(verify_view(b.v)->remark[verify_view(b.v)->n_remarks - 1], "counted for both arms"));
+	verify_free(b.v);
+}
+
 static void reports_are_well_formed(void **state)
 {
 	struct buf json = { 0 }, md = { 0 }, xml = { 0 };
@@ -666,6 +726,7 @@ int main(void)
 		cmocka_unit_test(functions_that_cannot_be_compared), cmocka_unit_test(a_replay_says_the_same),
 		cmocka_unit_test(failing_calls_tell_their_arguments), cmocka_unit_test(a_cut_chunk_is_a_remark),
 		cmocka_unit_test(reports_are_well_formed), cmocka_unit_test(lines_without_code_say_why),
+		cmocka_unit_test(lines_that_share_their_code), cmocka_unit_test(lines_of_one_build),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

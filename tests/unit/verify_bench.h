@@ -31,6 +31,7 @@ struct bench {
 	unsigned line_hits;
 	int value[2];                   /* what failing calls return; 0: not told */
 	uint32_t request[2], lines_request[2];
+	bool shared;                    /* line 11 has no statement of its own */
 	uint64_t pid[2];                /* of the process that counts; 0: 100 and 101 */
 	uint64_t open[2];               /* of `calls`, these have not returned */
 };
@@ -120,10 +121,12 @@ static inline int give_lines(struct bench *b, unsigned side, const char *signatu
 	msgpack_pack_int(&f.pk, 11);
 	msgpack_pack_array(&f.pk, has_code);
 	if (has_code) {
-		msgpack_pack_array(&f.pk, 3);
+		msgpack_pack_array(&f.pk, b->shared ? 4 : 3);
 		msgpack_pack_int(&f.pk, 0);
 		own ? msgpack_pack_false(&f.pk) : msgpack_pack_true(&f.pk);
 		msgpack_pack_int(&f.pk, 1);
+		if (b->shared)
+			msgpack_pack_false(&f.pk);
 	}
 	frame_end(&f);
 	return give(b, &out);
