@@ -73,7 +73,7 @@ verify() {
 	base=$(build_id "$work/v1/$name") cand=$(build_id "$work/v$n/$name")
 	set -- verify -s "$name" --patch "$fixes/v$n.diff" --baseline "build:$base" --candidate "build:$cand" --function checkout \
 		--trigger 'o->qty == 0 && o->coupon == "HALF"' --expect gone --guard "${guard[$v]:-error_rate < +25 %}" \
-		--for "${limit[$v]:-35s}"
+		--guard 'no new error values' --for "${limit[$v]:-35s}"
 	printf '%s$ plumb' "$dim"
 	printf " %s" "${@@Q}" | sed "s| '\([-A-Za-z0-9_.:/]*\)'| \1|g"
 	printf '%s\n' "$plain"
