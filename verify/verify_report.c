@@ -260,7 +260,10 @@ void verify_report_json(const struct verify_view *v, struct buf *out)
 	key_text(out, "verdict", verdict_state_name(v->state));
 	buf_char(out, ',');
 	key_text(out, "reason", v->reason);
-	buf_printf(out, ",\"elapsed_s\":%.3f", (double)v->elapsed_ns / 1e9);
+	buf_printf(out, ",\"elapsed_s\":%.3f,\"deadline_s\":", (double)v->elapsed_ns / 1e9);
+	json_number(out, v->deadline_ns ? (double)v->deadline_ns / 1e9 : NAN);
+	buf_str(out, ",\"eta_s\":");
+	json_number(out, v->eta_s);
 	json_arm(out, "baseline", &v->arm[BASELINE]);
 	json_arm(out, "candidate", &v->arm[CANDIDATE]);
 	buf_str(out, ",\"functions\":[");

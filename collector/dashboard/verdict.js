@@ -40,14 +40,24 @@ function bounded(figure, format) {
 	return h('span', {}, known(figure.value) ? format(figure.value) : '', h('br'), h('small', {}, known(figure.low) || known(figure.high) ? low + ' to ' + high : ''));
 }
 
+function seconds(s) {
+	return s < 90 ? 'about ' + Math.ceil(s) + ' s' : s < 5400 ? 'about ' + Math.round(s / 60) + ' min' : s < 172800 ? 'about ' + Math.round(s / 3600) + ' h' :
+		'about ' + Math.round(s / 86400) + ' days';
+}
+
 function eta(gate) {
 	if (gate.state === 'PASS' || gate.state === 'FAIL' || gate.state === 'not judged')
 		return '';
-	if (!known(gate.eta_s))
-		return 'no estimate';
-	const s = gate.eta_s;
-	return s < 90 ? 'about ' + Math.ceil(s) + ' s' : s < 5400 ? 'about ' + Math.round(s / 60) + ' min' : s < 172800 ? 'about ' + Math.round(s / 3600) + ' h' :
-		'about ' + Math.round(s / 86400) + ' days';
+	return known(gate.eta_s) ? seconds(gate.eta_s) : 'no estimate';
+}
+
+// How far it is: of the time that it may take, and to a verdict at this rate.
+function progress(v, r) {
+	const running = v.state === 'RUNNING';
+	if (!known(r.elapsed_s))
+		return [];
+	return ['compared for ' + Math.round(r.elapsed_s) + ' s' + (running && r.deadline_s ? ' of ' + Math.round(r.deadline_s) + ' s' : ''),
+		running && r.eta_s > 0 ? 'to a verdict: ' + seconds(r.eta_s) : null];
 }
 
 function gateTable(f) {
@@ -169,7 +179,7 @@ async function saveRecord(v) {
 
 function ruling(v, r) {
 	const facts = [v.service ? service(v.service) : null, v.who, time(v.at_ns), v.state === 'RUNNING' ? 'last heard of ' + ago(v.updated_ns) : null,
-		known(r.elapsed_s) ? 'compared for ' + Math.round(r.elapsed_s) + ' s' : null].filter(Boolean);
+		...progress(v, r)].filter(Boolean);
 	return h('section', {'aria-label': 'Verdict', class: 'ruling ' + v.state.toLowerCase()}, h('p', {class: 'verdict ' + v.state.toLowerCase()}, v.state),
 		h('p', {}, v.reason || r.reason || ''), h('p', {class: 'legend'}, facts.flatMap((f, i) => i ? [' · ', f] : [f])),
 		v.record_bytes ? h('p', {}, h('button', {type: 'button', 'aria-label': 'Save the record', onclick: () => saveRecord(v)}, 'Save the record'),

@@ -9,9 +9,17 @@ const f = report.functions[0];
 // An error that moved, if it did not.
 if (!f.errors.length)
 	f.errors = [{value: -22, baseline: 166, candidate: 0}, {value: -7, baseline: 0, candidate: 31}];
+// Arguments of failing calls: those that verify saw, and one that would like to be markup.
+const moved = {argument: 'o-><b>name</b>', value: '"\\x1b[2J|<script>"', baseline: 0, candidate: 3, only: 'candidate'};
+f.failing.arguments.push(moved);
+// A guard that could not be judged, as the default ones may be.
+const nothing = {value: null, low: null, high: null};
+f.gates.push({name: 'latency p98 < +25 %', state: 'not judged', optional: true, reason: 'the probes cost 900 ns a call, as much as the margin of 700 ns', unit: '',
+	baseline: nothing, candidate: nothing, ratio: nothing, margin: null, eta_s: 0});
+report.lines_note = "a line's hits are those of its first instruction & more";
 // Every state that a line can have, with the source where a report has it; verify_report.c names them.
 report.lines = [
-	{arm: 'baseline', file: 'src/coupon.c', line: 40, state: 'probed', hits: 7123, text: '\treturn <unit> / 2;'}, {arm: 'candidate', file: 'src/coupon.c', line: 40, state: 'probed', hits: 1},
+	{arm: 'baseline', file: 'src/coupon.c', line: 40, state: 'probed', hits: 7123, text: '\treturn <unit> / 2;'}, {arm: 'candidate', file: 'src/coupon.c', line: 40, state: 'probed', hits: 1, shared: true},
 	{arm: 'candidate', file: 'src/coupon.c', line: 41, state: 'probed', hits: 0}, {arm: 'candidate', file: 'src/coupon.c', line: 42, state: 'no code', hits: 0},
 	{arm: 'candidate', file: 'src/stock.c', line: 9, state: 'refused', hits: 0}, {arm: 'candidate', file: 'src/stock.c', line: 10, state: 'left out', hits: 0},
 	{arm: 'candidate', file: 'src/stock.c', line: 11, state: 'context', hits: 0, text: '}'},
@@ -53,8 +61,9 @@ await play({
 	},
 	async 'it fills itself, and whoever stands in it stays there'() {
 		await page.locator('.gates').first().focus();
-		await store({id, state: 'RUNNING', reason: 'half of it', report: {...early(), elapsed_s: 12345}});
-		await page.getByText('compared for 12345 s').waitFor();
+		await store({id, state: 'RUNNING', reason: 'half of it', report: {...early(), elapsed_s: 12345, deadline_s: 54321, eta_s: 300}});
+		await page.getByText('compared for 12345 s of 54321 s').waitFor();
+		await page.getByText('to a verdict: about 5 min').waitFor();
 		expect(await page.evaluate(() => document.activeElement.classList.contains('gates')), 'the focus is gone');
 	},
 	async 'the verdict comes without a reload'() {
@@ -99,6 +108,19 @@ await play({
 			await page.getByText(text).first().waitFor();
 		await accessible('decided');
 		await shot('verdict-2-decided');
+	},
+	async 'with which arguments calls fail, of how many that is known'() {
+		const box = page.getByRole('region', {name: /^Arguments of failing calls of/}).first(), text = await box.textContent();
+		for (const arm of ['baseline', 'candidate'])
+			expect(text.includes(f.failing[arm].shown + ' of ' + f.failing[arm].failed + ' on the ' + arm), arm + ': ' + text);
+		expect(text.includes(moved.argument) && text.includes(moved.value), 'the argument is missing: ' + text);
+		await box.getByText('only on the candidate').first().waitFor();
+	},
+	async 'a guard that was not judged, lines that share their code'() {
+		const row = page.locator('.gates').first().locator('tbody tr').last(), text = await row.textContent();
+		expect(text.includes('(optional)') && text.includes('not judged') && !text.includes('no estimate'), text);
+		await page.getByText('1 hit ~').waitFor();
+		await page.getByText(report.lines_note).waitFor();
 	},
 	async 'the record is saved as a file'() {
 		const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', {name: 'Save the record'}).click()]);
