@@ -9,6 +9,9 @@
 
 #include "shape_walk.h"
 
+#define TELLING 4.0      /* standard errors between the arms: with a few hundred rows, hardly chance */
+#define BY_CHANCE 0.01
+
 struct value {
 	char *text;
 	uint64_t count[VERIFY_SIDES];
@@ -191,22 +194,59 @@ static double share(const struct failing *f, const struct failing_row *r, enum v
 	return f->calls[side] ? (double)r->count[side] / (double)f->calls[side] : 0;
 }
 
-/* Differences first: what is the same in both arms does not tell them apart. */
-static bool is_before(const struct failing *f, const struct failing_row *a, const struct failing_row *b)
+/* How far the arms' shares are apart, in standard errors. */
+static double apart(const struct failing *f, const struct failing_row *r)
 {
-	double base_a = share(f, a, BASELINE), cand_a = share(f, a, CANDIDATE), base_b = share(f, b, BASELINE),
-	       cand_b = share(f, b, CANDIDATE);
-	double differ_a = fabs(base_a - cand_a), differ_b = fabs(base_b - cand_b);
+	double n_b = (double)f->calls[BASELINE], n_c = (double)f->calls[CANDIDATE];
+	double both = (double)(r->count[BASELINE] + r->count[CANDIDATE]) / (n_b + n_c);
+	double error = n_b > 0 && n_c > 0 ? sqrt(both * (1 - both) * (1 / n_b + 1 / n_c)) : 0;
 
-	if (differ_a != differ_b)
-		return differ_a > differ_b;
-	return base_a + cand_a > base_b + cand_b;
+	return error > 0 ? fabs(share(f, r, BASELINE) - share(f, r, CANDIDATE)) / error : 0;
 }
 
-static bool is_telling(const struct failing *f, const struct failing_row *r)
+/* True if an arm with none of these calls would hardly have none by chance: as many as the other arm's share of its calls are due. */
+static bool only_in(const struct failing *f, const struct failing_row *r, enum verify_side side)
 {
-	return r->count[BASELINE] > 1 || r->count[CANDIDATE] > 1 || (r->count[BASELINE] && f->calls[BASELINE] == 1) ||
-	       (r->count[CANDIDATE] && f->calls[CANDIDATE] == 1);
+	double due = (double)f->calls[!side] * log1p(-fmin(share(f, r, side), 1 - 1e-9));
+
+	return r->count[side] && !r->count[!side] && due < log(BY_CHANCE);
+}
+
+static bool is_before(const struct failing *f, const struct failing_row *a, const struct failing_row *b)
+{
+	double apart_a = apart(f, a), apart_b = apart(f, b);
+	double most_a = fmax(share(f, a, BASELINE), share(f, a, CANDIDATE)), most_b = fmax(share(f, b, BASELINE), share(f, b, CANDIDATE));
+
+	if ((apart_a >= TELLING) != (apart_b >= TELLING))
+		return apart_a >= TELLING;
+	if (apart_a >= TELLING && apart_a != apart_b)
+		return apart_a > apart_b;
+	return most_a > most_b;
+}
+
+static struct failing_row row_of(const struct failing *f, const struct argument *a, uint32_t k)
+{
+	const struct value *v = &a->value[k];
+	struct failing_row row = { a->name, v->text, { v->count[BASELINE], v->count[CANDIDATE] }, false };
+
+	row.only = only_in(f, &row, BASELINE) || only_in(f, &row, CANDIDATE);
+	return row;
+}
+
+/* One value, in all calls that were shown. */
+static bool is_constant(const struct failing *f, const struct argument *a)
+{
+	return a->n_values == 1 && a->value[0].count[BASELINE] == f->calls[BASELINE] && a->value[0].count[CANDIDATE] == f->calls[CANDIDATE];
+}
+
+unsigned failing_always(const struct failing *f, struct failing_row *out, unsigned max)
+{
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < f->n_arguments && n < max; i++)
+		if (is_constant(f, f->argument[i]))
+			out[n++] = row_of(f, f->argument[i], 0);
+	return n;
 }
 
 unsigned failing_rows(const struct failing *f, struct failing_row *out, unsigned max)
@@ -214,13 +254,11 @@ unsigned failing_rows(const struct failing *f, struct failing_row *out, unsigned
 	unsigned n = 0;
 
 	for (uint32_t i = 0; i < f->n_arguments; i++)
-		for (uint32_t k = 0; k < f->argument[i]->n_values; k++) {
-			const struct value *v = &f->argument[i]->value[k];
-			struct failing_row row = { f->argument[i]->name, v->text, { v->count[BASELINE], v->count[CANDIDATE] }, false };
+		for (uint32_t k = 0; k < f->argument[i]->n_values && !is_constant(f, f->argument[i]); k++) {
+			struct failing_row row = row_of(f, f->argument[i], k);
 			unsigned at;
 
-			row.only = f->calls[BASELINE] && f->calls[CANDIDATE] && (!row.count[BASELINE] || !row.count[CANDIDATE]);
-			if (!max || !is_telling(f, &row) || (n == max && !is_before(f, &row, &out[n - 1])))
+			if (!max || (row.count[BASELINE] < 2 && row.count[CANDIDATE] < 2) || (n == max && !is_before(f, &row, &out[n - 1])))
 				continue;
 			for (at = n < max ? n++ : n - 1; at && is_before(f, &row, &out[at - 1]); at--)
 				out[at] = out[at - 1];

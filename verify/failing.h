@@ -34,11 +34,13 @@ uint32_t failing_left_out(const struct failing *f);
 struct failing_row {
 	const char *name, *value;
 	uint64_t count[VERIFY_SIDES];
-	bool only;              /* calls of both arms were shown, and it came in one of them */
+	bool only;              /* it came in one arm only, and that the other has none is hardly chance (1 %) */
 };
 
-/* At most `max` rows: those in whose share of the failing calls the arms differ most come first, then the most frequent. Values of a
- * single call are left out where several were shown. Returns how many. */
+/* At most `max` rows of arguments that have several values: first those whose share of the failing calls clearly differs between the arms,
+ * then the most frequent. Values that came once in an arm are left out. Returns how many. */
 unsigned failing_rows(const struct failing *f, struct failing_row *out, unsigned max);
+/* At most `max` arguments that had one value in all calls that were shown, in their order. */
+unsigned failing_always(const struct failing *f, struct failing_row *out, unsigned max);
 
 #endif

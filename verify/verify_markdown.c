@@ -22,25 +22,43 @@ static void md_text(struct buf *out, const char *text)
 	buf_free(&safe);
 }
 
-static void md_failing(struct buf *out, const struct verify_function_view *f)
+static void md_argument(struct buf *out, const struct failing_row *r)
 {
-	const struct verify_shown base = verify_shown(f, BASELINE), cand = verify_shown(f, CANDIDATE);
-	struct failing_row row[SHAPE_ROWS];
-	unsigned n = f->failing ? failing_rows(f->failing, row, SHAPE_ROWS) : 0;
+	md_text(out, r->name);
+	buf_str(out, " = ");
+	md_text(out, r->value);
+}
 
-	if (!n)
-		return;
-	buf_printf(out, "\nArguments of failing calls (%" PRIu64 " of %" PRIu64 " looked at on the baseline, %" PRIu64 " of %" PRIu64
-		   " on the candidate):\n\n| argument | baseline | candidate | |\n|---|---:|---:|---|\n", base.shown, base.failed, cand.shown,
-		   cand.failed);
+static void md_failing_rows(struct buf *out, const struct failing *f)
+{
+	struct failing_row row[SHAPE_ROWS];
+	unsigned n = failing_rows(f, row, SHAPE_ROWS);
+
+	if (n)
+		buf_str(out, "\n| argument | baseline | candidate | |\n|---|---:|---:|---|\n");
 	for (unsigned i = 0; i < n; i++) {
 		buf_str(out, "| ");
-		md_text(out, row[i].name);
-		buf_str(out, " = ");
-		md_text(out, row[i].value);
+		md_argument(out, &row[i]);
 		buf_printf(out, " | %" PRIu64 " | %" PRIu64 " | %s |\n", row[i].count[BASELINE], row[i].count[CANDIDATE],
 			   !row[i].only ? "" : row[i].count[BASELINE] ? "baseline only" : "candidate only");
 	}
+	n = failing_always(f, row, SHAPE_ROWS);
+	for (unsigned i = 0; i < n; i++) {
+		buf_str(out, i ? ", " : "\nAll of them: ");
+		md_argument(out, &row[i]);
+	}
+	buf_str(out, n ? "\n" : "");
+}
+
+static void md_failing(struct buf *out, const struct verify_function_view *f)
+{
+	const struct verify_shown base = verify_shown(f, BASELINE), cand = verify_shown(f, CANDIDATE);
+
+	if (!base.shown && !cand.shown)
+		return;
+	buf_printf(out, "\nFailing calls by argument (looked at: %" PRIu64 " of the baseline's %" PRIu64 ", %" PRIu64 " of the candidate's %" PRIu64
+		   "):\n", base.shown, base.failed, cand.shown, cand.failed);
+	md_failing_rows(out, f->failing);
 }
 
 static void md_function(struct buf *out, const struct verify_function_view *f)

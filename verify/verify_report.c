@@ -118,6 +118,15 @@ static void json_failing(struct buf *out, const struct verify_function_view *f)
 		key_text(out, "only", !row[i].only ? NULL : keys[row[i].count[BASELINE] ? BASELINE : CANDIDATE]);
 		buf_char(out, '}');
 	}
+	buf_str(out, "],\"always\":[");
+	n = f->failing ? failing_always(f->failing, row, SHAPE_ROWS) : 0;
+	for (unsigned i = 0; i < n; i++) {
+		buf_str(out, i ? ",{" : "{");
+		key_text(out, "argument", row[i].name);
+		buf_char(out, ',');
+		key_text(out, "value", row[i].value);
+		buf_char(out, '}');
+	}
 	buf_str(out, "]}");
 }
 

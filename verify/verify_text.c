@@ -8,7 +8,7 @@
 
 #include "text.h"
 
-enum { FAILING_ROWS = 8 };
+enum { FAILING_ROWS = 8, ALWAYS_ROWS = 12 };
 
 static void tone(const struct verify_style *s, struct buf *out, enum verify_tone t)
 {
@@ -279,6 +279,27 @@ static void put_shape(const struct verify_function_view *f, struct buf *out)
 			   only[shift[i].only]);
 }
 
+static void put_argument(const struct failing_row *r, struct buf *out)
+{
+	safe(out, r->name);
+	buf_str(out, " = ");
+	safe(out, r->value);
+}
+
+/* What all of them have in common may be why they fail, or what all calls have. */
+static void put_always(const struct failing *f, struct buf *out)
+{
+	struct failing_row row[ALWAYS_ROWS];
+	unsigned n = failing_always(f, row, ALWAYS_ROWS);
+
+	for (unsigned i = 0; i < n; i++) {
+		buf_str(out, i ? ", " : "    all of them: ");
+		put_argument(&row[i], out);
+	}
+	if (n)
+		buf_char(out, '\n');
+}
+
 /* With which arguments do calls fail? Some of them are shown, a few a second. */
 static void put_failing(const struct verify_function_view *f, struct buf *out)
 {
@@ -286,20 +307,19 @@ static void put_failing(const struct verify_function_view *f, struct buf *out)
 	struct failing_row row[FAILING_ROWS];
 	unsigned n = f->failing ? failing_rows(f->failing, row, FAILING_ROWS) : 0;
 
-	if (!n)
+	if (!base.shown && !cand.shown)
 		return;
-	buf_printf(out, "  failing calls with:    baseline   candidate      (%" PRIu64 " of %" PRIu64 " failing calls looked at on the baseline, %"
-		   PRIu64 " of %" PRIu64 " on the candidate)\n", base.shown, base.failed, cand.shown, cand.failed);
+	buf_printf(out, "  failing calls by argument (looked at: %" PRIu64 " of the baseline's %" PRIu64 ", %" PRIu64 " of the candidate's %" PRIu64
+		   ")\n", base.shown, base.failed, cand.shown, cand.failed);
 	for (unsigned i = 0; i < n; i++) {
 		struct buf text = { 0 };
 
-		safe(&text, row[i].name);
-		buf_str(&text, " = ");
-		safe(&text, row[i].value);
-		buf_printf(out, "  %-19s %10" PRIu64 "  %10" PRIu64 "%s\n", buf_text(&text), row[i].count[BASELINE], row[i].count[CANDIDATE],
+		put_argument(&row[i], &text);
+		buf_printf(out, "    %-23s %10" PRIu64 "  %10" PRIu64 "%s\n", buf_text(&text), row[i].count[BASELINE], row[i].count[CANDIDATE],
 			   !row[i].only ? "" : row[i].count[BASELINE] ? "  baseline only" : "  candidate only");
 		buf_free(&text);
 	}
+	put_always(f->failing, out);
 }
 
 /* ---- what stands beside ---- */

@@ -107,11 +107,12 @@ function shape(f) {
 function failing(f) {
 	const part = f.failing || {}, looked = (arm) => count((part[arm] || {}).shown || 0) + ' of ' + count((part[arm] || {}).failed || 0) + ' on the ' + arm;
 	const where = (a) => a.only === 'candidate' ? h('strong', {}, 'only on the candidate') : a.only === 'baseline' ? 'only on the baseline' : 'both';
-	return table('Arguments of failing calls of ' + f.function + ' (looked at: ' + looked('baseline') + ', ' + looked('candidate') + ')', [
+	const always = list(part.always).map((a) => a.argument + ' = ' + a.value).join(', ');
+	return [table('Arguments of failing calls of ' + f.function + ' (looked at: ' + looked('baseline') + ', ' + looked('candidate') + ')', [
 		{name: 'Argument', cell: (a) => h('code', {}, a.argument)}, {name: 'Value', cell: (a) => h('code', {}, a.value)},
 		{name: 'Baseline', number: true, cell: (a) => count(a.baseline)}, {name: 'Candidate', number: true, cell: (a) => count(a.candidate)},
 		{name: 'Where', cell: (a) => known(a.only) ? where(a) : a.baseline && a.candidate ? 'both' : ''},
-	], list(part.arguments), 'No failing call was looked at.');
+	], list(part.arguments), 'No failing call was looked at, or all are alike.'), always ? h('p', {class: 'legend'}, 'All of them: ', h('code', {}, always)) : null];
 }
 
 function functionPart(f) {

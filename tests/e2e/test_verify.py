@@ -49,8 +49,8 @@ class Canary(Orders):
         p = self.verify(agent, *arms, '--function', 'checkout', '--trigger', TRIGGER, '--expect', 'gone', '--for', '50s', code=1)
         self.assertRegex(p.stdout, r'(?m)^FAIL  the error is gone: it is not: baseline failed [1-9]\d* of \d+ trigger calls, candidate [1-9]')
         self.assertRegex(p.stdout, r'(?m)^ +-34 +0 +[1-9]\d*  candidate only$')
-        self.assertRegex(p.stdout, r'(?m)^  failing calls with: .*\(\d+ of \d+ failing calls looked at on the baseline, \d+ of \d+ on the candidate\)$')
-        self.assertRegex(p.stdout, r'(?m)^  o->qty = 0 +[1-9]\d* +[1-9]\d*$')
+        self.assertRegex(p.stdout, r"(?m)^  failing calls by argument \(looked at: \d+ of the baseline's \d+, \d+ of the candidate's \d+\)$")
+        self.assertRegex(p.stdout, r'(?m)^    o->qty = 0 +[1-9]\d* +[1-9]\d*$')
 
     def test_a_candidate_without_traffic_is_inconclusive(self):
         agent, arms = self.agent(), self.pair(2, load=False)

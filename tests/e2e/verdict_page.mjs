@@ -12,6 +12,7 @@ if (!f.errors.length)
 // Arguments of failing calls: those that verify saw, and one that would like to be markup.
 const moved = {argument: 'o-><b>name</b>', value: '"\\x1b[2J|<script>"', baseline: 0, candidate: 3, only: 'candidate'};
 f.failing.arguments.push(moved);
+f.failing.always.push({argument: 'o->gift', value: '<i>false</i>'});
 // A guard that could not be judged, as the default ones may be.
 const nothing = {value: null, low: null, high: null};
 f.gates.push({name: 'latency p98 < +25 %', state: 'not judged', optional: true, reason: 'the probes cost 900 ns a call, as much as the margin of 700 ns', unit: '',
@@ -115,6 +116,7 @@ await play({
 			expect(text.includes(f.failing[arm].shown + ' of ' + f.failing[arm].failed + ' on the ' + arm), arm + ': ' + text);
 		expect(text.includes(moved.argument) && text.includes(moved.value), 'the argument is missing: ' + text);
 		await box.getByText('only on the candidate').first().waitFor();
+		await page.getByText('o->gift = <i>false</i>').first().waitFor();
 	},
 	async 'a guard that was not judged, lines that share their code'() {
 		const row = page.locator('.gates').first().locator('tbody tr').last(), text = await row.textContent();

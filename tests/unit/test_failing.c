@@ -70,8 +70,17 @@ static void arguments_beyond_the_room_are_counted(void **state)
 	for (int i = 0; i < 3; i++)
 		failing_add(f, CANDIDATE, &c.record);
 	assert_int_equal(failing_left_out(f), 60 - FAILING_ARGUMENTS);
-	assert_int_equal(failing_rows(f, row, 64), FAILING_ARGUMENTS);
-	assert_int_equal(failing_rows(f, row, 5), 5);
+	assert_int_equal(failing_rows(f, row, 64), 0);   /* they have one value each */
+	assert_int_equal(failing_always(f, row, 64), FAILING_ARGUMENTS);
+	assert_int_equal(failing_always(f, row, 5), 5);
+	c.value[3].via.u64 = 7;
+	for (int i = 0; i < 2; i++)
+		failing_add(f, CANDIDATE, &c.record);
+	assert_int_equal(failing_always(f, row, 64), FAILING_ARGUMENTS - 1);
+	assert_int_equal(failing_rows(f, row, 64), 2);
+	assert_string_equal(row[0].value, "0");
+	assert_int_equal(row[0].count[CANDIDATE], 3);
+	assert_int_equal(failing_rows(f, row, 1), 1);
 	assert_int_equal(failing_rows(f, row, 0), 0);
 	failing_free(f);
 }
@@ -79,28 +88,53 @@ static void arguments_beyond_the_room_are_counted(void **state)
 /* What differs most between the arms is first; what both have alike is last. */
 static void differences_come_first(void **state)
 {
-	static const uint64_t base[] = { 7, 7, 7, 7 }, cand[] = { 7, 7, 9, 9 };
+	static const uint64_t base[][4] = { { 1, 1, 1, 2 }, { 7, 7, 7, 7 } }, cand[][4] = { { 1, 1, 2, 1 }, { 7, 7, 9, 9 } };
 	struct failing *f = failing_new();
 	struct failing_row row[8];
 	struct one_call c;
 
 	call_init(&c, 2, SHAPE_INT);
-	for (unsigned i = 0; i < 4; i++) {
-		c.value[0].via.u64 = 1;
-		c.value[1].via.u64 = base[i];
+	for (unsigned i = 0; i < 40; i++) {
+		for (unsigned k = 0; k < 2; k++)
+			c.value[k].via.u64 = base[k][i % 4];
 		failing_add(f, BASELINE, &c.record);
-		c.value[1].via.u64 = cand[i];
+		for (unsigned k = 0; k < 2; k++)
+			c.value[k].via.u64 = cand[k][i % 4];
 		failing_add(f, CANDIDATE, &c.record);
 	}
-	assert_int_equal(failing_rows(f, row, 8), 3);
+	assert_int_equal(failing_rows(f, row, 8), 4);
 	assert_string_equal(row[0].name, "a1");
 	assert_string_equal(row[0].value, "7");
-	assert_int_equal(row[0].count[BASELINE], 4);
-	assert_int_equal(row[0].count[CANDIDATE], 2);
+	assert_int_equal(row[0].count[BASELINE], 40);
+	assert_int_equal(row[0].count[CANDIDATE], 20);
 	assert_false(row[0].only);
 	assert_string_equal(row[1].value, "9");
 	assert_true(row[1].only);
 	assert_string_equal(row[2].name, "a0");
+	assert_string_equal(row[2].value, "1");
+	assert_int_equal(row[2].count[CANDIDATE], 30);
+	failing_free(f);
+}
+
+/* Two of thirty, and none of ten: that says nothing. */
+static void few_calls_are_in_no_arm_only(void **state)
+{
+	struct failing *f = failing_new();
+	struct failing_row row[8];
+	struct one_call c;
+
+	call_init(&c, 1, SHAPE_INT);
+	for (unsigned i = 0; i < 30; i++) {
+		c.value[0].via.u64 = i < 2;
+		failing_add(f, CANDIDATE, &c.record);
+		c.value[0].via.u64 = 0;
+		if (i < 10)
+			failing_add(f, BASELINE, &c.record);
+	}
+	assert_int_equal(failing_rows(f, row, 8), 2);
+	assert_string_equal(row[0].value, "0");
+	assert_int_equal(row[1].count[CANDIDATE], 2);
+	assert_false(row[1].only);
 	failing_free(f);
 }
 
@@ -125,7 +159,7 @@ static void a_long_value_is_cut(void **state)
 		call_init(&c, 1, SHAPE_STRING);
 		c.value[0] = (msgpack_object){ .type = MSGPACK_OBJECT_ARRAY, .via.array = { 2, part } };
 		failing_add(f, BASELINE, &c.record);
-		assert_int_equal(failing_rows(f, &row, 1), 1);
+		assert_int_equal(failing_always(f, &row, 1), 1);
 		assert_true(strlen(row.value) < FAILING_TEXT);
 		assert_string_equal(row.value + strlen(row.value) - 3, "...");
 		for (size_t i = 0; row.value[i];) {
@@ -161,7 +195,7 @@ static void odd_values(void **state)
 		call_init(&c, 1, cases[i].kind);
 		c.value[0] = cases[i].value;
 		failing_add(f, BASELINE, &c.record);
-		assert_int_equal(failing_rows(f, &row, 1), 1);
+		assert_int_equal(failing_always(f, &row, 1), 1);
 		assert_string_equal(row.value, cases[i].says);
 		failing_free(f);
 	}
@@ -177,7 +211,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(values_beyond_the_room_stay_out), cmocka_unit_test(arguments_beyond_the_room_are_counted),
-		cmocka_unit_test(differences_come_first), cmocka_unit_test(a_long_value_is_cut), cmocka_unit_test(odd_values),
+		cmocka_unit_test(differences_come_first), cmocka_unit_test(few_calls_are_in_no_arm_only),
+		cmocka_unit_test(a_long_value_is_cut), cmocka_unit_test(odd_values),
 		cmocka_unit_test(nothing_is_nothing),
 	};
 

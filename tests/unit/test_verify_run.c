@@ -218,8 +218,8 @@ static void failing_calls_tell_their_arguments(void **state)
 	give_failing_calls(&b, b.request[1], 4, 2, evil, 0);
 	assert_int_equal(second(&b, 1000, 20, 3), 0);
 	text_of(b.v, &then);
-	expect_in(&then, "(3 of 20 failing calls looked at on the baseline, 4 of 4 on the candidate)");
-	expect_in(&then, "  o->qty = 0                   3           0  baseline only\n");
+	expect_in(&then, "failing calls by argument (looked at: 3 of the baseline's 20, 4 of the candidate's 4)");
+	expect_in(&then, "    o->qty = 0                       3           0  baseline only\n");
 	expect_in(&then, "\"failing\":{\"baseline\":{\"shown\":3,\"failed\":20}");
 	expect_in(&then, "{\"argument\":\"o->user.name\",\"value\":\"\\\"bob\\\"\",\"baseline\":3,\"candidate\":0,\"only\":\"baseline\"}");
 	expect_in(&then, "| o-&#62;qty = 2 | 0 | 4 | candidate only |");
