@@ -311,13 +311,13 @@ static struct arm_request *request_new(struct verify *v, enum verify_side side, 
 /* Functions of which failing calls are shown: a few a second, for their arguments. Their counters are the same. */
 static uint32_t pack_shown(const struct verify *v, const struct arm_request *r, msgpack_packer *pk)
 {
-	uint32_t n = 0;
+	uint32_t n = 0, shares = r->pid ? v->arm[r->side].n_members : 1;   /* an arm of processes has a request for each */
 
 	for (uint32_t i = 0; i < r->n_items; i++)
 		n += v->item[r->item[i]].kind == ITEM_FUNCTION;
 	if (!pk || !n)
 		return n;
-	pack_key_u64(pk, "rate", SHOWN_PER_S);
+	pack_key_u64(pk, "rate", shares > 1 ? (SHOWN_PER_S + shares - 1) / shares : SHOWN_PER_S);
 	pack_key(pk, "show_errors");
 	msgpack_pack_array(pk, n);
 	for (uint32_t i = 0; i < r->n_items; i++)

@@ -47,6 +47,9 @@ class Verification(HttpCase, KernelCase):
         self.assertEqual((row['state'], row['title'], row['service']), ('PASS', 'fix v2', 'verifyd'), json.dumps(row)[:3000])
         self.assertIn(('RUNNING', True), seen)
         self.assertEqual(row['report']['functions'][0]['function'], 'apply_coupon')
+        failing = row['report']['functions'][0]['failing']
+        self.assertTrue(0 < failing['baseline']['shown'] <= failing['baseline']['failed'] and not failing['candidate']['shown'], failing)
+        self.assertIn({'argument': 'o->qty', 'value': '0'}, failing['always'])
         self.assertEqual(row['report']['candidate']['build_id'], cand)
         path = self.path('record')
         with open(path, 'wb') as f:

@@ -9,7 +9,7 @@ import xml.etree.ElementTree
 
 import wire
 from harness import PLUMB, ROOT, Case, Process
-from orders import TRIGGER, Orders
+from orders import FIXES, TRIGGER, Orders
 
 
 class Canary(Orders):
