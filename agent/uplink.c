@@ -72,9 +72,7 @@ int uplink_take(struct uplink *u, const struct buf *frames)
 
 int uplink_pack(struct uplink *u, const struct buf *records, struct buf *out, enum wire_codec *codec)
 {
-	const struct buf *packed;
-	const size_t *piece;
-	uint32_t n;
+	struct columns_parts parts;
 
 	if (!u->deflater)
 		u->deflater = deflater_new(DEFLATE_LEVEL);
@@ -83,8 +81,8 @@ int uplink_pack(struct uplink *u, const struct buf *records, struct buf *out, en
 	if (!u->deflater || !u->columns)
 		return -ENOMEM;
 	*codec = WIRE_CODEC_COLUMNS;
-	if (!columns_pack(u->columns, records->data, records->len, &packed, &piece, &n))
-		return deflater_run(u->deflater, packed->data, packed->len, piece, n, out);
+	if (!columns_pack(u->columns, records->data, records->len, &parts))
+		return deflater_columns(u->deflater, &parts, out);
 	*codec = WIRE_CODEC_DEFLATE;   /* too many kinds of records */
 	return deflater_run(u->deflater, records->data, records->len, NULL, 0, out);
 }

@@ -54,7 +54,7 @@ struct collector_counts {
 	uint64_t refused[REFUSED_REASONS];
 	uint64_t bytes_received;
 	uint64_t entries, duplicates, gaps;     /* gaps: sequences that never came; each is told by a LOSS */
-	uint64_t chunks, records, chunk_bytes, raw_bytes;   /* chunk_bytes as stored, raw_bytes inflated */
+	uint64_t chunks, records, chunk_bytes;   /* as stored */
 	uint64_t stats_rows, orphans;           /* orphans: frames of requests and rows of probes that the store does not know */
 	uint64_t lost_records;                  /* told by LOSS entries */
 	uint64_t clock_jumps;                   /* of this machine and of agents, that were seen */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CHUNKs: a million records a second go through here.  Of a record only its head is read; its values are measured, so that who
- * reads the chunk later finds whole records that fit their probes.  Nothing is allocated per record.
+ * CHUNKs: a million records a second go through here.  Of a record only its head is read; its values are measured (of columns: they
+ * were checked as a whole), so that who reads the chunk later finds whole records that fit their probes.  Nothing is allocated per record.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "columns.h"
 #include "ingest_internal.h"
 #include "model.h"
 
@@ -14,18 +15,15 @@
 struct walk {
 	const struct taken *t;
 	uint64_t request, base_ns, count;
-	const uint8_t *at, *end;
+	const uint8_t *at, *end;       /* records, or ... */
+	const struct columns_head *head;
+	size_t n_heads;                /* ... what columns say of them */
 	int64_t first_ns, last_ns;     /* the collector's clock */
 	uint64_t records;
 	uint32_t n_probes;
 	struct known_probe *last;      /* of the record before */
 	uint32_t last_number;
 	bool orphan;
-};
-
-struct head {
-	uint64_t values, probe, pid, tid, flags, duration;
-	int64_t delta;
 };
 
 /* ---- reading a record's head ---- */
@@ -92,13 +90,25 @@ static bool read_array(const uint8_t **p, uint64_t *n)
 
 enum { HEAD_VALUES = 6 };
 
-static bool read_head(const uint8_t *p, struct head *h)
+static bool read_u32(const uint8_t **p, uint32_t *v)
 {
-	if (!read_array(&p, &h->values) || h->values < HEAD_VALUES)
+	uint64_t wide;
+	bool is = read_u64(p, &wide) && wide <= UINT32_MAX;
+
+	*v = is ? (uint32_t)wide : 0;
+	return is;
+}
+
+static bool read_head(const uint8_t *p, struct columns_head *h)
+{
+	uint64_t values, duration;
+	uint32_t id;
+
+	if (!read_array(&p, &values) || values < HEAD_VALUES || values > UINT32_MAX)
 		return false;
-	h->values -= HEAD_VALUES;
-	return read_u64(&p, &h->probe) && read_i64(&p, &h->delta) && read_u64(&p, &h->pid) && read_u64(&p, &h->tid) &&
-	       read_u64(&p, &h->flags) && read_u64(&p, &h->duration) && h->probe <= UINT32_MAX && h->pid <= UINT32_MAX && h->tid <= UINT32_MAX;
+	h->values = (uint32_t)values - HEAD_VALUES;
+	return read_u32(&p, &h->probe) && read_i64(&p, &h->delta) && read_u32(&p, &id) && read_u32(&p, &id) && read_u64(&p, &h->flags) &&
+	       read_u64(&p, &duration);
 }
 
 /* ---- what a record adds to its chunk ---- */
@@ -139,9 +149,9 @@ static struct known_probe *find_probe(struct walk *w, uint32_t number)
 	return w->last;
 }
 
-static int add_record(struct walk *w, const struct head *h, struct error *err)
+static int add_record(struct walk *w, const struct columns_head *h, struct error *err)
 {
-	struct known_probe *p = find_probe(w, (uint32_t)h->probe);
+	struct known_probe *p = find_probe(w, h->probe);
 	struct store_chunk_probe *c;
 	int64_t at;
 	int rc;
@@ -169,14 +179,13 @@ static int add_record(struct walk *w, const struct head *h, struct error *err)
 	return 0;
 }
 
-static int walk_records(struct walk *w, struct error *err)
+static int walk_rows(struct walk *w, struct error *err)
 {
 	int rc = 0;
 
-	w->t->st->ingest->chunk++;
 	while (w->at < w->end && !rc) {
 		ssize_t n = pack_measure(w->at, (size_t)(w->end - w->at));
-		struct head h;
+		struct columns_head h;
 
 		if (n <= 0 || !read_head(w->at, &h))
 			return malformed(err, n == 0 ? "chunk: its last record is cut" : "record");
@@ -184,6 +193,17 @@ static int walk_records(struct walk *w, struct error *err)
 		w->at += n;
 		w->records++;
 	}
+	return rc;
+}
+
+static int walk_records(struct walk *w, struct error *err)
+{
+	int rc;
+
+	w->t->st->ingest->chunk++;
+	rc = walk_rows(w, err);
+	for (size_t i = 0; i < w->n_heads && !rc; i++, w->records++)
+		rc = add_record(w, &w->head[i], err);
 	if (!rc && w->records != w->count)
 		return error_set(err, EPROTO, "a chunk of %lu records that says %lu", (unsigned long)w->records,
 				 (unsigned long)w->count);
@@ -192,24 +212,39 @@ static int walk_records(struct walk *w, struct error *err)
 
 /* ---- the chunk ---- */
 
-static int open_bytes(struct walk *w, uint64_t codec, const msgpack_object *bytes, struct error *err)
+/* Columns are not made rows again for this. */
+static int open_columns(struct walk *w, const msgpack_object_bin *bytes)
+{
+	struct ingest *g = w->t->st->ingest;
+	struct columns_reader *reader;
+	int rc = inflater_columns(g->inflater, bytes->ptr, bytes->size, CHUNK_RAW_MAX, &reader);
+
+	return rc ? rc : columns_heads(reader, &w->head, &w->n_heads);
+}
+
+static int open_rows(struct walk *w, uint64_t codec, const msgpack_object_bin *bytes)
 {
 	struct ingest *g = w->t->st->ingest;
 	const char *data;
 	size_t len;
-	int rc = inflater_records(g->inflater, codec, bytes->via.bin.ptr, bytes->via.bin.size, CHUNK_RAW_MAX, &data, &len);
+	int rc = inflater_records(g->inflater, codec, bytes->ptr, bytes->size, CHUNK_RAW_MAX, &data, &len);
 
-	if (rc == -EMSGSIZE)
-		return error_set(err, EMSGSIZE, "a chunk of %u bytes that inflates to more than %d", bytes->via.bin.size,
-				 CHUNK_RAW_MAX);
-	if (rc == -ENOMEM)
-		return error_set(err, ENOMEM, "no memory to inflate a chunk");
 	if (rc)
-		return malformed(err, "chunk: it does not inflate");
+		return rc;
 	w->at = (const uint8_t *)data;
 	w->end = w->at + len;
-	g->counts->raw_bytes += len;
 	return 0;
+}
+
+static int open_bytes(struct walk *w, uint64_t codec, const msgpack_object_bin *bytes, struct error *err)
+{
+	int rc = codec == WIRE_CODEC_COLUMNS ? open_columns(w, bytes) : open_rows(w, codec, bytes);
+
+	if (rc == -EMSGSIZE)
+		return error_set(err, EMSGSIZE, "a chunk of %u bytes that inflates to more than %d", bytes->size, CHUNK_RAW_MAX);
+	if (rc == -ENOMEM)
+		return error_set(err, ENOMEM, "no memory to inflate a chunk");
+	return rc ? malformed(err, "chunk: it does not inflate") : 0;
 }
 
 static int open_chunk(struct walk *w, struct error *err)
@@ -222,7 +257,7 @@ static int open_chunk(struct walk *w, struct error *err)
 		return malformed(err, "CHUNK");
 	w->first_ns = INT64_MAX;
 	w->last_ns = 0;
-	return open_bytes(w, codec, &o[6], err);
+	return open_bytes(w, codec, &o[6].via.bin, err);
 }
 
 static int put_chunk(const struct walk *w, struct error *err)

@@ -2,37 +2,38 @@
 #include "columns.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "columns_internal.h"
 #include "frame.h"
 
-enum { PIECE_BYTES_MIN = 256 };   /* a code of its own costs some 60 bytes */
+enum { ROWS_FIRST = 64, WORDY_BITS = 16 };
 
-/* Where an element's bytes are. */
-struct cell { uint32_t at, len; };
+/* Columns of equal length. Owns its arrays, which hold column after column, each with room for `cap` rows. */
+struct table {
+	uint64_t *value;         /* of an integer; else its bytes */
+	uint32_t *at;            /* where it lies */
+	uint8_t *seen;           /* per column */
+	uint32_t columns, cap_columns;
+	size_t rows, cap, cells;
+};
 
 struct group {
-	uint32_t probe, elements;
-	uint32_t records;
+	uint32_t probe;
+	struct table table;
 };
 
 struct columns {
-	const uint8_t *data;
-	size_t len;
-	struct cell *cell;             /* of all records, one after the other */
-	size_t n_cells, cap_cells;
-	struct row { uint32_t group, cell; } *row;
-	size_t n_rows, cap_rows;
-	struct group group[COLUMNS_GROUPS_MAX];
-	uint32_t n_groups, last_group;
-	uint64_t *value;               /* of one column */
-	size_t cap_values;
-	struct buf out;
-	size_t piece[COLUMNS_PIECES_MAX];
-	uint32_t n_pieces;
+	const uint8_t *data, *at, *end;
+	struct table shared;
+	struct group *group[COLUMNS_GROUPS_MAX];   /* as many as there ever were */
+	uint32_t n_groups, cap_groups, last_group;
+	uint64_t *order;               /* each record's group */
+	uint64_t *number;              /* of words */
+	size_t cap_order, cap_number;
+	struct words words;
+	struct column_out out;
 };
 
 struct columns *columns_new(void)
@@ -40,273 +41,339 @@ struct columns *columns_new(void)
 	return calloc(1, sizeof(struct columns));
 }
 
+static void table_free(struct table *t)
+{
+	free(t->value);
+	free(t->at);
+	free(t->seen);
+}
+
 void columns_free(struct columns *c)
 {
 	if (!c)
 		return;
-	free(c->cell);
-	free(c->row);
-	free(c->value);
-	buf_free(&c->out);
+	for (uint32_t i = 0; i < c->cap_groups; i++) {
+		table_free(&c->group[i]->table);
+		free(c->group[i]);
+	}
+	table_free(&c->shared);
+	free(c->order);
+	free(c->number);
+	free(c->out.scratch);
+	buf_free(&c->out.soft);
+	buf_free(&c->out.hard);
 	free(c);
 }
 
-/* Room for one more of `size` bytes each. */
-static bool grow(void *array, size_t *cap, size_t n, size_t size)
+/* Room for n of 8 bytes. */
+static bool room_for(uint64_t **array, size_t *cap, size_t n)
 {
-	void **p = array, *more;
+	size_t want = *cap ? *cap : 1024;
+	uint64_t *more;
 
-	if (n < *cap)
+	if (n <= *cap)
 		return true;
-	more = reallocarray(*p, *cap ? 2 * *cap : 1024, size);
+	while (want < n)
+		want *= 2;
+	more = reallocarray(*array, want, sizeof(**array));
 	if (!more)
 		return false;
-	*p = more;
-	*cap = *cap ? 2 * *cap : 1024;
+	*array = more;
+	*cap = want;
 	return true;
+}
+
+/* ---- tables ---- */
+
+static int table_begin(struct table *t, uint32_t columns)
+{
+	if (columns > t->cap_columns) {
+		uint8_t *seen = realloc(t->seen, columns);
+
+		if (!seen)
+			return -ENOMEM;
+		t->seen = seen;
+		t->cap_columns = columns;
+	}
+	t->columns = columns;
+	t->rows = 0;
+	t->cap = columns ? t->cells / columns : SIZE_MAX;
+	if (columns)
+		memset(t->seen, 0, columns);
+	return 0;
+}
+
+/* More room between the columns: the last one moves first. */
+static int table_grow(struct table *t)
+{
+	size_t cap = t->cap ? 2 * t->cap : ROWS_FIRST, cells = cap * t->columns;
+	uint64_t *value = reallocarray(t->value, cells, sizeof(*value));
+	uint32_t *at;
+
+	if (value)
+		t->value = value;
+	at = value ? reallocarray(t->at, cells, sizeof(*at)) : NULL;
+	if (!at)
+		return -ENOMEM;
+	t->at = at;
+	for (size_t k = t->columns; k-- > 1;) {
+		memmove(value + k * cap, value + k * t->cap, t->rows * sizeof(*value));
+		memmove(at + k * cap, at + k * t->cap, t->rows * sizeof(*at));
+	}
+	t->cap = cap;
+	t->cells = cells;
+	return 0;
 }
 
 /* ---- taking records apart ---- */
 
-static int find_group(struct columns *c, uint64_t probe, uint32_t elements)
+/* The integer with a head of its own at p. False: it is cut. */
+static bool read_long(const uint8_t *p, const uint8_t *end, uint64_t *v, uint8_t *seen)
 {
-	const struct group *g = &c->group[c->last_group];
+	unsigned n = 1U << (p[0] & 3), spare = 64 - (8U << (p[0] & 3));
+	uint64_t bits = 0;
 
-	if (c->n_groups && g->probe == probe && g->elements == elements)
-		return (int)c->last_group;
-	for (uint32_t i = 0; i < c->n_groups; i++)
-		if (c->group[i].probe == probe && c->group[i].elements == elements)
-			return (int)(c->last_group = i);
-	if (c->n_groups == COLUMNS_GROUPS_MAX)
-		return -E2BIG;
-	c->group[c->n_groups] = (struct group){ .probe = (uint32_t)probe, .elements = elements };
-	return (int)(c->last_group = c->n_groups++);
-}
-
-/* The bytes of the array's head; *n: its elements. 0: it is none. */
-static size_t array_head(const uint8_t *p, size_t len, uint32_t *n)
-{
-	if (len && p[0] >= 0x90 && p[0] < 0xa0) {
-		*n = p[0] & 15U;
-		return 1;
+	if ((size_t)(end - p) <= n)
+		return false;
+	if ((size_t)(end - p) > sizeof(bits)) {
+		memcpy(&bits, p + 1, sizeof(bits));
+		bits = __builtin_bswap64(bits) >> spare;
+	} else {
+		for (unsigned i = 1; i <= n; i++)
+			bits = bits << 8 | p[i];
 	}
-	if (len < 3 || p[0] != 0xdc)
-		return 0;
-	*n = (uint32_t)(p[1] << 8 | p[2]);
-	return 3;
+	if (p[0] >= 0xd0)
+		bits = (uint64_t)((int64_t)(bits << spare) >> spare);
+	*v = bits;
+	*seen = bits <= INT64_MAX ? SEEN_SMALL : p[0] >= 0xd0 ? SEEN_NEGATIVE : SEEN_LARGE;
+	return true;
 }
 
-static int split_record(struct columns *c, size_t *at)
+/* Where the next value begins. NULL: there is no whole one. */
+static const uint8_t *read_value(const uint8_t *p, const uint8_t *end, uint64_t *v, uint8_t *seen)
 {
-	uint32_t n = 0;
-	size_t first = c->n_cells, used = array_head(c->data + *at, c->len - *at, &n);
-	uint64_t probe;
-	int group;
+	ssize_t n;
 
-	if (!used || n < 2)
-		return -EPROTO;
-	*at += used;
-	for (uint32_t i = 0; i < n; i++) {
-		ssize_t len = pack_measure(c->data + *at, c->len - *at);
+	if (p == end)
+		return NULL;
+	if (p[0] < 0x80 || p[0] >= 0xe0) {
+		*v = (uint64_t)(int64_t)(int8_t)p[0];
+		*seen = p[0] < 0x80 ? SEEN_SMALL : SEEN_NEGATIVE;
+		return p + 1;
+	}
+	if (p[0] >= 0xcc && p[0] <= 0xd3)
+		return read_long(p, end, v, seen) ? p + 1 + (1U << (p[0] & 3)) : NULL;
+	n = pack_measure(p, (size_t)(end - p));
+	*v = (uint64_t)n;
+	*seen = SEEN_OTHER;
+	return n > 0 ? p + n : NULL;
+}
 
-		if (len <= 0)
+static int take_row(struct columns *c, struct table *t)
+{
+	const uint8_t *p = c->at;
+	int rc = t->rows < t->cap ? 0 : table_grow(t);
+
+	if (rc)
+		return rc;
+	for (size_t k = 0, i = t->rows; k < t->columns; k++, i += t->cap) {
+		uint8_t seen;
+
+		t->at[i] = (uint32_t)(p - c->data);
+		p = read_value(p, c->end, &t->value[i], &seen);
+		if (!p)
 			return -EPROTO;
-		if (!grow(&c->cell, &c->cap_cells, c->n_cells, sizeof(*c->cell)))
-			return -ENOMEM;
-		c->cell[c->n_cells++] = (struct cell){ (uint32_t)*at, (uint32_t)len };
-		*at += (size_t)len;
+		t->seen[k] |= seen;
 	}
-	if (columns_read_int(c->data + c->cell[first].at, &probe) != INT_UNSIGNED || probe > UINT32_MAX)
-		return -EPROTO;
-	group = find_group(c, probe, n);
-	if (group < 0)
-		return group;
-	if (!grow(&c->row, &c->cap_rows, c->n_rows, sizeof(*c->row)))
-		return -ENOMEM;
-	c->group[group].records++;
-	c->row[c->n_rows++] = (struct row){ (uint32_t)group, (uint32_t)first };
+	c->at = p;
+	t->rows++;
 	return 0;
 }
 
-/* ---- writing ---- */
-
-static void put_varint(struct buf *out, uint64_t v)
+static int new_group(struct columns *c, uint64_t probe, uint32_t columns)
 {
-	uint8_t bytes[10];
-	size_t n = 0;
+	struct group *g;
 
-	for (; v >= 0x80; v >>= 7)
-		bytes[n++] = (uint8_t)(v | 0x80);
-	bytes[n++] = (uint8_t)v;
-	buf_add(out, bytes, n);
-}
-
-static void end_piece(struct columns *c)
-{
-	size_t from = c->n_pieces ? c->piece[c->n_pieces - 1] : 0;
-
-	if (c->out.len - from >= PIECE_BYTES_MIN && c->n_pieces < COLUMNS_PIECES_MAX)
-		c->piece[c->n_pieces++] = c->out.len;
-}
-
-static unsigned bits_of(uint64_t v)
-{
-	return v ? 64 - (unsigned)__builtin_clzll(v) : 0;
-}
-
-static uint64_t zigzag(uint64_t v)
-{
-	return v << 1 ^ (0 - (v >> 63));
-}
-
-/* In place, from the end: the value before must still be one. */
-static void to_differences(uint64_t *v, size_t n)
-{
-	for (size_t i = n; i-- > 1;)
-		v[i] = zigzag(v[i] - v[i - 1]);
-	v[0] = 0;
-}
-
-static void put_planes(struct columns *c, unsigned kind, size_t n, const uint64_t *first)
-{
-	uint64_t all = 0;
-	unsigned width;
-
-	for (size_t i = 0; i < n; i++)
-		all |= c->value[i];
-	width = (bits_of(all) + 7) / 8;
-	buf_char(&c->out, (char)(kind | width));
-	if (first)
-		put_varint(&c->out, *first);
-	for (unsigned k = 0; k < width; k++) {
-		uint8_t *to = buf_reserve(&c->out, n);
-
-		if (!to)
-			return;
-		for (size_t i = 0; i < n; i++)
-			to[i] = (uint8_t)(c->value[i] >> 8 * k);
-		c->out.len += n;
-		end_piece(c);
+	if (c->n_groups == COLUMNS_GROUPS_MAX)
+		return -E2BIG;
+	if (c->n_groups == c->cap_groups) {
+		g = calloc(1, sizeof(*g));
+		if (!g)
+			return -ENOMEM;
+		c->group[c->cap_groups++] = g;
 	}
+	g = c->group[c->n_groups];
+	g->probe = (uint32_t)probe;
+	if (table_begin(&g->table, columns))
+		return -ENOMEM;
+	return (int)(c->last_group = c->n_groups++);
 }
 
-static void put_ints(struct columns *c, size_t n, bool negative)
+static int find_group(struct columns *c, uint64_t probe, uint32_t columns)
 {
-	uint64_t plain = 0, differences = 0, first = c->value[0];
-
-	for (size_t i = 0; i < n; i++) {
-		plain += bits_of(negative ? zigzag(c->value[i]) : c->value[i]);
-		differences += i ? bits_of(zigzag(c->value[i] - c->value[i - 1])) : 0;
-	}
-	if (differences < plain) {
-		to_differences(c->value, n);
-		put_planes(c, negative ? COLUMN_SIGNED_DIFFERENCE : COLUMN_DIFFERENCE, n, &first);
-		return;
-	}
-	for (size_t i = 0; negative && i < n; i++)
-		c->value[i] = zigzag(c->value[i]);
-	put_planes(c, negative ? COLUMN_ZIGZAG : COLUMN_UNSIGNED, n, NULL);
+	for (uint32_t i = 0, k = c->last_group; i < c->n_groups; i++, k = k + 1 == c->n_groups ? 0 : k + 1)
+		if (c->group[k]->probe == probe && c->group[k]->table.columns == columns)
+			return (int)(c->last_group = k);
+	return new_group(c, probe, columns);
 }
 
-static void put_raw(struct columns *c, uint32_t group, uint32_t element)
+/* Behind the array's head; *n: its elements. NULL: it is none. */
+static const uint8_t *array_head(const uint8_t *p, const uint8_t *end, uint32_t *n)
+{
+	if (p[0] >= 0x90 && p[0] < 0xa0) {
+		*n = p[0] & 15U;
+		return p + 1;
+	}
+	if (end - p < 3 || p[0] != 0xdc)
+		return NULL;
+	*n = (uint32_t)(p[1] << 8 | p[2]);
+	return p + 3;
+}
+
+static int take_record(struct columns *c)
+{
+	uint32_t n = 0;
+	const uint8_t *p = array_head(c->at, c->end, &n);
+	uint64_t probe = 0;
+	uint8_t seen = 0;
+	int group, rc;
+
+	p = p && n >= COLUMNS_HEAD ? read_value(p, c->end, &probe, &seen) : NULL;
+	if (!p || seen != SEEN_SMALL || probe > UINT32_MAX)
+		return -EPROTO;
+	c->at = p;
+	group = find_group(c, probe, n - COLUMNS_HEAD);
+	if (group < 0)
+		return group;
+	if (!room_for(&c->order, &c->cap_order, c->shared.rows + 1))
+		return -ENOMEM;
+	c->order[c->shared.rows] = (uint64_t)group;
+	rc = take_row(c, &c->shared);
+	return rc ? rc : take_row(c, &c->group[group]->table);
+}
+
+/* ---- columns ---- */
+
+static bool are_ints(uint8_t seen)
+{
+	return !(seen & SEEN_OTHER) && (seen & (SEEN_NEGATIVE | SEEN_LARGE)) != (SEEN_NEGATIVE | SEEN_LARGE);
+}
+
+static enum column_form int_form(uint8_t seen)
+{
+	return seen & SEEN_NEGATIVE ? COLUMN_SIGNED : COLUMN_UNSIGNED;
+}
+
+static void put_raw(struct columns *c, const uint32_t *at, const uint64_t *len, size_t n)
 {
 	size_t bytes = 0;
 
-	for (size_t i = 0; i < c->n_rows; i++)
-		if (c->row[i].group == group)
-			bytes += c->cell[c->row[i].cell + element].len;
-	buf_char(&c->out, COLUMN_RAW);
-	put_varint(&c->out, bytes);
-	for (size_t i = 0; i < c->n_rows; i++) {
-		const struct cell *cell = &c->cell[c->row[i].cell + element];
-
-		if (c->row[i].group == group)
-			buf_add(&c->out, c->data + cell->at, cell->len);
-	}
-	end_piece(c);
+	for (size_t i = 0; i < n; i++)
+		bytes += len[i];
+	buf_char(&c->out.soft, COLUMN_RAW);
+	column_varint(&c->out.soft, bytes);
+	for (size_t i = 0; i < n; i++)
+		buf_add(&c->out.soft, c->data + at[i], len[i]);
+	column_end(&c->out);
 }
 
-/* True: all are integers, in c->value, and no unsigned one beyond the signed ones if some are negative. */
-static bool read_ints(struct columns *c, uint32_t group, uint32_t element, bool *negative)
+/* Integers among them: what stands for their bytes is their value. */
+static void lengths(const struct columns *c, const uint32_t *at, size_t n, uint64_t *len)
 {
-	bool large = false;
-	size_t n = 0;
-
-	*negative = false;
-	for (size_t i = 0; i < c->n_rows; i++) {
-		enum int_kind kind;
-
-		if (c->row[i].group != group)
-			continue;
-		kind = columns_read_int(c->data + c->cell[c->row[i].cell + element].at, &c->value[n]);
-		if (kind == INT_NONE)
-			return false;
-		*negative |= kind == INT_NEGATIVE;
-		large |= kind == INT_UNSIGNED && c->value[n] > INT64_MAX;
-		n++;
-	}
-	return !(large && *negative);
+	for (size_t i = 0; i < n; i++)
+		len[i] = (uint64_t)pack_measure(c->data + at[i], (size_t)(c->end - (c->data + at[i])));
 }
 
-static void put_column(struct columns *c, uint32_t group, uint32_t element)
+static void put_others(struct columns *c, const struct table *t, uint32_t k)
 {
-	bool negative;
+	uint64_t *value = t->value + k * t->cap;
+	const uint32_t *at = t->at + k * t->cap;
 
-	if (read_ints(c, group, element, &negative))
-		put_ints(c, c->group[group].records, negative);
+	if (t->seen[k] != SEEN_OTHER)
+		lengths(c, at, t->rows, value);
+	if (words_take(&c->words, at, value, t->rows, c->number))
+		column_ints(&c->out, COLUMN_WORD, c->number, t->rows);
 	else
-		put_raw(c, group, element);
+		put_raw(c, at, value, t->rows);
+}
+
+static void put_column(struct columns *c, const struct table *t, uint32_t k)
+{
+	if (are_ints(t->seen[k]))
+		column_ints(&c->out, int_form(t->seen[k]), t->value + k * t->cap, t->rows);
+	else
+		put_others(c, t, k);
 }
 
 static void put_head(struct columns *c)
 {
-	put_varint(&c->out, c->n_rows);
-	put_varint(&c->out, c->n_groups);
+	struct buf *out = &c->out.soft;
+
+	column_varint(out, c->shared.rows);
+	column_varint(out, c->n_groups);
 	for (uint32_t g = 0; g < c->n_groups; g++) {
-		put_varint(&c->out, c->group[g].elements);
-		put_varint(&c->out, c->group[g].probe);
+		column_varint(out, c->group[g]->table.columns + COLUMNS_HEAD);
+		column_varint(out, c->group[g]->probe);
+		column_varint(out, c->group[g]->table.rows);
 	}
-	for (size_t i = 0; c->n_groups > 1 && i < c->n_rows; i++)
-		buf_char(&c->out, (char)c->row[i].group);
-	end_piece(c);
+	if (c->n_groups > 1)
+		column_ints(&c->out, COLUMN_UNSIGNED, c->order, c->shared.rows);
 }
 
-static int make_values(struct columns *c)
+static void put_columns(struct columns *c)
+{
+	put_head(c);
+	for (uint32_t k = 0; c->shared.rows && k < COLUMNS_SHARED; k++)
+		column_ints(&c->out, int_form(c->shared.seen[k]), c->shared.value + k * c->shared.cap, c->shared.rows);
+	for (uint32_t g = 0; g < c->n_groups; g++)
+		for (uint32_t k = 0; k < c->group[g]->table.columns; k++)
+			put_column(c, &c->group[g]->table, k);
+	column_varint(&c->out.soft, c->words.n);
+	words_write(&c->words, &c->out.soft);
+}
+
+static int begin(struct columns *c, const void *records, size_t len)
+{
+	if (len > UINT32_MAX)
+		return -EPROTO;
+	c->data = c->at = records;
+	c->end = c->data + len;
+	c->n_groups = c->last_group = c->out.n_pieces = 0;
+	buf_clear(&c->out.soft);
+	buf_clear(&c->out.hard);
+	words_clear(&c->words, records);
+	return table_begin(&c->shared, COLUMNS_SHARED);
+}
+
+/* What can be turned, and the room that turning it takes. */
+static int check(struct columns *c)
 {
 	uint32_t columns = 0;
 
 	for (uint32_t g = 0; g < c->n_groups; g++)
-		columns += c->group[g].elements - 1;
+		columns += c->group[g]->table.columns;
 	if (columns > COLUMNS_MAX)
 		return -E2BIG;
-	while (c->cap_values < c->n_rows)
-		if (!grow(&c->value, &c->cap_values, c->cap_values, sizeof(*c->value)))
-			return -ENOMEM;
+	for (uint32_t k = 0; k < COLUMNS_SHARED; k++)
+		if (!are_ints(c->shared.seen[k]))
+			return -EPROTO;
+	if (!room_for(&c->number, &c->cap_number, c->shared.rows) ||
+	    !room_for(&c->out.scratch, &c->out.cap_scratch, c->shared.rows))
+		return -ENOMEM;
 	return 0;
 }
 
-int columns_pack(struct columns *c, const void *records, size_t len, const struct buf **out, const size_t **piece, uint32_t *n_pieces)
+int columns_pack(struct columns *c, const void *records, size_t len, struct columns_parts *out)
 {
-	size_t at = 0;
-	int rc = len <= UINT32_MAX ? 0 : -EPROTO;
+	int rc = begin(c, records, len);
 
-	c->data = records;
-	c->len = len;
-	c->n_cells = c->n_rows = 0;
-	c->n_groups = c->last_group = c->n_pieces = 0;
-	buf_clear(&c->out);
-	while (!rc && at < len)
-		rc = split_record(c, &at);
+	while (!rc && c->at < c->end)
+		rc = take_record(c);
 	if (!rc)
-		rc = make_values(c);
+		rc = check(c);
 	if (rc)
 		return rc;
-	put_head(c);
-	for (uint32_t g = 0; g < c->n_groups; g++)
-		for (uint32_t e = 1; e < c->group[g].elements; e++)
-			put_column(c, g, e);
-	*out = &c->out;
-	*piece = c->piece;
-	*n_pieces = c->n_pieces;
-	return c->out.failed ? -ENOMEM : 0;
+	put_columns(c);
+	*out = (struct columns_parts){ &c->out.soft, &c->out.hard, c->out.piece, c->out.n_pieces };
+	return c->out.soft.failed || c->out.hard.failed ? -ENOMEM : 0;
 }

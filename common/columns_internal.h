@@ -2,41 +2,109 @@
 #ifndef PLUMB_COLUMNS_INTERNAL_H
 #define PLUMB_COLUMNS_INTERNAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-enum column_kind { COLUMN_RAW = 0, COLUMN_UNSIGNED = 0x10, COLUMN_ZIGZAG = 0x20, COLUMN_DIFFERENCE = 0x30, COLUMN_SIGNED_DIFFERENCE = 0x40 };
-enum int_kind { INT_NONE, INT_UNSIGNED, INT_NEGATIVE };
+#include "columns.h"
 
-/* The integer at p, which has been measured. */
-static inline enum int_kind columns_read_int(const uint8_t *p, uint64_t *v)
+enum { COLUMNS_SHARED = 3, COLUMNS_HEAD = 1 + COLUMNS_SHARED };
+
+/* The first byte of a column. */
+enum column_form {
+	COLUMN_RAW, COLUMN_UNSIGNED, COLUMN_SIGNED, COLUMN_WORD,
+	COLUMN_KIND = 0x0f, COLUMN_DIFFERENCE = 0x10, COLUMN_ZIGZAG = 0x20,
+};
+
+/* What values of a column have been seen. */
+enum { SEEN_SMALL = 1, SEEN_NEGATIVE = 2, SEEN_LARGE = 4, SEEN_OTHER = 8 };
+
+static inline uint64_t columns_zigzag(uint64_t v)
 {
-	uint64_t bits = 0;
-	unsigned n;
-
-	if (p[0] < 0x80 || p[0] >= 0xe0) {
-		*v = (uint64_t)(int64_t)(int8_t)p[0];
-		return p[0] < 0x80 ? INT_UNSIGNED : INT_NEGATIVE;
-	}
-	if (p[0] < 0xcc || p[0] > 0xd3)
-		return INT_NONE;
-	n = 1U << (p[0] & 3);
-	for (unsigned i = 1; i <= n; i++)
-		bits = bits << 8 | p[i];
-	switch (p[0]) {
-	case 0xd0:
-		bits = (uint64_t)(int8_t)bits;
-		break;
-	case 0xd1:
-		bits = (uint64_t)(int16_t)bits;
-		break;
-	case 0xd2:
-		bits = (uint64_t)(int32_t)bits;
-		break;
-	default:
-		break;
-	}
-	*v = bits;
-	return p[0] >= 0xd0 && (int64_t)bits < 0 ? INT_NEGATIVE : INT_UNSIGNED;
+	return v << 1 ^ (0 - (v >> 63));
 }
+
+static inline uint64_t columns_unzigzag(uint64_t v)
+{
+	return v >> 1 ^ (0 - (v & 1));
+}
+
+/* ---- writing one column (columns_ints.c) ---- */
+
+/* The two parts that are being written, and room for numbers. */
+struct column_out {
+	struct buf soft, hard;
+	uint64_t *scratch;             /* room for the numbers of the longest column */
+	size_t cap_scratch;
+	size_t piece[COLUMNS_PIECES_MAX];
+	uint32_t n_pieces;
+};
+
+void column_varint(struct buf *out, uint64_t v);
+/* The soft part's next piece may begin here. */
+void column_end(struct column_out *o);
+/* At least one integer; `v` is kept. */
+void column_ints(struct column_out *o, enum column_form form, const uint64_t *v, size_t n);
+
+/* ---- words that come again (columns_words.c) ---- */
+
+struct words {
+	const uint8_t *data;
+	uint32_t n;
+	struct word { uint32_t at, len, slot; } word[COLUMNS_WORDS_MAX];
+	uint16_t table[2 * COLUMNS_WORDS_MAX];   /* 0: free, else a word's number + 1 */
+};
+
+void words_clear(struct words *w, const void *data);
+/* number[i]: of the word at[i], len[i]. False, and nothing has changed: too few of them come again. */
+bool words_take(struct words *w, const uint32_t *at, const uint64_t *len, size_t n, uint64_t *number);
+void words_write(const struct words *w, struct buf *out);
+
+/* ---- reading (columns_read.c, columns_records.c) ---- */
+
+struct column_in {
+	enum column_form form;
+	unsigned low, high;            /* bits: hard, soft */
+	uint64_t base, first;
+	const uint8_t *soft, *end;     /* RAW: the values that are left */
+	const uint8_t *hard;
+	size_t n;
+};
+
+struct group_in {
+	uint32_t probe, elements, first_column;
+	size_t records, given;
+};
+
+struct columns_reader {
+	const uint8_t *at, *end;       /* soft */
+	const uint8_t *hard, *hard_end;
+	size_t max, bytes;             /* the records' bytes are at most ... */
+	size_t records;
+	uint32_t n_groups, n_columns, cap_columns;
+	struct group_in group[COLUMNS_GROUPS_MAX];
+	struct column_in order, shared[COLUMNS_SHARED];
+	struct column_in *column;
+	struct { const uint8_t *at; uint32_t len; } word[COLUMNS_WORDS_MAX];
+	uint32_t n_words;
+	uint64_t *value;               /* decoded */
+	size_t cap_values;
+	struct columns_head *head;
+	size_t cap_heads;
+};
+
+static inline bool column_is_int(const struct column_in *c)
+{
+	return c->form & COLUMN_KIND && (c->form & COLUMN_KIND) != COLUMN_WORD;
+}
+
+static inline bool column_is_signed(const struct column_in *c)
+{
+	return (c->form & COLUMN_KIND) == COLUMN_SIGNED;
+}
+
+/* Not of a RAW column: all its n values. */
+void column_values(const struct column_in *c, uint64_t *out);
+/* Room for n of them in r->value. */
+bool columns_room(struct columns_reader *r, size_t n);
 
 #endif

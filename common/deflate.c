@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "deflate.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <zlib.h>
+
+#include "columns.h"
 
 enum { BLOCK_BYTES = 512 };   /* more than a block's head and code can take */
 
@@ -50,4 +54,20 @@ int deflater_run(struct deflater *d, const void *data, size_t len, const size_t 
 		return -ENOMEM;
 	out->len += bound - d->z.avail_out;
 	return 0;
+}
+
+int deflater_columns(struct deflater *d, const struct columns_parts *p, struct buf *out)
+{
+	size_t at = out->len;
+	uint32_t len = 0;
+	int rc;
+
+	buf_add(out, &len, sizeof(len));   /* its place */
+	rc = deflater_run(d, p->soft->data, p->soft->len, p->piece, p->n_pieces, out);
+	if (rc)
+		return rc;
+	len = htonl((uint32_t)(out->len - at - sizeof(len)));
+	memcpy(out->data + at, &len, sizeof(len));
+	buf_add(out, p->hard->data, p->hard->len);
+	return out->failed ? -ENOMEM : 0;
 }

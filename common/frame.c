@@ -175,6 +175,12 @@ static ssize_t head_read(const uint8_t *p, size_t len, bool *container, uint64_t
 	return need <= len ? (ssize_t)need : 0;
 }
 
+/* A captured text, [bin, cut], is measured a million times a second. */
+static bool is_text(const uint8_t *p, size_t len)
+{
+	return len >= 4 && p[0] == 0x92 && p[1] == 0xc4 && len >= 4U + p[2] && (p[3 + p[2]] == 0xc2 || p[3 + p[2]] == 0xc3);
+}
+
 ssize_t pack_measure(const void *data, size_t len)
 {
 	uint64_t left[FRAME_DEPTH_MAX];   /* objects still to come, per open container */
@@ -182,6 +188,8 @@ ssize_t pack_measure(const void *data, size_t len)
 	unsigned depth = 0;
 	size_t at = 0;
 
+	if (is_text(p, len))
+		return 4 + p[2];
 	do {
 		uint64_t objects;
 		bool container;
@@ -286,7 +294,7 @@ static msgpack_object leaf_object(const uint8_t *p, size_t n)
 	if (p[0] >= 0xcc && p[0] <= 0xcf)
 		return unsigned_object(big_endian(p + 1, width));
 	if (p[0] >= 0xd0 && p[0] <= 0xd3)
-		return signed_object((int64_t)(big_endian(p + 1, width) << (64 - 8 * width)) >> (64 - 8 * width));
+		return signed_object((int64_t)(big_endian(p + 1, width) << ((64 - 8 * width) & 63)) >> ((64 - 8 * width) & 63));
 	if (p[0] >= 0xd4 && p[0] <= 0xd8)
 		return bytes_object(p[0], p + n, n - 2);
 	return bytes_object(p[0], p + n, big_endian(p + 1, heads[p[0] - 0xc0].count_bytes));

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "inflate.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <zlib.h>
 
 #include "buf.h"
 #include "columns.h"
+#include "planes.h"
 #include "plumb/wire.h"
 
 enum { FIRST_BYTES = 64 << 10 };
@@ -14,6 +17,7 @@ enum { FIRST_BYTES = 64 << 10 };
 struct inflater {
 	z_stream z;
 	struct buf out, records;
+	struct columns_reader *reader;
 };
 
 struct inflater *inflater_new(void)
@@ -34,6 +38,7 @@ void inflater_free(struct inflater *i)
 	inflateEnd(&i->z);
 	buf_free(&i->out);
 	buf_free(&i->records);
+	columns_reader_free(i->reader);
 	free(i);
 }
 
@@ -74,21 +79,60 @@ int inflater_run(struct inflater *i, const void *data, size_t len, size_t max, c
 	return 0;
 }
 
+int inflater_columns(struct inflater *i, const void *data, size_t len, size_t max, struct columns_reader **out)
+{
+	const char *soft, *bytes = data;
+	size_t soft_len;
+	uint32_t deflated;
+	int rc;
+
+	if (!i->reader)
+		i->reader = columns_reader_new();
+	if (!i->reader)
+		return -ENOMEM;
+	if (len < sizeof(deflated))
+		return -EPROTO;
+	memcpy(&deflated, bytes, sizeof(deflated));
+	deflated = ntohl(deflated);
+	bytes += sizeof(deflated);
+	len -= sizeof(deflated);
+	if (deflated > len)
+		return -EPROTO;
+	rc = inflater_run(i, bytes, deflated, max, &soft, &soft_len);
+	if (rc)
+		return rc;
+	*out = i->reader;
+	return columns_open(i->reader, soft, soft_len, bytes + deflated, len - deflated, max);
+}
+
+static int turn(struct inflater *i, uint64_t codec, const void *data, size_t len, size_t max)
+{
+	struct columns_reader *reader;
+	const char *planes;
+	int rc;
+
+	buf_clear(&i->records);
+	if (codec == WIRE_CODEC_COLUMNS) {
+		rc = inflater_columns(i, data, len, max, &reader);
+		return rc ? rc : columns_records(reader, &i->records);
+	}
+	rc = inflater_run(i, data, len, max, &planes, &len);
+	return rc ? rc : planes_unpack(planes, len, max, &i->records);
+}
+
 int inflater_records(struct inflater *i, uint64_t codec, const void *data, size_t len, size_t max, const char **out, size_t *out_len)
 {
-	int rc;
+	int rc = 0;
 
 	*out = data;
 	*out_len = len;
 	if (codec == WIRE_CODEC_NONE)
 		return 0;
+	if (codec == WIRE_CODEC_DEFLATE)
+		return inflater_run(i, data, len, max, out, out_len);
 	if (codec > WIRE_CODEC_COLUMNS)
 		return -EPROTO;
-	rc = inflater_run(i, data, len, max, out, out_len);
-	if (rc || codec == WIRE_CODEC_DEFLATE)
-		return rc;
-	buf_clear(&i->records);
-	rc = columns_unpack(*out, *out_len, max, &i->records);
+	rc = turn(i, codec, data, len, max);
 	*out = buf_text(&i->records);
 	*out_len = i->records.len;
 	return rc;

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct columns_reader;
 struct inflater;   /* owns zlib's state and the last result */
 
 /* NULL: no memory. */
@@ -21,5 +22,7 @@ int inflater_run(struct inflater *i, const void *data, size_t len, size_t max, c
  * a codec that there is not.
  */
 int inflater_records(struct inflater *i, uint64_t codec, const void *data, size_t len, size_t max, const char **out, size_t *out_len);
+/* The bytes of a CHUNK of WIRE_CODEC_COLUMNS: opened as columns_open says, valid until the next call. */
+int inflater_columns(struct inflater *i, const void *data, size_t len, size_t max, struct columns_reader **out);
 
 #endif

@@ -22,7 +22,7 @@
  *              of the functions that were called since the last one all processes, since the start of the request; of all that were called
  *              once a minute and at the end; histograms have one bucket in four. A collector gets 2,048 rows of a probe, those of the first calls
  *
- *   A CHUNK's bytes (codec 0: as they are, 1: deflated, 2: deflated columns, see common/columns.h) are records, msgpack arrays without gaps:
+ *   A CHUNK's bytes (codec 0: as they are, 1: deflated, 2: common/planes.h, 3: common/columns.h) are records, msgpack arrays without gaps:
  *     [probe, ns since base of the entry, pid, tid, flags (enum event_flags), duration ns, value of each field of PROBE...]
  *     A field with role return in a record without EVENT_RETURN is nil.
  *
@@ -122,7 +122,7 @@ enum { WIRE_ENTRY_ROOM = 64 };
 /* Requests that an agent opened by itself have ids from here on; the collector's are smaller. */
 #define WIRE_LOCAL_REQUEST (1ULL << 62)
 
-enum wire_codec { WIRE_CODEC_NONE, WIRE_CODEC_DEFLATE, WIRE_CODEC_COLUMNS };
+enum wire_codec { WIRE_CODEC_NONE, WIRE_CODEC_DEFLATE, WIRE_CODEC_PLANES, WIRE_CODEC_COLUMNS };
 
 /* Bounds of the verb "verdict"; bytes, record: of all parts together. */
 enum {

@@ -123,57 +123,72 @@ def unzigzag(v):
     return v >> 1 if v & 1 == 0 else -(v + 1 >> 1)
 
 
-def column(data, at, n):
-    """-> n values, and where the next column begins."""
-    kind, width = data[at] & 0xf0, data[at] & 15
-    at += 1
-    if kind == 0:
-        size, at = varint(data, at)
-        reader = Reader(data[at:at + size])
-        return [reader.next() for _ in range(n)], at + size
-    if kind >= 0x30:
-        value, at = varint(data, at)
-        if kind == 0x40 and value >> 63:
-            value -= 1 << 64
-    planes = [data[at + k * n:at + (k + 1) * n] for k in range(width)]
-    values = [int.from_bytes(bytes(v), 'little') for v in zip(*planes)] if width else [0] * n
-    at += width * n
-    if kind == 0x20:
-        values = [unzigzag(v) for v in values]
-    if kind >= 0x30:
-        for i, v in enumerate(values):
-            value += unzigzag(v)
-            values[i] = value & (1 << 64) - 1 if kind == 0x30 else value
-    return values, at
+def bits(data, n, width):
+    """n numbers of `width` bits, low bits first."""
+    whole = int.from_bytes(data[:(n * width + 7) // 8], 'little')
+    return [whole >> i * width & (1 << width) - 1 for i in range(n)]
 
 
-def columns(data):
-    """Codec 2 (common/columns.h) -> records."""
-    n, at = varint(data, 0)
-    n_groups, at = varint(data, at)
-    groups = []
-    for _ in range(n_groups):
-        elements, at = varint(data, at)
-        probe, at = varint(data, at)
-        groups.append((elements, probe))
-    order = bytes(n)
-    if n_groups > 1:
-        order, at = data[at:at + n], at + n
-    rows = []
-    for g, (elements, probe) in enumerate(groups):
-        parts = []
-        for _ in range(elements - 1):
-            values, at = column(data, at, order.count(g))
-            parts.append(values)
-        rows.append([[probe, *values] for values in zip(*parts)])
-    took = [iter(r) for r in rows]
-    return [next(took[g]) for g in order]
+class Columns:
+    """Codec 3 (common/columns.h)."""
+
+    def __init__(self, data):
+        soft = 4 + struct.unpack('>I', data[:4])[0]
+        self.soft, self.hard, self.at = zlib.decompress(data[4:soft]), data[soft:], 0
+
+    def varint(self):
+        value, self.at = varint(self.soft, self.at)
+        return value
+
+    def take(self, n):
+        self.at += n
+        return self.soft[self.at - n:self.at]
+
+    def ints(self, form, n):
+        low, high = self.take(2)
+        base = self.varint()
+        base = unzigzag(base) if form & 0x10 or form & 15 == 2 else base
+        value = self.varint() if form & 0x10 else 0
+        if high > 8:
+            planes = [self.take(n) for _ in range(high // 8)]
+            values = [int.from_bytes(bytes(v), 'little') for v in zip(*planes)]
+        else:
+            values = bits(self.take((n * high + 7) // 8), n, high)
+        values = [v << low | b for v, b in zip(values, bits(self.hard, n, low))]
+        self.hard = self.hard[(n * low + 7) // 8:]
+        if form & 0x10:
+            for i, v in enumerate(values):
+                value += 0 if i == 0 else unzigzag(v) if form & 0x20 else base + v
+                values[i] = value
+        else:
+            values = [base + v for v in values]
+        values = [v & (1 << 64) - 1 for v in values]
+        return [v - (1 << 64) if form & 15 == 2 and v >> 63 else v for v in values]
+
+    def column(self, n):
+        """-> its form, n values"""
+        form = self.take(1)[0]
+        if form:
+            return form, self.ints(form, n)
+        reader = Reader(self.take(self.varint()))
+        return form, [reader.next() for _ in range(n)]
+
+    def records(self):
+        n, groups = self.varint(), [(self.varint(), self.varint(), self.varint()) for _ in range(self.varint())]
+        order = self.column(n)[1] if len(groups) > 1 else [0] * n
+        shared = [self.column(n)[1] for _ in range(3 if n else 0)]
+        columns = [[self.column(size) for _ in range(elements - 4)] for elements, _, size in groups]
+        n_words = self.varint()
+        reader = Reader(self.soft[self.at:])
+        words = [reader.next() for _ in range(n_words)]
+        values = [[iter([words[v] for v in c] if form & 15 == 3 else c) for form, c in group] for group in columns]
+        return [[groups[g][1], *(c[i] for c in shared), *(next(v) for v in values[g])] for i, g in enumerate(order)]
 
 
 def records(chunk):
     """The records of a CHUNK frame."""
-    if chunk[5] == 2:
-        return columns(zlib.decompress(chunk[6]))
+    if chunk[5] == 3:
+        return Columns(chunk[6]).records()
     reader = Reader(zlib.decompress(chunk[6]) if chunk[5] else chunk[6])
     return [reader.next() for _ in range(chunk[4])]
 

@@ -10,6 +10,8 @@
 
 #include "collector_fixture.h"
 #include "collector_internal.h"
+#include "columns.h"
+#include "deflate.h"
 #include "ingest.h"
 #include "model.h"
 #include "wire_pack.h"
@@ -158,6 +160,23 @@ static struct buf pack_deflated(const struct buf *records, uint64_t count)
 	assert_int_equal(compress(out, &len, (const Bytef *)records->data, records->len), Z_OK);
 	b = pack_chunk(out, len, count, T0, WIRE_CODEC_DEFLATE);
 	free(out);
+	return b;
+}
+
+/* As agents send them. */
+static struct buf pack_columns(const struct buf *records, uint64_t count)
+{
+	struct deflater *d = deflater_new(1);
+	struct columns *c = columns_new();
+	struct columns_parts parts;
+	struct buf bytes = { 0 }, b;
+
+	assert_int_equal(columns_pack(c, records->data, records->len, &parts), 0);
+	assert_int_equal(deflater_columns(d, &parts, &bytes), 0);
+	b = pack_chunk(bytes.data, bytes.len, count, T0, WIRE_CODEC_COLUMNS);
+	buf_free(&bytes);
+	columns_free(c);
+	deflater_free(d);
 	return b;
 }
 
@@ -320,6 +339,33 @@ static void test_lying_counts(void **state)
 		refused(++sequence, &chunk, -EPROTO);
 		buf_free(&records);
 	}
+}
+
+/* The same records, as rows and as columns, are the same to the store; and what is refused of rows is refused of columns. */
+static void test_columns(void **state)
+{
+	struct buf records = records_of(1, 100), rows = pack_deflated(&records, 100), columns = pack_columns(&records, 100);
+	struct buf lying = pack_columns(&records, 99), few = { 0 };
+
+	give_start();
+	give_ok(3, &rows);
+	give_ok(4, &columns);
+	give_commit();
+	assert_int_equal(ask(&fx, "SELECT count(*) FROM chunk"), 2);
+	assert_int_equal(ask(&fx, "SELECT sum(records) FROM chunk"), 200);
+	assert_int_equal(ask(&fx, "SELECT count(*) FROM (SELECT DISTINCT first_ns, last_ns, records FROM chunk)"), 1);
+	assert_int_equal(ask(&fx, "SELECT count(*) FROM chunk_probe"), 2);
+	assert_int_equal(ask(&fx, "SELECT count(*) FROM (SELECT DISTINCT probe, records, errors, first_ns FROM chunk_probe)"), 1);
+	refused(5, &lying, -EPROTO);
+	buf_add(&few, "\x96\x01\x00\x01\x01\x01\x05", 7);   /* no values, the probe has three */
+	columns = pack_columns(&few, 1);
+	refused(6, &columns, -EPROTO);
+	few.data[0] = (char)0x94;
+	few.len = 5;                                          /* no flags, no duration */
+	columns = pack_columns(&few, 1);
+	refused(7, &columns, -EPROTO);
+	buf_free(&few);
+	buf_free(&records);
 }
 
 static void test_bomb(void **state)
@@ -735,7 +781,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		INGEST_TEST(test_chunks), INGEST_TEST(test_duplicates), INGEST_TEST(test_killed_before_a_commit), INGEST_TEST(test_gaps_and_losses),
-		INGEST_TEST(test_lying_counts), INGEST_TEST(test_bomb), INGEST_TEST(test_malformed_records), INGEST_TEST(test_deep_values),
+		INGEST_TEST(test_lying_counts), INGEST_TEST(test_columns), INGEST_TEST(test_bomb), INGEST_TEST(test_malformed_records), INGEST_TEST(test_deep_values),
 		INGEST_TEST(test_entries_that_are_no_frames), INGEST_TEST(test_probe_number_is_taken), INGEST_TEST(test_unknown_probe),
 		INGEST_TEST(test_stats), INGEST_TEST(test_rows_without_process_add_up), INGEST_TEST(test_end_has_the_last_counters),
 		INGEST_TEST(test_clocks), INGEST_TEST(test_clocks_that_are_set), INGEST_TEST(test_reply_and_notice), INGEST_TEST(test_local_request), INGEST_TEST(test_another_run),

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "columns.h"
-#include "columns_internal.h"
 #include "frame.h"
+#include "planes.h"
+
+enum { PLANES_GROUPS_MAX = 255, PLANES_COLUMNS_MAX = 8192 };
+enum column_kind { COLUMN_RAW = 0, COLUMN_UNSIGNED = 0x10, COLUMN_ZIGZAG = 0x20, COLUMN_DIFFERENCE = 0x30, COLUMN_SIGNED_DIFFERENCE = 0x40 };
 
 struct column {
 	const uint8_t *at, *end;   /* RAW: the values that are left; INT: the lowest bytes of all, and behind the planes */
@@ -25,8 +27,8 @@ struct reader {
 	uint64_t records;
 	const uint8_t *order;      /* NULL: one group */
 	uint32_t n_groups, n_columns;
-	struct group group[COLUMNS_GROUPS_MAX];
-	struct column column[COLUMNS_MAX];
+	struct group group[PLANES_GROUPS_MAX];
+	struct column column[PLANES_COLUMNS_MAX];
 };
 
 static bool get_varint(struct reader *r, uint64_t *v)
@@ -50,7 +52,7 @@ static bool read_group(struct reader *r, struct group *g)
 	uint64_t elements, probe;
 
 	if (!get_varint(r, &elements) || !get_varint(r, &probe) || elements < 2 || elements > UINT16_MAX || probe > UINT32_MAX ||
-	    elements - 1 > COLUMNS_MAX - r->n_columns)
+	    elements - 1 > PLANES_COLUMNS_MAX - r->n_columns)
 		return false;
 	*g = (struct group){ .probe = (uint32_t)probe, .elements = (uint32_t)elements, .first_column = r->n_columns };
 	r->n_columns += (uint32_t)elements - 1;
@@ -80,7 +82,7 @@ static bool read_head(struct reader *r)
 {
 	uint64_t groups;
 
-	if (!get_varint(r, &r->records) || !get_varint(r, &groups) || groups > COLUMNS_GROUPS_MAX || !groups != !r->records)
+	if (!get_varint(r, &r->records) || !get_varint(r, &groups) || groups > PLANES_GROUPS_MAX || !groups != !r->records)
 		return false;
 	r->n_groups = (uint32_t)groups;
 	for (uint32_t i = 0; i < r->n_groups; i++)
@@ -252,7 +254,7 @@ static int put_records(struct reader *r, size_t max, struct buf *out)
 	return 0;
 }
 
-int columns_unpack(const void *data, size_t len, size_t max, struct buf *out)
+int planes_unpack(const void *data, size_t len, size_t max, struct buf *out)
 {
 	struct reader *r = calloc(1, sizeof(*r));
 	int rc;
