@@ -163,7 +163,7 @@ static const uint8_t *read_value(const uint8_t *p, const uint8_t *end, uint64_t 
 	}
 	if (p[0] >= 0xcc && p[0] <= 0xd3)
 		return read_long(p, end, v, seen) ? p + 1 + (1U << (p[0] & 3)) : NULL;
-	n = pack_measure(p, (size_t)(end - p));
+	n = pack_measure_element(p, (size_t)(end - p));
 	*v = (uint64_t)n;
 	*seen = SEEN_OTHER;
 	return n > 0 ? p + n : NULL;
@@ -281,7 +281,7 @@ static void put_raw(struct columns *c, const uint32_t *at, const uint64_t *len, 
 static void lengths(const struct columns *c, const uint32_t *at, size_t n, uint64_t *len)
 {
 	for (size_t i = 0; i < n; i++)
-		len[i] = (uint64_t)pack_measure(c->data + at[i], (size_t)(c->end - (c->data + at[i])));
+		len[i] = (uint64_t)pack_measure_element(c->data + at[i], (size_t)(c->end - (c->data + at[i])));
 }
 
 static void put_others(struct columns *c, const struct table *t, uint32_t k)

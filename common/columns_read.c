@@ -165,7 +165,7 @@ static int read_raw(struct columns_reader *r, struct column_in *c)
 	c->soft = p;
 	c->end = r->at += bytes;
 	for (size_t i = 0; i < c->n; i++) {
-		ssize_t n = p < c->end ? pack_measure(p, (size_t)(c->end - p)) : 0;
+		ssize_t n = p < c->end ? pack_measure_element(p, (size_t)(c->end - p)) : 0;
 
 		if (n <= 0)
 			return -EPROTO;
@@ -248,7 +248,7 @@ static int read_words(struct columns_reader *r)
 		return -EPROTO;
 	r->n_words = (uint32_t)n;
 	for (uint32_t i = 0; i < r->n_words; i++) {
-		ssize_t len = r->at < r->end ? pack_measure(r->at, (size_t)(r->end - r->at)) : 0;
+		ssize_t len = r->at < r->end ? pack_measure_element(r->at, (size_t)(r->end - r->at)) : 0;
 
 		if (len <= 0)
 			return -EPROTO;

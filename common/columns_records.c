@@ -72,7 +72,7 @@ static uint8_t *put_element(uint8_t *to, struct columns_reader *r, struct column
 		return put_int(to, c, v);
 	if (c->form != COLUMN_RAW)
 		return put_bytes(to, r->word[v].at, r->word[v].len);
-	c->soft += pack_measure(from, (size_t)(c->end - from));   /* it was measured before */
+	c->soft += pack_measure_element(from, (size_t)(c->end - from));   /* it was measured before */
 	return put_bytes(to, from, (size_t)(c->soft - from));
 }
 

@@ -181,7 +181,7 @@ static bool is_text(const uint8_t *p, size_t len)
 	return len >= 4 && p[0] == 0x92 && p[1] == 0xc4 && len >= 4U + p[2] && (p[3 + p[2]] == 0xc2 || p[3 + p[2]] == 0xc3);
 }
 
-ssize_t pack_measure(const void *data, size_t len)
+static ssize_t measure(const void *data, size_t len, unsigned depth_max)
 {
 	uint64_t left[FRAME_DEPTH_MAX];   /* objects still to come, per open container */
 	const uint8_t *p = data;
@@ -203,7 +203,7 @@ ssize_t pack_measure(const void *data, size_t len)
 		at += (size_t)n;
 		if (depth)
 			left[depth - 1]--;
-		if (container && depth == FRAME_DEPTH_MAX)
+		if (container && depth == depth_max)
 			return -EPROTO;
 		if (container)
 			left[depth++] = objects;
@@ -211,6 +211,16 @@ ssize_t pack_measure(const void *data, size_t len)
 			depth--;
 	} while (depth);
 	return (ssize_t)at;
+}
+
+ssize_t pack_measure(const void *data, size_t len)
+{
+	return measure(data, len, FRAME_DEPTH_MAX);
+}
+
+ssize_t pack_measure_element(const void *data, size_t len)
+{
+	return measure(data, len, FRAME_DEPTH_MAX - 1);
 }
 
 /* ---- unpacking: the bytes were measured, nothing is checked again ---- */

@@ -44,6 +44,8 @@ void pack_key_text(msgpack_packer *pk, const char *key, const char *value);
 /* Bytes of the first msgpack object in data[0..len), found without allocating: 0 if it is not complete, -EPROTO if it is
  * not msgpack or deeper than FRAME_DEPTH_MAX containers.  To be called before msgpack_unpack on anything received. */
 ssize_t pack_measure(const void *data, size_t len);
+/* The same of an object that lies in an array. */
+ssize_t pack_measure_element(const void *data, size_t len);
 /* pack_measure, then the object itself: its containers lie in `zone`, its texts and bytes in `data`. Returns as pack_measure
  * does, or -ENOMEM. A caller with many small objects clears the zone and uses it again: then nothing is allocated. */
 ssize_t pack_take(const void *data, size_t len, msgpack_zone *zone, msgpack_object *out);

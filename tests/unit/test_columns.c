@@ -441,6 +441,33 @@ static void test_bombs(void **unused)
 	columns_reader_free(r);
 }
 
+/* A value as deep as a record may hold, and one deeper: the record could not be read. */
+static void test_depth(void **unused)
+{
+	struct columns *c = columns_new();
+	struct columns_parts p;
+	struct buf out = { 0 };
+
+	for (int depth = FRAME_DEPTH_MAX - 1; depth <= FRAME_DEPTH_MAX; depth++) {
+		struct buf b = { 0 };
+		msgpack_packer pk;
+
+		begin(&b, &pk, 1, 1);
+		for (int i = 0; i < depth; i++)
+			msgpack_pack_array(&pk, 1);
+		msgpack_pack_nil(&pk);
+		assert_int_equal(columns_pack(c, b.data, b.len, &p), depth < FRAME_DEPTH_MAX ? 0 : -EPROTO);
+		if (depth < FRAME_DEPTH_MAX) {
+			buf_clear(&out);
+			assert_int_equal(unpack(&p, MAX, &out), 0);
+			assert_int_equal(pack_measure(out.data, out.len), out.len);
+		}
+		buf_free(&b);
+	}
+	buf_free(&out);
+	columns_free(c);
+}
+
 /* One word of 60 KiB, twenty times. */
 static void test_repeated_words_are_bounded(void **unused)
 {
@@ -474,7 +501,7 @@ int main(void)
 		cmocka_unit_test(test_typical_size), cmocka_unit_test(test_integers_of_all_widths), cmocka_unit_test(test_random_and_repeated),
 		cmocka_unit_test(test_many_words), cmocka_unit_test(test_groups_take_turns), cmocka_unit_test(test_heads),
 		cmocka_unit_test(test_what_is_no_head), cmocka_unit_test(test_refuses_what_are_no_records), cmocka_unit_test(test_damaged),
-		cmocka_unit_test(test_bombs), cmocka_unit_test(test_repeated_words_are_bounded),
+		cmocka_unit_test(test_bombs), cmocka_unit_test(test_depth), cmocka_unit_test(test_repeated_words_are_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
