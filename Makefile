@@ -48,9 +48,9 @@ LDFLAGS  += -fsanitize=address,undefined
 endif
 LDFLAGS  += -Wl,--as-needed -Wl,-z,relro,-z,now
 DAEMON_LIBS = -lcyaml -lseccomp -lcap-ng -lsystemd
-AGENT_LIBS = -lbpf -lelf -ldw -lz -liberty -lZydis -levent -levent_openssl -lssl -lcrypto -lmsgpackc $(DAEMON_LIBS)
-CLI_LIBS   = -lmsgpackc -lssl -lcrypto -lz -ljansson -lcyaml -lm
-COLLECTOR_LIBS = -levent -levent_openssl -lssl -lcrypto -lsqlite3 -lmsgpackc -lz -ljansson -lm $(DAEMON_LIBS)
+AGENT_LIBS = -lbpf -lelf -ldw -lz -ldeflate -liberty -lZydis -levent -levent_openssl -lssl -lcrypto -lmsgpackc $(DAEMON_LIBS)
+CLI_LIBS   = -lmsgpackc -lssl -lcrypto -lz -ldeflate -ljansson -lcyaml -lm
+COLLECTOR_LIBS = -levent -levent_openssl -lssl -lcrypto -lsqlite3 -lmsgpackc -lz -ldeflate -ljansson -lm $(DAEMON_LIBS)
 
 src = $(wildcard $(1)/*.c)
 obj = $(patsubst %.c,$(BUILD)/%.o,$(1))

@@ -84,7 +84,7 @@ int uplink_pack(struct uplink *u, const struct buf *records, struct buf *out, en
 	if (!columns_pack(u->columns, records->data, records->len, &parts))
 		return deflater_columns(u->deflater, &parts, out);
 	*codec = WIRE_CODEC_DEFLATE;   /* too many kinds of records */
-	return deflater_run(u->deflater, records->data, records->len, NULL, 0, out);
+	return deflater_run(u->deflater, records->data, records->len, out);
 }
 
 /* ---- requests of others ---- */

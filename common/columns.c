@@ -274,7 +274,6 @@ static void put_raw(struct columns *c, const uint32_t *at, const uint64_t *len, 
 	column_varint(&c->out.soft, bytes);
 	for (size_t i = 0; i < n; i++)
 		buf_add(&c->out.soft, c->data + at[i], len[i]);
-	column_end(&c->out);
 }
 
 /* Integers among them: what stands for their bytes is their value. */
@@ -338,7 +337,7 @@ static int begin(struct columns *c, const void *records, size_t len)
 		return -EPROTO;
 	c->data = c->at = records;
 	c->end = c->data + len;
-	c->n_groups = c->last_group = c->out.n_pieces = 0;
+	c->n_groups = c->last_group = 0;
 	buf_clear(&c->out.soft);
 	buf_clear(&c->out.hard);
 	words_clear(&c->words, records);
@@ -374,6 +373,6 @@ int columns_pack(struct columns *c, const void *records, size_t len, struct colu
 	if (rc)
 		return rc;
 	put_columns(c);
-	*out = (struct columns_parts){ &c->out.soft, &c->out.hard, c->out.piece, c->out.n_pieces };
+	*out = (struct columns_parts){ &c->out.soft, &c->out.hard };
 	return c->out.soft.failed || c->out.hard.failed ? -ENOMEM : 0;
 }

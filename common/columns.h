@@ -28,17 +28,15 @@
 
 #include "buf.h"
 
-enum { COLUMNS_GROUPS_MAX = 255, COLUMNS_MAX = 8192, COLUMNS_PIECES_MAX = 1024, COLUMNS_WORDS_MAX = 4096 };
+enum { COLUMNS_GROUPS_MAX = 255, COLUMNS_MAX = 8192, COLUMNS_WORDS_MAX = 4096 };
 
 /* ---- packing ---- */
 
 struct columns;   /* owns memory that is used again for the next chunk */
 
-/* Valid until the next call. `piece`: where pieces of the soft part end, each to be deflated as a block. */
+/* Valid until the next call. */
 struct columns_parts {
 	const struct buf *soft, *hard;
-	const size_t *piece;
-	uint32_t n_pieces;
 };
 
 struct columns *columns_new(void);   /* NULL: no memory */

@@ -35,13 +35,9 @@ struct column_out {
 	struct buf soft, hard;
 	uint64_t *scratch;             /* room for the numbers of the longest column */
 	size_t cap_scratch;
-	size_t piece[COLUMNS_PIECES_MAX];
-	uint32_t n_pieces;
 };
 
 void column_varint(struct buf *out, uint64_t v);
-/* The soft part's next piece may begin here. */
-void column_end(struct column_out *o);
 /* At least one integer; `v` is kept. */
 void column_ints(struct column_out *o, enum column_form form, const uint64_t *v, size_t n);
 

@@ -10,7 +10,6 @@
 #include "columns_internal.h"
 
 enum {
-	PIECE_BYTES_MIN = 256,   /* a code of its own costs some 60 bytes */
 	SMALL_BITS = 8,          /* that many are one byte in the soft part */
 	STRIDE = 4,              /* of the values of a long column that are looked at for a choice */
 	LONG = 256,
@@ -27,14 +26,6 @@ void column_varint(struct buf *out, uint64_t v)
 		bytes[n++] = (uint8_t)(v | 0x80);
 	bytes[n++] = (uint8_t)v;
 	buf_add(out, bytes, n);
-}
-
-void column_end(struct column_out *o)
-{
-	size_t from = o->n_pieces ? o->piece[o->n_pieces - 1] : 0;
-
-	if (o->soft.len - from >= PIECE_BYTES_MIN && o->n_pieces < COLUMNS_PIECES_MAX)
-		o->piece[o->n_pieces++] = o->soft.len;
 }
 
 /* ---- choosing ---- */
@@ -231,17 +222,16 @@ static void put_bits(struct buf *out, const uint64_t *v, size_t n, unsigned shif
 	out->len += bits_bytes(n, width);
 }
 
-static void put_planes(struct column_out *o, const uint64_t *v, size_t n, unsigned shift, unsigned width)
+static void put_planes(struct buf *out, const uint64_t *v, size_t n, unsigned shift, unsigned width)
 {
 	for (unsigned k = 0; k < width; k += 8) {
-		uint8_t *to = buf_reserve(&o->soft, n);
+		uint8_t *to = buf_reserve(out, n);
 
 		if (!to)
 			return;
 		for (size_t i = 0; i < n; i++)
 			to[i] = (uint8_t)(v[i] >> (shift + k));
-		o->soft.len += n;
-		column_end(o);
+		out->len += n;
 	}
 }
 
@@ -265,8 +255,7 @@ void column_ints(struct column_out *o, enum column_form form, const uint64_t *v,
 	put_description(&o->soft, form, &w, v[0]);
 	put_bits(&o->hard, o->scratch, n, 0, w.low);
 	if (w.high > SMALL_BITS)
-		put_planes(o, o->scratch, n, w.low, w.high);
+		put_planes(&o->soft, o->scratch, n, w.low, w.high);
 	else
 		put_bits(&o->soft, o->scratch, n, w.low, w.high);
-	column_end(o);
 }

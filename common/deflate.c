@@ -3,56 +3,37 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdlib.h>
+#include <libdeflate.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "columns.h"
 
-enum { BLOCK_BYTES = 512 };   /* more than a block's head and code can take */
-
-struct deflater {
-	z_stream z;
-};
+/* The library's compressor is the whole state. */
+static struct libdeflate_compressor *compressor(struct deflater *d)
+{
+	return (struct libdeflate_compressor *)d;
+}
 
 struct deflater *deflater_new(int level)
 {
-	struct deflater *d = calloc(1, sizeof(*d));
-
-	if (d && deflateInit(&d->z, level) != Z_OK) {
-		free(d);
-		return NULL;
-	}
-	return d;
+	return (struct deflater *)libdeflate_alloc_compressor(level);
 }
 
 void deflater_free(struct deflater *d)
 {
-	if (!d)
-		return;
-	deflateEnd(&d->z);
-	free(d);
+	if (d)
+		libdeflate_free_compressor(compressor(d));
 }
 
-int deflater_run(struct deflater *d, const void *data, size_t len, const size_t *piece, uint32_t n_pieces, struct buf *out)
+int deflater_run(struct deflater *d, const void *data, size_t len, struct buf *out)
 {
-	size_t bound = deflateBound(&d->z, len) + (size_t)n_pieces * BLOCK_BYTES;
+	size_t bound = libdeflate_zlib_compress_bound(compressor(d), len), n;
 	void *room = buf_reserve(out, bound);
 
-	if (!room || len > (uInt)-1 || deflateReset(&d->z) != Z_OK)
+	n = room ? libdeflate_zlib_compress(compressor(d), data, len, room, bound) : 0;
+	if (!n)
 		return -ENOMEM;
-	d->z.next_in = (Bytef *)data;
-	d->z.next_out = room;
-	d->z.avail_out = (uInt)bound;
-	for (uint32_t i = 0; i < n_pieces; i++) {
-		d->z.avail_in = (uInt)(piece[i] - (i ? piece[i - 1] : 0));
-		if (deflate(&d->z, Z_BLOCK) != Z_OK)
-			return -ENOMEM;
-	}
-	d->z.avail_in = (uInt)(len - (n_pieces ? piece[n_pieces - 1] : 0));
-	if (deflate(&d->z, Z_FINISH) != Z_STREAM_END)
-		return -ENOMEM;
-	out->len += bound - d->z.avail_out;
+	out->len += n;
 	return 0;
 }
 
@@ -63,7 +44,7 @@ int deflater_columns(struct deflater *d, const struct columns_parts *p, struct b
 	int rc;
 
 	buf_add(out, &len, sizeof(len));   /* its place */
-	rc = deflater_run(d, p->soft->data, p->soft->len, p->piece, p->n_pieces, out);
+	rc = deflater_run(d, p->soft->data, p->soft->len, out);
 	if (rc)
 		return rc;
 	len = htonl((uint32_t)(out->len - at - sizeof(len)));

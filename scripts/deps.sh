@@ -4,7 +4,7 @@
 # On other distributions it lists what to install. PLUMB_NO_INSTALL=1 only checks.
 set -eu
 
-packages='gcc make pkg-config clang-19 libclang-rt-19-dev bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev
+packages='gcc make pkg-config clang-19 libclang-rt-19-dev bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev libdeflate-dev
 libzydis-dev libevent-dev libssl-dev libsqlite3-dev libcyaml-dev libseccomp-dev libcap-ng-dev libsystemd-dev libjansson-dev libiberty-dev libcmocka-dev'
 tools='gcc make clang-19 bpftool npm'
 # Debian 13 has another name for it.
@@ -21,7 +21,7 @@ if ! command -v dpkg-query >/dev/null 2>&1; then
 	for tool in $tools; do
 		command -v "$tool" >/dev/null 2>&1 || missing="$missing $tool"
 	done
-	for header in bpf/bpf.h libelf.h elfutils/libdw.h zlib.h msgpack.h Zydis/Zydis.h event2/event.h openssl/ssl.h sqlite3.h jansson.h cyaml/cyaml.h seccomp.h cap-ng.h systemd/sd-daemon.h \
+	for header in bpf/bpf.h libelf.h elfutils/libdw.h zlib.h libdeflate.h msgpack.h Zydis/Zydis.h event2/event.h openssl/ssl.h sqlite3.h jansson.h cyaml/cyaml.h seccomp.h cap-ng.h systemd/sd-daemon.h \
 		libiberty/demangle.h cmocka.h; do
 		echo "#include <$header>" | ${CC:-cc} -include stdarg.h -include stddef.h -include setjmp.h -include stdint.h -E - >/dev/null 2>&1 || missing="$missing <$header>"
 	done

@@ -332,7 +332,7 @@ int record_seal(const struct buf *raw, const struct record_key *key, struct buf 
 
 	memcpy(h.magic, magic, sizeof(magic));
 	buf_add(file, &h, sizeof(h));
-	if (raw->failed || !d || deflater_run(d, raw->data, raw->len, NULL, 0, file) < 0 || file->failed) {
+	if (raw->failed || !d || deflater_run(d, raw->data, raw->len, file) < 0 || file->failed) {
 		deflater_free(d);
 		return error_set(err, ENOMEM, "no memory for the record");
 	}

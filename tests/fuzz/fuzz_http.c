@@ -3,7 +3,7 @@
  * Any bytes on the HTTP port of a collector that runs in this process: with a good token where the input says TOKEN.  Whatever comes,
  * the next one is served, and nothing is left over (the sanitizers look).  The page's files are left out.
  *
- * fuzz-sources: $(find collector common verify verdict -name '*.c' | grep -v -e /main.c -e /assets.c) -Icollector -levent -levent_openssl -lssl -lcrypto -lsqlite3 -lmsgpackc -lz -ljansson -lcyaml -lseccomp -lcap-ng -lsystemd -lm
+ * fuzz-sources: $(find collector common verify verdict -name '*.c' | grep -v -e /main.c -e /assets.c) -Icollector -levent -levent_openssl -lssl -lcrypto -lsqlite3 -lmsgpackc -lz -ldeflate -ljansson -lcyaml -lseccomp -lcap-ng -lsystemd -lm
  */
 #include <arpa/inet.h>
 #include <poll.h>
