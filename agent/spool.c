@@ -118,6 +118,17 @@ static int rotate(struct spool *s)
 	return 0;
 }
 
+/* Without the directory nothing can be kept; what was in it and not stored is told as damaged when it is to be read. */
+static int rotate_anywhere(struct spool *s)
+{
+	int rc = rotate(s);
+
+	if (rc != -ENOENT)
+		return rc;
+	rc = identity_return(s);
+	return rc ? rc : rotate(s);
+}
+
 /* ---- opening ---- */
 
 /* The last segment goes on, unless there is something about it. */
@@ -143,7 +154,8 @@ int spool_open(const char *dir, uint64_t max_bytes, struct spool **out, struct e
 	s->dir = s->lock = s->acked_fd = s->fd = s->reader.fd = -1;
 	s->max_bytes = max_bytes < SPOOL_BYTES_MIN ? SPOOL_BYTES_MIN : max_bytes;
 	s->segment_bytes = s->max_bytes / SEGMENT_SHARE < SEGMENT_BYTES ? s->max_bytes / SEGMENT_SHARE : SEGMENT_BYTES;
-	rc = identity_open(s, dir, err);
+	s->path = strdup(dir);
+	rc = s->path ? identity_open(s, dir, err) : error_set(err, ENOMEM, "out of memory");
 	if (!rc)
 		rc = spool_scan(s, err);
 	if (rc) {
@@ -177,6 +189,7 @@ void spool_close(struct spool *s)
 	close_fd(s->acked_fd);
 	close_fd(s->lock);
 	close_fd(s->dir);
+	free(s->path);
 	free(s);
 }
 
@@ -265,7 +278,7 @@ static int append(struct spool *s, const struct spool_entry *e)
 	int rc = make_room(s, need, e->type == WIRE_CHUNK);
 
 	if (!rc && (s->fd < 0 || TAILQ_LAST(&s->segments, segments)->bytes + need > s->segment_bytes))
-		rc = rotate(s);
+		rc = rotate_anywhere(s);
 	return rc ? rc : put(s, e);
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "log.h"
 #include "spool_internal.h"
 
 /* DIR/acked */
@@ -39,24 +40,29 @@ static bool is_identity(const char *text, ssize_t n)
 	return n >= SPOOL_AGENT_DIGITS && strspn(text, "0123456789abcdef") == SPOOL_AGENT_DIGITS;
 }
 
-static int identity_make(struct spool *s)
+static int identity_write(const struct spool *s, int dir)
 {
-	unsigned char raw[SPOOL_AGENT_DIGITS / 2];
-	int fd, rc = 0;
+	int fd = openat(dir, "agent.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), rc = 0;
 
-	if (getrandom(raw, sizeof(raw), 0) != (ssize_t)sizeof(raw))
-		return -EIO;
-	for (size_t i = 0; i < sizeof(raw); i++)
-		snprintf(s->agent + 2 * i, 3, "%02x", raw[i]);
-	fd = openat(s->dir, "agent.tmp", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	if (write(fd, s->agent, SPOOL_AGENT_DIGITS) != SPOOL_AGENT_DIGITS || write(fd, "\n", 1) != 1 || fsync(fd))
 		rc = errno ? -errno : -EIO;
 	close(fd);
-	if (!rc && renameat(s->dir, "agent.tmp", s->dir, "agent"))
+	if (!rc && renameat(dir, "agent.tmp", dir, "agent"))
 		rc = -errno;
 	return rc;
+}
+
+static int identity_make(struct spool *s)
+{
+	unsigned char raw[SPOOL_AGENT_DIGITS / 2];
+
+	if (getrandom(raw, sizeof(raw), 0) != (ssize_t)sizeof(raw))
+		return -EIO;
+	for (size_t i = 0; i < sizeof(raw); i++)
+		snprintf(s->agent + 2 * i, 3, "%02x", raw[i]);
+	return identity_write(s, s->dir);
 }
 
 static int read_identity(struct spool *s, bool *made)
@@ -128,5 +134,46 @@ int identity_open(struct spool *s, const char *dir, struct error *err)
 	} else {
 		s->sent = SEQUENCE_MAX;   /* not known: any of them may have been */
 	}
+	return 0;
+}
+
+/* ---- a directory that was removed ---- */
+
+static void close_all(const int fd[3])
+{
+	for (int i = 0; i < 3; i++)
+		if (fd[i] >= 0)
+			close(fd[i]);
+}
+
+/* fd: directory, lock, acked. Not one that another agent has, or has had. */
+static int make_again(const struct spool *s, int fd[3])
+{
+	make_parent(s->path);
+	if (mkdir(s->path, 0700) && errno != EEXIST)
+		return -errno;
+	fd[0] = open(s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd[1] = fd[0] < 0 ? -1 : openat(fd[0], "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd[1] < 0 || flock(fd[1], LOCK_EX | LOCK_NB))
+		return -errno;
+	if (!faccessat(fd[0], "agent", F_OK, AT_SYMLINK_NOFOLLOW))
+		return -EEXIST;
+	fd[2] = openat(fd[0], "acked", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return fd[2] < 0 ? -errno : identity_write(s, fd[0]);
+}
+
+int identity_return(struct spool *s)
+{
+	int fd[3] = { -1, -1, -1 }, old[3] = { s->dir, s->lock, s->acked_fd };
+	int rc = make_again(s, fd);
+
+	close_all(rc ? fd : old);
+	if (rc)
+		return rc;
+	s->dir = fd[0];
+	s->lock = fd[1];
+	s->acked_fd = fd[2];
+	identity_save(s);
+	log_warn("spool", "made-again", "dir=%s reason=\"it was removed\"", s->path);
 	return 0;
 }

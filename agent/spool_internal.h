@@ -87,6 +87,7 @@ struct segment {
 TAILQ_HEAD(segments, segment);
 
 struct spool {
+	char *path;                    /* of the directory */
 	int dir, lock, acked_fd, fd;   /* fd: of the last segment, which grows */
 	char agent[SPOOL_AGENT_DIGITS + 1];
 	struct segments segments;      /* oldest first */
@@ -117,6 +118,8 @@ void segment_forget(struct spool *s, struct segment *g, bool unlink_it);
 
 /* ---- spool_identity.c ---- */
 int identity_open(struct spool *s, const char *dir, struct error *err);
+/* The directory was removed: makes it again, for the same agent. -errno: it is not there, nothing has changed. */
+int identity_return(struct spool *s);
 /* Writes how far entries are acked, and sent. */
 void identity_save(struct spool *s);
 

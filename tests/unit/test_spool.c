@@ -408,21 +408,57 @@ static void test_removed_files(void **state)
 	spool_close(s);
 }
 
-/* The directory went as well: nothing is accepted that nobody would find again. */
+/* The directory went as well: it is made again, for the same agent, and what was in it is a loss. */
 static void test_removed_directory(void **state)
 {
-	struct spool *s = open_spool(0);
+	struct spool *s = open_spool(0), *other = NULL;
+	char agent[SPOOL_AGENT_DIGITS + 1];
 	struct spool_status st;
+	struct error err = { 0 };
+	struct seen seen;
 
+	strcpy(agent, spool_agent(s));
 	assert_int_equal(append(s, WIRE_CHUNK, 7, 10, 1, 30, NULL), 0);
+	assert_int_equal(append(s, WIRE_CHUNK, 7, 10, 2, 30, NULL), 0);
+	spool_ack(s, 1);
 	empty_dir();
 	assert_int_equal(rmdir(dir), 0);
-	assert_true(append(s, WIRE_CHUNK, 7, 10, 2, 30, NULL) < 0);
+	assert_int_equal(append(s, WIRE_CHUNK, 7, 3, 3, 30, NULL), 0);
+	seen = read_after(s, 0);
+	assert_int_equal(seen.corrupt, 20);
+	assert_int_equal(seen.chunk_records, 3);
 	spool_status(s, &st);
-	assert_int_equal(st.refused, 1);
-	assert_int_equal(read_after(s, 0).corrupt, 10);
+	assert_int_equal(st.refused, 0);
+	assert_int_equal(spool_open(dir, SPOOL_BYTES_DEFAULT, &other, &err), -EBUSY);
 	spool_close(s);
+	s = open_spool(0);
+	assert_string_equal(spool_agent(s), agent);
+	assert_int_equal(read_after(s, 2).chunk_records, 3);
+	spool_status(s, &st);
+	assert_int_equal(st.acked, 1);
+	assert_int_equal(st.next, 4);
+	spool_close(s);
+}
+
+/* While there is no place for it nothing is accepted that nobody would find again; and none is taken that is another agent's. */
+static void test_removed_directory_cannot_be_made(void **state)
+{
+	struct spool *s = open_spool(0);
+	char path[128];
+
+	empty_dir();
+	assert_int_equal(rmdir(dir), 0);
+	spit(dir, "in the way", 10);
+	assert_int_equal(append(s, WIRE_CHUNK, 7, 10, 1, 30, NULL), -ENOTDIR);
+	assert_int_equal(unlink(dir), 0);
 	assert_int_equal(mkdir(dir, 0700), 0);
+	snprintf(path, sizeof(path), "%s/agent", dir);
+	spit(path, "0123456789abcdef0123456789abcdef\n", 33);
+	assert_true(append(s, WIRE_CHUNK, 7, 10, 1, 30, NULL) < 0);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(append(s, WIRE_CHUNK, 7, 10, 1, 30, NULL), 0);
+	assert_int_equal(read_after(s, 0).chunk_records, 10);
+	spool_close(s);
 }
 
 static void test_garbage_files(void **state)
@@ -699,7 +735,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_append_read_ack), TEST(test_reopen), TEST(test_one_agent_only), TEST(test_refuses_bad_frames),
 		TEST(test_skips_above_what_a_collector_knows), TEST(test_every_truncation), TEST(test_every_damaged_byte),
-		TEST(test_damaged_end_of_a_closed_segment), TEST(test_removed_files), TEST(test_removed_directory),
+		TEST(test_damaged_end_of_a_closed_segment), TEST(test_removed_files), TEST(test_removed_directory), TEST(test_removed_directory_cannot_be_made),
 		TEST(test_garbage_files), TEST(test_sequences_after_damage),
 		TEST(test_bound), TEST(test_bound_after_sending), TEST(test_bound_of_small_entries), TEST(test_nothing_to_give_up),
 		TEST(test_full_disk), TEST(test_full_disk_of_what_is_acked), TEST(test_full_disk_at_the_bound), TEST(test_each),
