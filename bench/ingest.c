@@ -89,7 +89,7 @@ static struct stream *start(struct ingest *g, struct store *s)
 {
 	struct ingest_hello h = { .uid = "00000000000000000000000000000001", .host = "bench", .program = "bench", .run = 1,
 				  .next = 1 };
-	struct store_request r = { .verb = "trace", .target = "-s x", .service = "x", .probes_json = "[]", .who = "bench" };
+	struct store_request r = { .wire_id = 1, .verb = "trace", .target = "-s x", .service = "x", .probes_json = "[]", .who = "bench" };
 	struct stream *st = NULL;
 	struct error err = { 0 };
 	struct buf probe = { 0 };

@@ -268,9 +268,9 @@ void control_agent_up(struct agent *a, bool restarted, const uint64_t *serves, s
 	struct request *r;
 
 	LIST_FOREACH(r, &k->requests, link)
-		request_agent_up(r, a, restarted, is_served(r->id, serves, n));
+		request_agent_up(r, a, restarted, is_served(r->agents_id, serves, n));
 	for (size_t i = 0; i < n; i++)   /* it was removed, or its time was over, while the agent was away */
-		if (!request_find(k, serves[i]))
+		if (!request_of_agents(k, serves[i]))
 			agent_stop_request(a, serves[i]);
 }
 

@@ -38,7 +38,7 @@ enum {
 #define ASK_AGAIN_NS (10 * SECOND_NS)     /* whether a service runs by now */
 #define LINGER_NS (600 * SECOND_NS)       /* for the last counters of agents that are away */
 /* Numbers of what is asked of agents besides traces and stats, whose numbers are the store's. */
-#define QUESTION_IDS (1ULL << 61)
+#define QUESTION_IDS (1ULL << 61)   /* above those of requests */
 
 /* ---- clients (control.c) ---- */
 struct client {
@@ -132,7 +132,8 @@ struct request {
 	struct control *control;
 	struct client *client;   /* NULL: nobody looks on */
 	uint64_t wire_id;        /* the client's number for it */
-	uint64_t id;             /* the store's, and the agents' */
+	uint64_t id;             /* the store's */
+	uint64_t agents_id;      /* what agents know it by */
 	char verb[8], who[IDENTITY_NAME_MAX];
 	char *target, *service, *probes_json;
 	struct host_list hosts;
@@ -162,6 +163,7 @@ void request_ask_all(struct request *r);
 /* Stops it everywhere; END follows when the agents have ended it. */
 void request_stop(struct request *r, const char *reason, const char *text);
 struct request *request_find(struct control *k, uint64_t id);
+struct request *request_of_agents(struct control *k, uint64_t agents_id);
 struct request *request_of_client(struct client *c, uint64_t wire_id);
 void request_client_gone(struct request *r);
 void request_agent_up(struct request *r, struct agent *a, bool restarted, bool served);

@@ -232,7 +232,7 @@ static void on_reply(struct request *r, struct part *p, const struct live_item *
 			struct agent *a = agent_find(r->control->collector, p->agent);
 
 			if (a)
-				agent_stop_request(a, r->id);
+				agent_stop_request(a, r->agents_id);
 		}
 	}
 	if (starting)

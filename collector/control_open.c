@@ -23,6 +23,7 @@ static int store_it(struct request *r, struct error *err)
 	else   /* before any agent hears of it: what they send belongs to something */
 		rc = collector_commit(c, err);
 	r->id = s.id;
+	r->agents_id = s.wire_id;
 	return rc;
 }
 
@@ -187,6 +188,7 @@ static int restore(const struct store_request *s, void *arg)
 	if (!r)
 		return -ENOMEM;
 	r->id = s->id;
+	r->agents_id = s->wire_id;
 	snprintf(r->verb, sizeof(r->verb), "%s", s->verb);
 	snprintf(r->who, sizeof(r->who), "%s", s->who);
 	r->target = strdup(s->target);

@@ -29,6 +29,16 @@ struct request *request_find(struct control *k, uint64_t id)
 	return NULL;
 }
 
+struct request *request_of_agents(struct control *k, uint64_t agents_id)
+{
+	struct request *r;
+
+	LIST_FOREACH(r, &k->requests, link)
+		if (r->agents_id == agents_id)
+			return r;
+	return NULL;
+}
+
 struct request *request_of_client(struct client *c, uint64_t wire_id)
 {
 	struct request *r;
@@ -115,7 +125,7 @@ static void ask(struct request *r, struct part *p, struct agent *a)
 		return;   /* no memory: asked again by the tick */
 	}
 	frame_begin(&f, &a->session->out, WIRE_REQUEST, 4);
-	msgpack_pack_uint64(&f.pk, r->id);
+	msgpack_pack_uint64(&f.pk, r->agents_id);
 	pack_text(&f.pk, r->verb);
 	buf_add(&a->session->out, args.data, args.len);
 	frame_end(&f);
@@ -228,7 +238,7 @@ void request_stop(struct request *r, const char *reason, const char *text)
 	LIST_FOREACH(p, &r->parts, link) {
 		a = agent_find(r->control->collector, p->agent);
 		if (a && (p->state == PART_RUNNING || p->state == PART_ASKED))
-			agent_stop_request(a, r->id);
+			agent_stop_request(a, r->agents_id);
 	}
 }
 
@@ -335,7 +345,7 @@ void request_agent_up(struct request *r, struct agent *a, bool restarted, bool s
 	p->connected = true;
 	if (r->state >= REQUEST_STOPPING) {
 		if (served)
-			agent_stop_request(a, r->id);
+			agent_stop_request(a, r->agents_id);
 		else if (restarted && p->state != PART_REFUSED)
 			p->state = PART_ENDED;
 		return;

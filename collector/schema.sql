@@ -14,10 +14,10 @@ CREATE TABLE agent (
 	last_seen_ns INTEGER NOT NULL
 );
 
--- A trace or stat.  Its id is the request id on the wire.  An agent's own (kept, local) requests are told apart by the agent.
+-- A trace or stat.  Between collector and agents it has another id, that of no other store.  An agent's own (kept, local) requests are told apart by the agent.
 CREATE TABLE request (
 	id INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again: agents may still refer to it
-	wire_id INTEGER NOT NULL,             -- = id, or >= 2^62: opened by an agent itself
+	wire_id INTEGER NOT NULL,             -- random and part of id (before 0.1.1: id), or >= 2^62: opened by an agent itself
 	agent INTEGER NOT NULL DEFAULT 0,     -- the agent that opened it itself; 0: opened here
 	verb TEXT NOT NULL,                   -- "trace", "stat"
 	target TEXT NOT NULL,                 -- "-s orderd"

@@ -81,7 +81,7 @@ int store_agent_acked(struct store *s, int64_t agent, uint64_t sequence, struct 
 /* ---- requests ---- */
 struct store_request {
 	uint64_t id;           /* the store's */
-	uint64_t wire_id;      /* the same, or of an agent's own request */
+	uint64_t wire_id;      /* the agents' */
 	int64_t agent;         /* who opened it; 0: opened here */
 	const char *verb, *target, *service, *probes_json, *who;
 	const void *arguments;

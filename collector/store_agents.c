@@ -8,6 +8,9 @@
 #include "plumb/wire.h"
 #include "store_internal.h"
 
+/* Of a request's id on the wire; below QUESTION_IDS. */
+enum { WIRE_ID_RANDOM_BITS = 36, WIRE_ID_COUNT_BITS = 24 };
+
 /* ---- agents ---- */
 
 int store_agent(struct store *s, const char *uid, const char *host, const char *program, uint64_t now_ns, struct store_agent *out,
@@ -117,16 +120,24 @@ static bool among(uint64_t id, const uint64_t *list, size_t n)
 	return false;
 }
 
+static int end_one(struct store *s, int64_t agent, uint64_t wire_id, uint64_t now_ns, struct error *err)
+{
+	uint64_t id;
+	int rc = store_request_find(s, agent, wire_id, &id, err);
+
+	return rc <= 0 ? rc : store_request_agent(s, id, agent, "ended", "restart", "the agent was restarted", now_ns, err);
+}
+
 static int end_on_agent(struct store *s, int64_t agent, const uint64_t *serves, size_t n, uint64_t now_ns, struct error *err)
 {
 	struct ids open = { 0 };
 	int rc = select_ids(s, ST_AGENT_OPEN,
-			    "SELECT request FROM request_agent WHERE agent = ?1 AND state IN ('sent', 'running')", agent, &open, err);
+			    "SELECT r.wire_id FROM request_agent a JOIN request r ON r.id = a.request"
+			    " WHERE a.agent = ?1 AND a.state IN ('sent', 'running')", agent, &open, err);
 
 	for (size_t i = 0; i < open.n && !rc; i++)
 		if (!among(open.id[i], serves, n))
-			rc = store_request_agent(s, open.id[i], agent, "ended", "restart", "the agent was restarted", now_ns,
-						 err);
+			rc = end_one(s, agent, open.id[i], now_ns, err);
 	free(open.id);
 	return rc;
 }
@@ -155,6 +166,18 @@ int store_agent_restarted(struct store *s, int64_t agent, uint64_t run, const ui
 
 /* ---- requests ---- */
 
+/*
+ * Agents may still serve requests of a store that was replaced by an empty one, whose ids begin anew, and may still have data of them:
+ * what they know a request by is never the same in two stores.
+ */
+static uint64_t wire_id_of(uint64_t id)
+{
+	uint64_t random;
+
+	sqlite3_randomness(sizeof(random), &random);
+	return (random >> (64 - WIRE_ID_RANDOM_BITS)) << WIRE_ID_COUNT_BITS | (id & ((1ULL << WIRE_ID_COUNT_BITS) - 1));
+}
+
 int store_request_open(struct store *s, struct store_request *r, struct error *err)
 {
 	static const char sql[] =
@@ -169,8 +192,8 @@ int store_request_open(struct store *s, struct store_request *r, struct error *e
 	r->id = (uint64_t)sqlite3_last_insert_rowid(s->db);
 	if (r->wire_id)
 		return 0;
-	r->wire_id = r->id;
-	return store_run(s, ST_REQUEST_WIRE, "UPDATE request SET wire_id = id WHERE id = ?1", err, "u", r->id);
+	r->wire_id = wire_id_of(r->id);
+	return store_run(s, ST_REQUEST_WIRE, "UPDATE request SET wire_id = ?2 WHERE id = ?1", err, "uu", r->id, r->wire_id);
 }
 
 int store_request_end(struct store *s, uint64_t id, const char *reason, const char *text, uint64_t now_ns, struct error *err)

@@ -282,7 +282,7 @@ class Told(Control):
         stop = one.receive(wire.REQUEST)
         self.assertEqual((stop[2], stop[3]), ('stop', {'id': requests[1]}))
         states = {r['id']: r['state'] for r in self.rows('list')}
-        self.assertEqual(states[requests[0]], 'kept')
+        self.assertEqual(states[1], 'kept')
 
     def test_time_to_live(self):
         one = self.agent(1)

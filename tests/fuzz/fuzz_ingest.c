@@ -106,7 +106,7 @@ static struct store *store_of_all(void)
 {
 	static struct store *s;
 	struct store_options opt = { .path = ":memory:" };
-	struct store_request r = { .verb = "trace", .target = "", .service = "", .probes_json = "[]", .who = "", .expires_ns = NOW_NS };
+	struct store_request r = { .wire_id = 1, .verb = "trace", .target = "", .service = "", .probes_json = "[]", .who = "", .expires_ns = NOW_NS };
 
 	if (s)
 		return s;

@@ -103,6 +103,16 @@ static inline uint64_t open_request(struct fixture *f, uint64_t wire_id, int64_t
 	return r.id;
 }
 
+/* What agents know it by. What was not committed is not seen. */
+static inline uint64_t wire_id_of(struct fixture *f, uint64_t request)
+{
+	char sql[64];
+
+	snprintf(sql, sizeof(sql), "SELECT wire_id FROM request WHERE id = %lu", (unsigned long)request);
+	commit(f);
+	return (uint64_t)ask(f, sql);
+}
+
 static inline int64_t add_agent(struct fixture *f, const char *uid)
 {
 	struct store_agent a;

@@ -24,7 +24,8 @@ static struct collector_counts counts;
 static struct live *live;
 static struct ingest *ingest;
 static struct stream *stream;
-static uint64_t request;
+static uint64_t request;      /* as agents know it */
+static uint64_t request_id;   /* as the store does */
 
 static void connect_as(uint64_t run, const uint64_t *serves, size_t n)
 {
@@ -61,7 +62,8 @@ static int set_up(void **state)
 	memset(&counts, 0, sizeof(counts));
 	live = live_new();
 	ingest = ingest_new(fx.store, live, &counts);
-	request = open_request(&fx, 0, 0);
+	request = 1;   /* as in the frames of wire_pack.h */
+	request_id = open_request(&fx, request, 0);
 	commit(&fx);
 	connect_as(RUN, NULL, 0);
 	return 0;
@@ -647,7 +649,7 @@ static void test_another_run(void **state)
 	give_start();
 	give_ok(3, &opened);
 	give_ok(4, &stats);
-	store_request_agent(fx.store, request, stream_agent(stream), "running", "", "", T0, NULL);
+	store_request_agent(fx.store, request_id, stream_agent(stream), "running", "", "", T0, NULL);
 	give_commit();
 	disconnect();
 	connect_as(RUN + 1, NULL, 0);
@@ -669,7 +671,7 @@ static void test_another_run_that_still_serves(void **state)
 	struct buf run = run_frame(RUN + 1);
 
 	give_start();
-	store_request_agent(fx.store, request, stream_agent(stream), "running", "", "", T0, NULL);
+	store_request_agent(fx.store, request_id, stream_agent(stream), "running", "", "", T0, NULL);
 	give_commit();
 	disconnect();
 	connect_as(RUN + 1, &request, 1);
@@ -747,7 +749,7 @@ static void note(const struct live_item *item, void *arg)
 {
 	unsigned *seen = arg;
 
-	assert_int_equal(item->request, request);
+	assert_int_equal(item->request, request_id);
 	assert_string_equal(item->host, "web-1");
 	assert_int_equal(item->run, RUN);
 	seen[item->type]++;
@@ -759,8 +761,8 @@ static void test_live(void **state)
 	struct buf chunk = chunk_frame(1, 10, true), stats = stats_frame(T0, 100, 5);
 	struct live_subscriber *s = live_subscribe(live, 0, note, left);
 
-	live_subscribe(live, request, note, all);
-	live_subscribe(live, request + 1, note, none);
+	live_subscribe(live, request_id, note, all);
+	live_subscribe(live, request_id + 1, note, none);
 	give_start();
 	live_unsubscribe(s);
 	assert_int_equal(give(3, &chunk), 0);

@@ -127,7 +127,7 @@ static int set_up(void **state)
 	fixture_open(&fx);
 	live = live_new();
 	sequence = 0;
-	assert_int_equal(open_request(&fx, 0, 0), 1);
+	assert_int_equal(open_request(&fx, 1, 0), 1);
 	connect_agent();
 	give_begin();
 	return 0;

@@ -108,7 +108,7 @@ static void test_requests(void **state)
 	uint64_t same_number = open_request(f, WIRE_LOCAL_REQUEST + 1, other);
 	unsigned open = 0;
 
-	assert_int_equal(store_request_find(f->store, agent, ours, &id, NULL), 1);
+	assert_int_equal(store_request_find(f->store, agent, wire_id_of(f, ours), &id, NULL), 1);
 	assert_int_equal(id, ours);
 	assert_int_equal(store_request_find(f->store, agent, WIRE_LOCAL_REQUEST + 1, &id, NULL), 1);
 	assert_int_equal(id, local);
@@ -128,18 +128,36 @@ static void test_requests(void **state)
 	assert_int_equal(ask(f, "SELECT count(*) FROM request WHERE reason = 'rm'"), 1);
 }
 
+/* Ids begin anew in a store that replaces another one: what agents know a request by does not. */
+static void test_wire_ids_are_of_one_store(void **state)
+{
+	enum { STORES = 4 };
+	struct fixture *f = *state, other[STORES];
+	uint64_t wire = wire_id_of(f, open_request(f, 0, 0)), id;
+
+	assert_true(wire > UINT32_MAX && wire < 1ULL << 60);
+	for (int i = 0; i < STORES; i++) {
+		fixture_open(&other[i]);
+		assert_int_equal(open_request(&other[i], 0, 0), 1);
+		assert_true(wire_id_of(&other[i], 1) != wire);
+		assert_int_equal(store_request_find(other[i].store, 0, wire, &id, NULL), 0);
+		fixture_close(&other[i]);
+	}
+}
+
 static void test_restart_ends_what_is_not_served(void **state)
 {
 	struct fixture *f = *state;
 	int64_t agent = add_agent(f, UID_A), other = add_agent(f, UID_B);
 	uint64_t gone = open_request(f, 0, 0), served = open_request(f, 0, 0), local = open_request(f, WIRE_LOCAL_REQUEST + 1,
 												    agent);
+	uint64_t serves = wire_id_of(f, served);
 	char sql[128];
 
 	store_request_agent(f->store, gone, agent, "running", "", "", T0, NULL);
 	store_request_agent(f->store, served, agent, "running", "", "", T0, NULL);
 	store_request_agent(f->store, gone, other, "running", "", "", T0, NULL);
-	assert_int_equal(store_agent_restarted(f->store, agent, 8, &served, 1, T0 + SECOND, NULL), 0);
+	assert_int_equal(store_agent_restarted(f->store, agent, 8, &serves, 1, T0 + SECOND, NULL), 0);
 	commit(f);
 	assert_int_equal(ask(f, "SELECT count(*) FROM request_agent WHERE state = 'ended' AND reason = 'restart'"), 1);
 	snprintf(sql, sizeof(sql), "SELECT request FROM request_agent WHERE state = 'ended' AND agent = %d", (int)agent);
@@ -609,7 +627,8 @@ static void test_verdicts_of_version_1(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		STORE_TEST(test_agents), STORE_TEST(test_agents_belong_to_certificates), STORE_TEST(test_uncommitted_is_gone), STORE_TEST(test_requests),
+		STORE_TEST(test_agents), STORE_TEST(test_agents_belong_to_certificates), STORE_TEST(test_uncommitted_is_gone),
+		STORE_TEST(test_requests), STORE_TEST(test_wire_ids_are_of_one_store),
 		STORE_TEST(test_restart_ends_what_is_not_served), STORE_TEST(test_rollups), STORE_TEST(test_differences_survive_a_restart),
 		STORE_TEST(test_resets_and_processes), STORE_TEST(test_end_forgets_last_counters), STORE_TEST(test_counters_after_the_end),
 		cmocka_unit_test(test_difference),
