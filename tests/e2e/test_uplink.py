@@ -90,7 +90,7 @@ class Uplink(UplinkCase):
         seen = [(number_of(r[6]), truth.cut(r[7], 32, True)) for f in c.frames(wire.CHUNK, TRACE) for r in wire.records(f)
                 if r[0] in longs]
         self.assertEqual(sorted(seen), [(i, truth.result(i)) for i in range(20000)])
-        self.assertEqual({f[5] for f in c.frames(wire.CHUNK)}, {2})
+        self.assertEqual({f[5] for f in c.frames(wire.CHUNK)}, {3})
         self.assertTrue(all(any('hist' in row[3] for row in f[3]) for f in c.frames(wire.STATS, TRACE)))
         self.assertIn([t.pid, 'exact-gcc-O2'[:15]], [list(f[3].values()) for f in c.frames(wire.NOTICE, TRACE) if f[2] == 'process'])
         self.assertLess(abs(c.clocks[0][1]), 10**9)
