@@ -39,8 +39,8 @@ const char *image_build_id(const struct image *img);  /* lower-case hex; "" if t
 /* What the file says without reading DWARF DIEs: .go.buildinfo/.gopclntab, Rust or C++ mangled names, else C. */
 enum language image_language(const struct image *img);
 bool image_has_debug_info(const struct image *img);    /* .debug_info (or .zdebug) in this very file */
-/* True if a symbol or an import of that name exists: "swapcontext". */
-bool image_mentions(const struct image *img, const char *name);
+/* Bit i: a symbol or an import of the name names[i] exists: "swapcontext". At most 32 names; all are looked for in one pass. */
+uint32_t image_mentions(const struct image *img, const char *const *names, uint32_t n);
 
 /* The function symbol of that name: exact first (.symtab before .dynsym, global before local), else
  * without a version suffix "@...", else the demangled name without parameters: in full, then its last components

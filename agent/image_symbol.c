@@ -260,20 +260,37 @@ int image_visit(const struct image *img, int (*visit)(const struct symbol *sym, 
 	return rc;
 }
 
-bool image_mentions(const struct image *img, const char *name)
+/* Most symbols of C++ begin with "_Z": the first two characters tell them from what is looked for. */
+static uint32_t names_of(const char *s, const char *const *names, uint32_t n)
+{
+	uint32_t found = 0;
+
+	for (uint32_t k = 0; k < n; k++) {
+		size_t len;
+
+		if (!s[0] || s[0] != names[k][0] || s[1] != names[k][1])
+			continue;
+		len = strlen(names[k]);
+		if (strncmp(s, names[k], len) == 0 && (s[len] == '\0' || s[len] == '@'))
+			found |= 1U << k;
+	}
+	return found;
+}
+
+uint32_t image_mentions(const struct image *img, const char *const *names, uint32_t n)
 {
 	const struct symtab *tab;
-	size_t len = strlen(name), t, i;
+	uint32_t found = 0;
 
-	if (len == 0 || image_tables(img, &tab) != 0)
-		return false;
-	for (t = 0; t < 2; t++) {
-		for (i = 1; i < tab[t].n; i++) {
+	if (image_tables(img, &tab) != 0)
+		return 0;
+	for (size_t t = 0; t < 2; t++) {
+		for (size_t i = 1; i < tab[t].n; i++) {
 			const char *s = strings_at(&tab[t].names, tab[t].syms[i].st_name);
 
-			if (s && strncmp(s, name, len) == 0 && (s[len] == '\0' || s[len] == '@'))
-				return true;
+			if (s)
+				found |= names_of(s, names, n);
 		}
 	}
-	return false;
+	return found;
 }

@@ -13,19 +13,20 @@ enum { CODE_WINDOW = 4096 };   /* bytes looked at when a symbol has no size */
 
 /* ---- what must be refused for the target's sake ---- */
 
-static const struct { const char *symbol, *what; } stack_switchers[] = {
-	{ "swapcontext", "swapcontext" }, { "makecontext", "makecontext" }, { "jump_fcontext", "Boost.Context" },
-};
+static const char *const stack_switchers[] = { "swapcontext", "makecontext", "jump_fcontext" };
+static const char *const switch_names[] = { "swapcontext", "makecontext", "Boost.Context" };
+
+enum { SWITCHERS = sizeof(stack_switchers) / sizeof(stack_switchers[0]) };
 
 /* A library that offers the function (libc) need not use it; an executable that holds it does. */
 static const char *switches_stacks(const struct image *img, bool is_executable)
 {
+	uint32_t mentioned = img ? image_mentions(img, stack_switchers, SWITCHERS) : 0;
 	struct symbol own;
 
-	for (unsigned i = 0; img && i < sizeof(stack_switchers) / sizeof(stack_switchers[0]); i++)
-		if (image_mentions(img, stack_switchers[i].symbol) &&
-		    (is_executable || image_find(img, stack_switchers[i].symbol, &own)))
-			return stack_switchers[i].what;
+	for (unsigned i = 0; i < SWITCHERS; i++)
+		if (mentioned >> i & 1 && (is_executable || image_find(img, stack_switchers[i], &own)))
+			return switch_names[i];
 	return NULL;
 }
 
@@ -35,10 +36,9 @@ static const char *throws(const struct image *img)
 {
 	static const char *const marks[] = { "__gxx_personality_v0", "rust_eh_personality", "__cxa_throw", "_Unwind_RaiseException" };
 
-	for (unsigned i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
-		if (image_mentions(img, marks[i]))
-			return marks[i];
-	return NULL;
+	uint32_t mentioned = image_mentions(img, marks, sizeof(marks) / sizeof(marks[0]));
+
+	return mentioned ? marks[__builtin_ctz(mentioned)] : NULL;
 }
 
 /* An unwinder that meets the kernel's return address on the stack finds no caller there and ends the program. */

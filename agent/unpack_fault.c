@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <zlib.h>
 
 #include "unpack_internal.h"
 
@@ -44,7 +43,7 @@ static bool open_chunk(struct packed *s, uint64_t chunk)
 			    (off_t)(s->where->at + chunk * UNPACK_CHUNK)) != MAP_FAILED;
 	if (mprotect(mem, UNPACK_CHUNK, PROT_READ) != 0)
 		return false;
-	if (s->checks[chunk] == crc32(crc32(0, NULL, 0), mem, (uInt)chunk_len(s, chunk)))
+	if (s->checks[chunk] == chunk_check(mem, chunk_len(s, chunk)))
 		return true;
 	mprotect(mem, UNPACK_CHUNK, PROT_NONE);
 	return false;

@@ -20,7 +20,7 @@ static size_t read_window(struct packed *s, uint64_t out, unsigned char **window
 	for (uint64_t c = first; c * UNPACK_CHUNK < end; c++) {
 		uint64_t at = c * UNPACK_CHUNK, n = end - at < UNPACK_CHUNK ? end - at : UNPACK_CHUNK;
 
-		if (s->checks[c] != crc32(crc32(0, NULL, 0), buf + (at - begin), (uInt)n))
+		if (s->checks[c] != chunk_check(buf + (at - begin), n))
 			return 0;
 	}
 	*window = buf + (from - begin);
@@ -76,9 +76,9 @@ static int grow_step(struct packed *s)
 		return rc;
 	}
 	for (size_t at = 0; at < n; at += UNPACK_CHUNK) {
-		uInt len = (uInt)(n - at < UNPACK_CHUNK ? n - at : UNPACK_CHUNK);
+		size_t len = n - at < UNPACK_CHUNK ? n - at : UNPACK_CHUNK;
 
-		s->checks[(s->now.done + at) / UNPACK_CHUNK] = (uint32_t)crc32(crc32(0, NULL, 0), u->step + at, len);
+		s->checks[(s->now.done + at) / UNPACK_CHUNK] = chunk_check(u->step + at, len);
 	}
 	s->now.done += n;
 	s->now.sum = sum;

@@ -13,7 +13,7 @@
  *
  *   struct head       what it is made from; must be what the ELF file at hand would give
  *   struct slot       per section two, written in turn: how far it has come; the newer one with a right sum counts
- *   checks            per section and chunk a CRC-32
+ *   checks            per section and chunk a CRC, see chunk_check
  *   the sections
  *
  * Whoever is killed at any moment leaves a usable store behind: bytes first, then their checks, then the slot.  What a
@@ -93,6 +93,8 @@ static inline uint64_t chunks_of(uint64_t bytes)
 }
 
 /* unpack_store.c */
+/* What stands in `checks` for a chunk's bytes: CRC-32C by the processor's own instruction, CRC-32 where it has none. */
+uint32_t chunk_check(const void *data, size_t len);
 void store_layout(struct head *h, const struct stat *st);
 int store_open(struct unpacked *u, const struct cache_place *cache);
 void store_close(struct unpacked *u);

@@ -11,7 +11,7 @@
 
 /* What is not kept costs memory. */
 static const uint64_t SPILL_BYTES_MAX = (uint64_t)1 << 30;
-enum { STORE_VERSION = 1 };
+enum { STORE_VERSION = 2 };
 
 _Static_assert(sizeof(struct head) <= UNPACK_HEAD_BYTES / 2, "the head has half of its place");
 _Static_assert(sizeof(struct slot) * 2 * UNPACK_SECTIONS_MAX <= UNPACK_HEAD_BYTES / 2, "the slots have the other half");
@@ -220,6 +220,27 @@ void store_lock(const struct packed *s, bool on)
 		return;
 	while (flock(store->fd, on ? LOCK_EX : LOCK_UN) != 0 && errno == EINTR)
 		;
+}
+
+__attribute__((target("sse4.2"))) static uint32_t crc32c(const unsigned char *at, size_t len)
+{
+	uint64_t crc = UINT32_MAX, word;
+
+	for (; len >= sizeof(word); at += sizeof(word), len -= sizeof(word)) {
+		memcpy(&word, at, sizeof(word));
+		crc = __builtin_ia32_crc32di(crc, word);
+	}
+	for (; len; len--)
+		crc = __builtin_ia32_crc32qi((uint32_t)crc, *at++);
+	return ~(uint32_t)crc;
+}
+
+/* A store that another kind of machine has made does not fit, as if it were damaged: it is made again. */
+uint32_t chunk_check(const void *data, size_t len)
+{
+	if (__builtin_cpu_supports("sse4.2"))
+		return crc32c(data, len);
+	return (uint32_t)crc32(crc32(0, NULL, 0), data, (uInt)len);
 }
 
 static uint32_t slot_check(const struct slot *slot)

@@ -663,6 +663,25 @@ static void a_wrong_sum_is_a_failure(void **state)
 	end(&r);
 }
 
+/* CRC-32C (RFC 3720, B.4) or, on a processor without SSE 4.2, CRC-32; of any length, and no single bit may flip unseen. */
+static void a_chunk_that_changed_fails_its_check(void **state)
+{
+	static unsigned char chunk[UNPACK_CHUNK];
+	uint32_t check;
+
+	assert_int_equal(chunk_check("123456789", 9), __builtin_cpu_supports("sse4.2") ? 0xe3069283 : 0xcbf43926);
+	assert_int_equal(chunk_check("", 0), 0);
+	for (size_t i = 0; i < sizeof(chunk); i++)
+		chunk[i] = (unsigned char)(i * 131 >> 3);
+	check = chunk_check(chunk, sizeof(chunk));
+	for (size_t bit = 0; bit < 8 * sizeof(chunk); bit += 61) {
+		chunk[bit / 8] ^= (unsigned char)(1 << bit % 8);
+		assert_int_not_equal(chunk_check(chunk, sizeof(chunk)), check);
+		chunk[bit / 8] ^= (unsigned char)(1 << bit % 8);
+	}
+	assert_int_not_equal(chunk_check(chunk, sizeof(chunk) - 1), check);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -678,6 +697,7 @@ int main(void)
 		cmocka_unit_test(a_cache_that_others_may_write_is_not_used),
 		cmocka_unit_test(an_entry_that_is_not_this_users_is_not_used),
 		cmocka_unit_test(an_entry_that_is_a_link_is_not_followed),
+		cmocka_unit_test(a_chunk_that_changed_fails_its_check),
 		cmocka_unit_test(the_cache_stays_below_its_bound),
 		cmocka_unit_test(a_full_disk_costs_memory_not_the_answer),
 		cmocka_unit_test(readers_at_the_same_time_agree),
