@@ -34,6 +34,7 @@ PLANS = [
     ("condition_arguments", "f_push(a, b) if a > 10 && b != 3", ()),
     ("condition_return", "f_push(a, s) -> $ret if $ret < 0 && a > 10", ()),
     ("multi_call", FULL, ("-m", "multi")),
+    ("pattern_statistics", "f_*", ("-q",)),
 ]
 # What the distribution has compiled: this repository's own programs change with every feature.
 CENSUS = ["/usr/lib/x86_64-linux-gnu/libstdc++.so.6", "/usr/bin/redis-server", "/usr/sbin/nginx"]

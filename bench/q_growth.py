@@ -60,7 +60,7 @@ def growth_plan(env):
         points = [(ops[n], ns) for n, ns in grow(env, target, captures, measure)]
     r = result("growth_plan", "Cost against the plan's length (operations at entry)", "operations", points,
                "A capture of an integer is two operations: load the register, store it. Every call shipped.", logx=False)
-    r["aims"] = [aim("plan length: last step against a straight line", bend(points), 1.5, reason=reasons.GROWTH)]
+    r["aims"] = [aim("plan length: last step against a straight line", bend(points), 1.5, reason=reasons.PLAN)]
     return r
 
 
@@ -71,7 +71,7 @@ def growth_string(env):
             return probe_ns(env, target, ("-s", n + 1), "f_push(s)", 20000)[0]
         points = grow(env, target, sizes(env, [8, 512, 4000], [8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4000]), measure)
     r = result("growth_string", "Cost against the length of a captured text", "bytes", points, "Every call shipped.")
-    r["aims"] = [aim("text length: last step against a straight line", bend(points), 1.5, reason=reasons.GROWTH)]
+    r["aims"] = [aim("text length: last step against a straight line", bend(points), 1.5, reason=reasons.TEXT)]
     return r
 
 
@@ -97,7 +97,7 @@ def growth_threads(env):
                       "second thread on, beside the same for an empty program." % env.cpus],
             "plots": [{"name": "growth_threads", "title": "CPU time of a call against threads", "x": "threads", "y": "CPU ns per call",
                        "logx": True, "series": series}],
-            "aims": [aim("threads: x floor with %d threads, against 1 thread" % counts[-1], flat, 1.25, reason=reasons.GROWTH)]}
+            "aims": [aim("threads: x floor with %d threads, against 1 thread" % counts[-1], flat, 1.25, reason=reasons.THREADS)]}
 
 
 def growth_probes(env):
@@ -117,7 +117,7 @@ def growth_probes(env):
                more=[("N probes on the same function", near)])
     r["tables"].append({"title": "N probes on the same function:", "columns": ["probes", "ns per call added"],
                         "rows": [list(p) for p in near]})
-    r["aims"] = [aim("probes elsewhere: cost with %d against 1" % far[-1][0], far[-1][1] / far[0][1], 1.25, reason=reasons.GROWTH)]
+    r["aims"] = [aim("probes elsewhere: cost with %d against 1" % far[-1][0], far[-1][1] / far[0][1], 1.25, reason=reasons.ELSEWHERE)]
     return r
 
 
