@@ -144,6 +144,23 @@ await play({
 		await page.getByText('ended: removed').waitFor();
 		await shot('11-removed');
 	},
+	async 'which function of a pattern fails'() {
+		await page.getByRole('navigation').getByRole('link', {name: 'Requests'}).click();
+		await page.getByText('New probe').click();
+		await page.getByLabel('Service', {exact: true}).fill(service);
+		await page.getByLabel('Probe', {exact: true}).fill('*_*');
+		await page.getByRole('button', {name: 'Probe'}).click();
+		await page.getByRole('heading', {name: /^Request \d+/}).waitFor();
+		const rows = page.locator('section[aria-label="Totals"] tbody tr');
+		const errors = async () => (await rows.evaluateAll((all) => all.map((r) => parseInt(r.cells[4].textContent.replace(/\D/g, '')))));
+		await eventually(async () => (await rows.count()) > 3 && (await errors())[0] > 0, 'no function is told to fail');
+		const list = await errors();
+		expect(list.every((n, i) => !i || n <= list[i - 1]), 'the functions that fail are not first');
+		expect((await rows.allTextContents()).some((t) => t.startsWith('parse_order')), 'a function is missing');
+		await page.locator('section[aria-label="Where it is attached"], section[aria-label="Probed functions"]').getByText(/\d+ functions/).first().waitFor();
+		await accessible('pattern');
+		await shot('12-pattern');
+	},
 	async 'signed out, nothing is kept'() {
 		await page.getByRole('button', {name: 'Sign out'}).click();
 		await page.getByRole('heading', {name: 'Sign in'}).waitFor();
