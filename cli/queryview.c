@@ -139,7 +139,7 @@ static void put_rate(struct buf *out, const json_t *row)
 static void put_ns(struct buf *out, const json_t *value, bool exact)
 {
 	if (!json_is_integer(value))
-		buf_char(out, '-');
+		buf_str(out, exact ? "" : "-");
 	else if (exact)
 		text_i64(out, json_integer_value(value));
 	else

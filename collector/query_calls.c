@@ -187,13 +187,23 @@ static int count_shape(struct top *t, const char *name, const struct shape *s, c
 	return t->scratch.failed ? -ENOMEM : t->scratch.len > TOP_TEXT_MAX ? 0 : count_value(t, name);
 }
 
+/* The first field of a pattern is the function's number. */
+static int count_function(struct top *t, const struct record *rec)
+{
+	buf_clear(&t->scratch);
+	text_json_str(&t->scratch, probe_function(rec->probe, rec->function));
+	return t->scratch.failed ? -ENOMEM : t->scratch.len > TOP_TEXT_MAX ? 0 : count_value(t, "$function");
+}
+
 static int count_record(const struct record *rec, const struct record_place *place, void *arg)
 {
 	struct top *t = arg;
 	int rc = 0;
 
 	t->calls++;
-	for (uint32_t i = 0; !rc && i < rec->probe->n_fields; i++)
+	if (rec->probe->n_functions)
+		rc = count_function(t, rec);
+	for (uint32_t i = rec->probe->n_functions ? 1 : 0; !rc && i < rec->probe->n_fields; i++)
 		if (!rec->probe->field[i].at_return || rec->returned)
 			rc = count_shape(t, rec->probe->field[i].name, rec->probe->field[i].shape, &rec->value[i], TOP_DEPTH);
 	return rc ? rc : t->calls >= TOP_RECORDS_MAX;

@@ -263,6 +263,18 @@ static uint64_t longest(const struct sum *s)
 	return s->max_ns && s->max_ns < bound ? s->max_ns : bound;
 }
 
+/* Left out where none were measured: entries alone, and a trace of a pattern. */
+static int durations_json(const struct sum *s, json_t *o)
+{
+	const uint64_t max = longest(s);
+	int rc = 0;
+
+	rc |= json_object_set_new(o, "p50_ns", json_integer((json_int_t)hist_quantile(s->hist, 0.5, max)));
+	rc |= json_object_set_new(o, "p90_ns", json_integer((json_int_t)hist_quantile(s->hist, 0.9, max)));
+	rc |= json_object_set_new(o, "p99_ns", json_integer((json_int_t)hist_quantile(s->hist, 0.99, max)));
+	return rc | json_object_set_new(o, "max_ns", json_integer((json_int_t)max));
+}
+
 int sum_json(const struct sum *s, json_t *o)
 {
 	const struct { const char *key; uint64_t value; bool always; } part[] = {
@@ -271,10 +283,8 @@ int sum_json(const struct sum *s, json_t *o)
 		{ "sampled", s->sampled, false }, { "drop_ring", s->drop_ring, false }, { "drop_rate", s->drop_rate, false },
 		{ "drop_memory", s->drop_nomem, false }, { "drop_spool", s->drop_client, false }, { "unread", s->unread, false },
 		{ "unpaired", s->unpaired, false }, { "sum_ns", s->sum_ns, true },
-		{ "p50_ns", hist_quantile(s->hist, 0.5, longest(s)), true }, { "p90_ns", hist_quantile(s->hist, 0.9, longest(s)), true },
-		{ "p99_ns", hist_quantile(s->hist, 0.99, longest(s)), true }, { "max_ns", longest(s), true },
 	};
-	int rc = 0;
+	int rc = hist_total(s->hist) ? durations_json(s, o) : 0;
 
 	for (size_t i = 0; i < sizeof(part) / sizeof(part[0]); i++)
 		if (part[i].always || part[i].value)

@@ -164,9 +164,9 @@ function probeForm(known, closed) {
 
 /* ---- figures of a service or a request ---- */
 
-// Quantiles are of calls whose return was seen.
+// Quantiles are of calls whose return was seen and timed.
 function quantile(total, key) {
-	return total.returns ? duration(total[key]) : '–';
+	return total.returns && key in total ? duration(total[key]) : '–';
 }
 
 function summary(total) {
@@ -188,9 +188,9 @@ const CHARTED_MAX = 12;
 const RATE = [{label: 'calls/s', value: (p, step) => p.calls / step, empty: 0}];
 const ERRORS = [{label: 'errors', value: (p) => p.calls ? 100 * p.errors / p.calls : null, empty: null}];
 const QUANTILES = [
-	{label: 'p50', value: (p) => p.returns ? p.p50_ns : null, empty: null, dash: [2, 3]},
-	{label: 'p90', value: (p) => p.returns ? p.p90_ns : null, empty: null, dash: [6, 3]},
-	{label: 'p99', value: (p) => p.returns ? p.p99_ns : null, empty: null, width: 2},
+	{label: 'p50', value: (p) => p.returns ? p.p50_ns ?? null : null, empty: null, dash: [2, 3]},
+	{label: 'p90', value: (p) => p.returns ? p.p90_ns ?? null : null, empty: null, dash: [6, 3]},
+	{label: 'p99', value: (p) => p.returns ? p.p99_ns ?? null : null, empty: null, width: 2},
 ];
 
 function groupTable(groups) {

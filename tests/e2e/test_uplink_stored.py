@@ -123,6 +123,10 @@ class Stored(KernelCase):
         # records have their function's name, and are found by it
         calls = json.loads(self.plumb_output(c, 'query', 'calls', '--json', '--function', 'apply_coupon', '--errors'))['calls']
         self.assertEqual([r['function'] for r in calls], ['apply_coupon'] * 10)
+        top = {f['name']: f['values'] for f in json.loads(self.plumb_output(c, 'query', 'top', '--json', '--errors'))['fields']}
+        self.assertIn({'value': 'apply_coupon', 'calls': 10}, top['$function'])
+        # a trace of a pattern measures no durations: none are made up
+        self.assertNotIn('p50_ns', functions['parse_order'])
 
     def plumb_output(self, c, *args):
         p = self.plumb(c, *args)
