@@ -3,6 +3,7 @@
 # Installs plumb's peers and what the measurements probe: deps.sh quick|full. Debian packages only; silent when all is
 # there. What cannot be had is named, and the questions that need it report it as missing.
 set -u
+. "$(dirname "$0")/../scripts/packages.sh"
 
 packages='python3 bpftrace libbpf-tools linux-perf gdb gnuplot-nox strace redis-server nginx-light libstdc++6 zlib1g libssl3
 libsqlite3-0 ripgrep'
@@ -12,31 +13,14 @@ if ! command -v dpkg-query >/dev/null 2>&1; then
 	echo "bench: not a Debian system; peers that are not installed are left out: $(echo $packages)" >&2
 	exit 0
 fi
-installed=" $(dpkg-query -W -f='${db:Status-Abbrev}${Package} ' $packages 2>/dev/null || true)"
-missing=
-for p in $packages; do
-	case "$installed" in
-	*" ii  $p "* | *"ii $p "*) ;;
-	*) missing="$missing $p" ;;
-	esac
-done
+missing=$(packages_missing $packages)
 [ -z "$missing" ] && exit 0
-if [ "${PLUMB_NO_INSTALL:-0}" = 1 ] || [ "$(id -u)" != 0 ]; then
+if ! packages_may_install; then
 	echo "bench: left out, not installed:$missing" >&2
 	exit 0
 fi
 echo "bench: installing:$missing" >&2
-
-# Daemons in these packages must not start: they would disturb what is measured.
-policy=/usr/sbin/policy-rc.d
-if [ ! -e "$policy" ]; then
-	trap 'rm -f "$policy"' EXIT
-	trap 'exit 1' INT TERM
-	printf '#!/bin/sh\nexit 101\n' >"$policy"
-	chmod 755 "$policy"
-fi
-export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq >/dev/null 2>&1
+packages_begin
 for p in $missing; do
 	apt-get install -y -qq --no-install-recommends "$p" >/dev/null 2>&1 || echo "bench: $p cannot be installed" >&2
 done

@@ -48,10 +48,10 @@ static void put_seconds(struct buf *out, uint64_t ns)
 
 static const char select_probes[] =
 	"SELECT p.request, r.service, p.function, p.build_id, a.host, json_group_array(p.id) FROM probe p JOIN request r ON r.id = p.request"
-	" JOIN agent a ON a.id = p.agent WHERE r.ended_ns IS NULL GROUP BY 1, 2, 3, 4, 5 ORDER BY 1 DESC, 3, 4, 5 LIMIT ?1";
+	" JOIN agent a ON a.id = p.agent WHERE r.ended_ns IS NULL AND p.pattern = 0 GROUP BY 1, 2, 3, 4, 5 ORDER BY 1 DESC, 3, 4, 5 LIMIT ?1";
 static const char count_series[] =
 	"SELECT count(*) FROM (SELECT DISTINCT p.request, p.function, p.build_id, a.host FROM probe p JOIN request r ON r.id = p.request"
-	" JOIN agent a ON a.id = p.agent WHERE r.ended_ns IS NULL)";
+	" JOIN agent a ON a.id = p.agent WHERE r.ended_ns IS NULL AND p.pattern = 0)";
 
 /* Owns its texts. */
 struct metric_series {

@@ -3,6 +3,7 @@
 # Installs what building plumb needs (with "test": and testing it), on Debian and its relatives; silent when all is there.
 # On other distributions it lists what to install. PLUMB_NO_INSTALL=1 only checks.
 set -eu
+. "$(dirname "$0")/packages.sh"
 
 packages='gcc make pkg-config clang-19 libclang-rt-19-dev bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev libdeflate-dev
 libzydis-dev libevent-dev libssl-dev libsqlite3-dev libcyaml-dev libseccomp-dev libcap-ng-dev libsystemd-dev libjansson-dev libiberty-dev libcmocka-dev'
@@ -31,42 +32,23 @@ if ! command -v dpkg-query >/dev/null 2>&1; then
 	exit 1
 fi
 
-# ---- Debian: one question to dpkg, and none to apt when all is there ----
-installed=" $(dpkg-query -W -f='${db:Status-Abbrev}${Package} ' $packages $msgpack 2>/dev/null || true)"
-
-has() {
-	case "$installed" in
-	*" ii $1 "*) return 0 ;;
-	esac
-	return 1
-}
-
-missing=
-for p in $packages; do
-	has "$p" || missing="$missing $p"
-done
-has libmsgpack-dev || has libmsgpack-c-dev || missing="$missing ${msgpack%% *}"
+# ---- Debian ----
+missing=$(packages_missing $packages)
 # npm comes with Node.js, from Debian or from elsewhere.
 command -v npm >/dev/null 2>&1 || missing="$missing npm"
+# Either name of msgpack's will do.
+case "$(packages_missing $msgpack)" in
+*libmsgpack-dev*libmsgpack-c-dev*) missing="$missing ${msgpack%% *}" ;;
+esac
 [ -z "$missing" ] && exit 0
 
-if [ "${PLUMB_NO_INSTALL:-0}" = 1 ] || [ "$(id -u)" != 0 ]; then
+if ! packages_may_install; then
 	echo "plumb needs these packages:$missing" >&2
 	echo "install them as root: apt-get install$missing" >&2
 	exit 1
 fi
 echo "installing:$missing" >&2
-
-# Packages must not start their daemons: a redis-server of ours is a test's child, not a service.
-policy=/usr/sbin/policy-rc.d
-if [ ! -e "$policy" ]; then
-	trap 'rm -f "$policy"' EXIT
-	trap 'exit 1' INT TERM
-	printf '#!/bin/sh\nexit 101\n' >"$policy"
-	chmod 755 "$policy"
-fi
-export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq >/dev/null
+packages_begin
 case "$missing" in
 *libmsgpack-dev*) apt-cache show libmsgpack-dev >/dev/null 2>&1 || missing="${missing%libmsgpack-dev}libmsgpack-c-dev" ;;
 esac
