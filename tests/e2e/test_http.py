@@ -11,7 +11,7 @@ import time
 import urllib.parse
 
 import wire
-from collector import COLLECTOR, LOCAL, Agent, Collector, chunk_frame, opened, stats_frame
+from collector import COLLECTOR, LOCAL, Agent, Collector, chunk_frame, opened, probe_frame, stats_frame
 from harness import Case, Process, wait_for
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -314,6 +314,25 @@ class Metrics(HttpCase):
         buckets = [int(m) for m in re.findall(rb'plumb_call_duration_seconds_bucket\{[^}]*\} (\d+)', text)]
         self.assertEqual(buckets, sorted(buckets))
         self.assertEqual(buckets[-1], 600)
+
+    def test_a_pattern_is_one_series(self):
+        """Its functions are told apart in answers; sums over what is scraped count each call once."""
+        c = self.start()
+        a = Agent(c.port)
+        self.addCleanup(a.close)
+        n, now = a.begin(), time.time_ns()
+        probe = probe_frame(number=2)
+        probe[2].update(spec='f_*', function='f_*', functions=2)
+        a.entry(n, probe)
+        a.entry(n + 1, [wire.FUNCTIONS, LOCAL, 2, 0, ['f_a', '<b>f_b']])
+        a.entry(n + 2, [wire.FUNCTION_STATS, LOCAL, now, [[2, 100, 0, {'calls': 3}], [2, 100, 1, {'calls': 4, 'errors': 1}]]])
+        a.entry(n + 3, stats_frame(7, probe=2, ns=now))
+        a.wait_ack(n + 3)
+        groups = self.get('/api/v1/series?by=function')['groups']
+        self.assertEqual([(g['function'], g['total']['calls']) for g in groups], [('<b>f_b', 4), ('f_a', 3), ('parse_order', 0)])
+        self.assertEqual([p['functions'] for p in self.get('/api/v1/probes')['probes']], [2, 0])
+        text = self.ask('/metrics')[2].decode()
+        self.assertEqual(re.findall(r'^plumb_calls_total\{.*function="(f[^"]*)".*\} (\d+)$', text, re.M), [('f_*', '7')])
 
     def test_prometheus_scrapes_it(self):
         c = self.start()
