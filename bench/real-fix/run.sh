@@ -1,74 +1,115 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# run.sh [BUILD [DIR]]: a real fix in real software. Debian's redis is built without and with one of its security patches, both serve the
-# same traffic, and plumb verify gets the patch as Debian has it. Source and builds stay in DIR (default: BUILD/real-fix). Root.
-set -eu
+# run.sh [BUILD [NAME [FOR]]]: a real fix in real software. Debian's redis serves beside the same redis without one of its security patches
+# (NAME of fixes; acl), both under the same traffic, and plumb verify gets the patch as Debian has it. Exit code: the verdict's.
+# Root. BUILD/redis-src (or REDIS_SRC) is built if it is not there. Leaves nothing behind, also when it is stopped.
+set -eum   # -m: what runs beside this script has a process group of its own, and goes as a whole
 
+here=$(cd "$(dirname "$0")" && pwd)
 build=$(realpath "${1:-build}")
-mkdir -p "${2:-$build/real-fix}"
-dir=$(realpath "${2:-$build/real-fix}")
-patch=0002-Fix-Read-Write-key-pattern-selector-CVE-2024-51741-1.patch
-pids=
-trap '[ -z "$pids" ] || kill $pids 2>/dev/null || :' EXIT
+fix=${2:-acl} limit=${3:-60s}
+source=${REDIS_SRC:-$build/redis-src}
+name=redis-$$
+work=$(mktemp -d)
+declare -A port=()
+pids=()
 
-private_apt() {
-	apt-get -q -o Dir::Etc::sourcelist="$dir/sources.list" -o Dir::Etc::sourceparts=- -o Dir::State::lists="$dir/lists" \
-		-o Dir::Cache="$dir/cache" -o APT::Sandbox::User=root "$@" >>"$dir/log" 2>&1
+signal_all() {
+	local pid rc=1
+	for pid in "${pids[@]}"; do
+		kill "-$1" -- "-$pid" 2>/dev/null && rc=0
+	done
+	return $rc
 }
 
-fetch() {
-	apt-cache madison redis-server | sed -n 's#^[^|]*|[^|]*| *\([^ ]*\) \([^ ]*\)/\([^ /]*\) [^ ]* Packages$#deb-src \1 \2 \3#p' |
-		sort -u >"$dir/sources.list"
-	[ -s "$dir/sources.list" ] || { echo "no package source has redis-server: apt-get update" >&2; exit 1; }
-	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
-	(cd "$dir" && private_apt update && private_apt source --download-only redis) || { tail "$dir/log" >&2; exit 1; }
-	rm -rf "$dir/src"
-	dpkg-source --skip-patches -x "$dir"/redis_*.dsc "$dir/src" >>"$dir/log" 2>&1
-}
-
-compile() {
-	make -C "$dir/src/src" -j"$(nproc)" MALLOC=libc OPTIMIZATION=-O2 DEBUG=-g REDIS_CFLAGS=-g redis-server >>"$dir/log" 2>&1 ||
-		{ tail "$dir/log" >&2; exit 1; }
-	mkdir -p "$dir/$1"
-	cp "$dir/src/src/redis-server" "$dir/$1/redis-fixed"
-}
-
-# Debian's patches in their order up to the one; without it is the baseline, with it the candidate.
-build_both() {
-	local p
-	while read -r p; do
-		[ "$p" != "$patch" ] || break
-		patch -d "$dir/src" -sp1 <"$dir/src/debian/patches/$p"
-	done <"$dir/src/debian/patches/series"
-	compile before
-	patch -d "$dir/src" -sp1 <"$dir/src/debian/patches/$patch"
-	compile after
-}
-
-# serve ARM PORT: the server, ordinary traffic, rules that are right, one that is wrong in both, and the one that the bug accepts
-serve() {
-	local port=$2
-	"$dir/$1/redis-fixed" --port "$port" --bind 127.0.0.1 --save '' >"$dir/$1/out" 2>&1 &
-	pids="$pids $!"
+cleanup() {
+	trap '' INT TERM HUP
+	exec 2>/dev/null     # the shell tells of each that ends
+	signal_all TERM || :
 	for _ in $(seq 100); do
-		redis-cli -p "$port" ping >/dev/null 2>&1 && break
+		signal_all 0 || break
 		sleep 0.05
 	done
-	redis-benchmark -p "$port" -q -c 2 -n 100000000 -t get,set >/dev/null 2>&1 &
-	pids="$pids $!"
+	signal_all KILL || :
+	wait || :
+	rm -rf "$work"
+}
+trap cleanup EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+[ "$(id -u)" = 0 ] || { echo "run.sh attaches uprobes: run it as root" >&2; exit 2; }
+[ -e "$source/.built" ] || "$here/../../tests/e2e/redis_source.sh" "$source"
+patch=$source/without/$fix/fix.patch
+[ -e "$patch" ] || { echo "this version of redis has no patch that can be taken out as '$fix'" >&2; exit 2; }
+
+# serve ARM EXECUTABLE: on a port that is free
+serve() {
+	local at
+	mkdir -p "$work/$1"
+	cp "$2" "$work/$1/$name"
+	for _ in $(seq 20); do
+		at=$((20000 + RANDOM % 12000))
+		"$work/$1/$name" --port "$at" --bind 127.0.0.1 --save '' --requirepass secret --logfile "$work/$1/log" >"$work/$1/out" 2>&1 &
+		pids+=($!)
+		for _ in $(seq 100); do
+			if redis-cli -p "$at" -a secret --no-auth-warning config get logfile 2>/dev/null | grep -qxF "$work/$1/log"; then
+				port[$1]=$at   # it is ours that answers there
+				return
+			fi
+			kill -0 $! 2>/dev/null || break
+			sleep 0.05
+		done
+	done
+	echo "redis-server does not start" >&2
+	return 1
+}
+
+# What the fix is about: rules that are right, one that is wrong in both, and the one that the bug accepts.
+traffic_acl() {
 	while :; do
 		printf 'ACL SETUSER app ~k* %%R~r* %%W~w*\nACL SETUSER app %%X~x\nACL SETUSER app %%\n'
 		sleep 0.01
-	done | redis-cli -p "$port" >/dev/null 2>&1 &
-	pids="$pids $!"
+	done | redis-cli -p "$1" -a secret --no-auth-warning >/dev/null 2>&1
 }
 
-id() { readelf -n "$dir/$1/redis-fixed" | sed -n 's/.*Build ID: //p'; }
+# Clients that do not log in and ask for more than they read.
+traffic_auth() {
+	local many
+	trap '' PIPE         # they are hung up on
+	many=$(yes 'SET x 5' | head -n 2000)
+	while :; do
+		{ printf '%s\n' "$many" >&3; } 3<>"/dev/tcp/127.0.0.1/$1" || :
+		sleep 0.05
+	done 2>/dev/null
+}
 
-[ -x "$dir/after/redis-fixed" ] || { fetch; build_both; }
-serve before 17601
-serve after 17602
-# To accept the rule "%" is the error: 0 is C_OK.
-"$build/plumb" verify -s redis-fixed --patch "$dir/src/debian/patches/$patch" --baseline "build:$(id before)" \
-	--candidate "build:$(id after)" --function ACLSetSelector --trigger 'oplen == 1 && op[0] == 37' --error '$ret == 0' \
-	--expect gone --guard 'error_rate < +25 %' --for 40s
+# Ordinary traffic, and that of the fix.
+load() {
+	redis-benchmark -p "$1" -a secret -q -c 2 -n 100000000 -t get,set >/dev/null 2>&1 &
+	pids+=($!)
+	"traffic_$fix" "$1" &
+	pids+=($!)
+}
+
+claim_acl() {   # to accept the rule "%" is the error: 0 is C_OK
+	claim=(--function ACLSetSelector --trigger 'oplen == 1 && op[0] == 37' --error '$ret == 0')
+}
+
+claim_auth() {   # a client that is to be closed and is not; 1024 is CLIENT_CLOSE_ASAP
+	claim=(--function closeClientOnOutputBufferLimitReached --error '$ret == 0'
+		--trigger 'c->reply_bytes > 8192 && c->authenticated == 0 && (c->flags & 1024) == 0')
+}
+
+id() { readelf -n "$1" | sed -n 's/.*Build ID: //p'; }
+
+serve before "$source/without/$fix/redis-server"
+serve after "$source/redis-server"
+load "${port[before]}"
+load "${port[after]}"
+"claim_$fix"
+# Beside the script, so that a signal to it is heard at once.
+"$build/plumb" verify -s "$name" --patch "$patch" --baseline "build:$(id "$work/before/$name")" \
+	--candidate "build:$(id "$work/after/$name")" "${claim[@]}" --expect gone --guard 'error_rate < +25 %' --for "$limit" &
+pids+=($!)
+wait $!

@@ -1,9 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# redis_source.sh DIR: builds redis-server from the distribution's source package with -O2 -g, as DIR/redis-server.
+# redis_source.sh DIR: builds redis-server from the distribution's source package with -O2 -g, as DIR/redis-server; and for each of
+# bench/real-fix/fixes once more without that one patch, as DIR/without/NAME/redis-server, with the patch beside it.
 # Where the source package is comes from where the binary package is; lists and source stay in DIR.
 set -eu
 
+fixes=$(cd "$(dirname "$0")/../../bench/real-fix" && pwd)/fixes
 dir=$(mkdir -p "$1" && cd "$1" && pwd)
 log=$dir/log
 : >"$log"
@@ -37,8 +39,24 @@ cd "$dir"
 private_apt update || fail "the lists of source packages cannot be fetched"
 private_apt source redis || fail "the source package of redis cannot be fetched"
 src=$(ls -d "$dir"/redis-*/)
-env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -C "$src/src" -j"$(nproc)" MALLOC=libc OPTIMIZATION=-O2 DEBUG=-g REDIS_CFLAGS=-g redis-server >>"$log" 2>&1 ||
-	fail "redis does not build"
-cp "$src/src/redis-server" "$dir/redis-server"
+
+# compile TO: what make has built before is only linked again
+compile() {
+	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -C "$src/src" -j"$(nproc)" MALLOC=libc OPTIMIZATION=-O2 DEBUG=-g REDIS_CFLAGS=-g \
+		redis-server >>"$log" 2>&1 || fail "redis does not build"
+	mkdir -p "$1"
+	cp "$src/src/redis-server" "$1/redis-server"
+}
+
+rm -rf "$dir/without"
+compile "$dir"
+grep -v '^#' "$fixes" | while read -r name patch; do
+	# A later version of the package may have other patches: what is not there is missed by whoever wants it.
+	patch -d "$src" --dry-run -fRsp1 <"$src/debian/patches/$patch" >>"$log" 2>&1 || continue
+	patch -d "$src" -Rsp1 <"$src/debian/patches/$patch"
+	compile "$dir/without/$name"
+	cp "$src/debian/patches/$patch" "$dir/without/$name/fix.patch"
+	patch -d "$src" -sp1 <"$src/debian/patches/$patch"
+done
 rm -rf "$src" "$dir"/redis_* "$dir/lists" "$dir/cache"
 touch "$dir/.built"
