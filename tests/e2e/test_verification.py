@@ -88,9 +88,10 @@ class Verification(HttpCase, KernelCase):
         for version in ('v2', 'v3'):
             with open(os.path.join(harness.ROOT, 'tests/targets/orderd/fixes', version + '.diff')) as f:
                 patch = f.read()
-            asked[version] = self.ask_for(service='verifyd', title=version, patch=patch, function='checkout', trigger='o->qty == 0 && o->coupon == "HALF"',
-                                          expect='gone', guards=['error_rate < +25 %'], baseline='build:' + builds['base'],
-                                          candidate='build:' + builds[version], for_ns=60 * 10 ** 9)['id']
+            claim = ('target: {service: verifyd}\nfunction: checkout\ntrigger: o->qty == 0 && o->coupon == "HALF"\nexpect: gone\n'
+                     'guards: [error_rate < +25 %]\ndeadline: 60s\n')
+            asked[version] = self.ask_for(claim=claim, title=version, patch=patch, baseline='build:' + builds['base'],
+                                          candidate='build:' + builds[version])['id']
         for version, state, code in (('v2', 'PASS', 0), ('v3', 'FAIL', 1)):
             with self.subTest(version):
                 row = self.ended(asked[version], 90)
@@ -152,6 +153,23 @@ class Verification(HttpCase, KernelCase):
         self.assertIn(p.wait(60), (2, 3))     # before the probes of the others are set, or after it
         self.assertRegex(p.stdout + p.stderr, r'build \w{12} on web-2: this agent allows a budget of 1% of one core at most')
 
+    def test_hosts_whose_clocks_differ(self):
+        """A tick is what has come since the last one: no host's clock is asked. The collector measures how wrong they are."""
+        base, cand = self.shop('base', 'orderd'), self.shop('cand', 'orderd-v2/orderd')
+        c = self.start()
+        for name, shift in (('web-1', 3600), ('web-2', -7200)):
+            env = dict(os.environ, LD_PRELOAD=harness.target('libclock.so'), CLOCK_SHIFT_S=str(shift), ASAN_OPTIONS='verify_asan_link_order=0')
+            harness.Agent(self, '--host', name, '--collector', '127.0.0.1:%d' % c.port, '--spool', self.path('spool-' + name), *UNBOUNDED,
+                          socket=self.path(name + '.sock'), env=env)
+        offsets = wait_for('offsets', lambda: (lambda r: len(r) == 2 and all(o for _, o in r) and dict(r))(c.ask('SELECT host, offset_ns FROM agent')))
+        self.assertEqual({h: round(o / 1e11) for h, o in offsets.items()}, {'web-1': -36, 'web-2': 72})
+        path = self.path('rec')
+        p = self.plumb(c, self.secret, '-s', 'verifyd', '--function', 'apply_coupon', '--trigger', 'o->qty == 0', '--expect', 'gone', '--guard',
+                       'error_rate < +25 %', '--baseline', 'build:' + base, '--candidate', 'build:' + cand, '--for', '40s', '--record', path)
+        self.assertEqual(p.wait(70), 0, p.stdout + p.stderr)
+        again = Process(self, [PLUMB, 'verify', '--replay', path])
+        self.assertEqual((again.wait(30), again.stdout), (0, p.stdout), again.stderr)
+
     def test_plumb_stores_why_there_is_no_verdict(self):
         c = self.start()
         p = self.plumb(c, self.secret, '-s', 'nobody-has-this', '--function', 'f')
@@ -187,7 +205,9 @@ class Verification(HttpCase, KernelCase):
         self.assertEqual((row['state'], row['title']), ('INCONCLUSIVE', 'nobody-has-this'))
         self.assertTrue(row['reason'])
         for bad in ({}, {'service': 'x', 'patch': 'this is no diff'}, {'service': 'x', 'baseline': 'build:xyz'}, {'service': 'x', 'shell': 'y'},
-                    {'service': 'x', 'guards': 'latency'}, {'service': 'x', 'guards': ['speed']}, {'service': 1}, {'service': 'x', 'for_ns': 'long'}):
+                    {'service': 'x', 'guards': 'latency'}, {'service': 'x', 'guards': ['speed']}, {'service': 1}, {'service': 'x', 'for_ns': 'long'}, {'claim': 7},
+                    {'claim': 'function: f\nservice: x\n'}, {'claim': 'function: f\n'}, {'claim': 'target: {pid: 1}\nfunction: f\n'},
+                    {'claim': 'target: {service: x}\nfunction: f\npatch: /etc/passwd\n'}):
             with self.subTest(bad):
                 self.ask_for(400, **bad)
         view = self.token('vera', 'view')

@@ -81,12 +81,14 @@ $(TARGET_DIR)/libshared.so: $(TARGET_DIR)/obj/libshared.o
 	$(TARGET_CC) -shared -Wl,-soname,libshared.so -o $@ $^
 $(TARGET_DIR)/uselib: $(TARGET_DIR)/obj/uselib.o $(TARGET_DIR)/libshared.so
 	$(TARGET_CC) -o $@ $< -L$(TARGET_DIR) -lshared -Wl,-rpath,'$$ORIGIN' -ldl
+$(TARGET_DIR)/libclock.so: $(TARGET_DIR)/obj/libclock.o
+	$(TARGET_CC) -shared -o $@ $^
 # Does not depend on the library: it comes by dlopen only.
 $(TARGET_DIR)/obj/uselib-late.o: tests/targets/uselib.c
 	@mkdir -p $(@D)
 	$(TARGET_CC) $(TARGET_CFLAGS) -O2 -fPIC -DUSELIB_LATE -MMD -MP -c -o $@ $<
 $(TARGET_DIR)/uselib-late: $(TARGET_DIR)/obj/uselib-late.o $(TARGET_DIR)/libshared.so
 	$(TARGET_CC) -o $@ $< -Wl,-rpath,'$$ORIGIN' -ldl
-TARGET_BIN += $(TARGET_DIR)/orderd $(TARGET_DIR)/orderload $(TARGET_DIR)/busy $(TARGET_DIR)/execer $(TARGET_DIR)/many $(TARGET_DIR)/errors $(TARGET_DIR)/libshared.so $(TARGET_DIR)/uselib $(TARGET_DIR)/uselib-late
+TARGET_BIN += $(TARGET_DIR)/orderd $(TARGET_DIR)/orderload $(TARGET_DIR)/busy $(TARGET_DIR)/execer $(TARGET_DIR)/many $(TARGET_DIR)/errors $(TARGET_DIR)/libshared.so $(TARGET_DIR)/libclock.so $(TARGET_DIR)/uselib $(TARGET_DIR)/uselib-late
 
 test-targets: $(TARGET_BIN)
