@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # make bench [QUICK=1] [BENCH_ONLY="entry call"]: plumb beside its peers, see bench/README.md
+# make bench-aa [AA_SECONDS=600]: one build as both arms of plumb verify, ten minutes
 # make bench-check: what does not depend on the machine, against bench/baseline.json
 
 BENCH     := $(BUILD)/bench
@@ -12,7 +13,7 @@ PROBED_NOP5  := -fcf-protection=none -fpatchable-function-entry=5 -DPROBED=f_nop
 
 BENCH_BIN := $(BENCH)/target $(BENCH)/target-many $(BENCH)/caller $(BENCH)/realfns $(BENCH)/direct $(BENCH)/site_census $(BENCH)/site_costs $(BENCH)/verdict_sim $(BENCH)/flood $(BENCH)/rollups
 
-.PHONY: bench bench-check bench-programs
+.PHONY: bench bench-aa bench-check bench-programs
 
 $(BENCH)/probed_push.o: bench/probed.c bench/probed.h
 	@mkdir -p $(@D)
@@ -64,7 +65,15 @@ $(BENCH)/%: bench/%.c $(AGENT_LIB) $(COMMON_LIB)
 
 bench-programs: $(BENCH_BIN)
 
-bench: all bench-programs
+# For the questions about plumb verify: an order service and its traffic.
+AA_TARGETS := $(BUILD)/targets/orderd $(BUILD)/targets/orderload
+AA_SECONDS ?= 600
+
+bench-aa: all $(AA_TARGETS)
+	@mkdir -p $(BENCH)
+	@AA_SECONDS=$(AA_SECONDS) python3 bench/run.py --build $(BUILD) --out aa aa
+
+bench: all bench-programs $(AA_TARGETS)
 	@bench/deps.sh $(if $(QUICK),quick,full)
 	$(if $(QUICK),,@$(MAKE) --no-print-directory -k BUILD=$(BUILD) $(BENCH)/target-pg $(BENCH)/target-lttng || echo "bench: a yardstick is left out" >&2)
 	@python3 bench/run.py --build $(BUILD) $(if $(QUICK),--quick) $(BENCH_ONLY)

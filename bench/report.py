@@ -96,13 +96,13 @@ def plot(directory, p):
     subprocess.run(["gnuplot"], input="\n".join(script), text=True, check=False)
 
 
-def write(directory, results, info):
+def write(directory, name, results, info):
     """All results so far; the plots of the last one."""
-    with open(os.path.join(directory, "results.json"), "w") as f:
+    with open(os.path.join(directory, name + ".json"), "w") as f:
         json.dump({"machine": info, "questions": results}, f, indent=1)
         f.write("\n")
     text = markdown(results, info)
-    with open(os.path.join(directory, "results.md"), "w") as f:
+    with open(os.path.join(directory, name + ".md"), "w") as f:
         f.write(text)
     if shutil.which("gnuplot"):
         for p in results[-1].get("plots", []):

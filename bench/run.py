@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the questions: run.py --build DIR [--quick] [QUESTION...]"""
+"""Runs the questions: run.py --build DIR [--quick] [--out NAME] [QUESTION...]"""
 import argparse
 import glob
 import importlib
@@ -13,7 +13,7 @@ import report
 from harness import Env, Unavailable
 
 # The order of the table; a file q_*.py has a list QUESTIONS of functions (env) -> result.
-FILES = ["q_cost", "q_real", "q_glob", "q_first", "q_rate", "q_rest", "q_growth", "q_collector", "q_verdict"]
+FILES = ["q_cost", "q_real", "q_glob", "q_first", "q_rate", "q_rest", "q_growth", "q_collector", "q_verdict", "q_aa"]
 
 
 def questions():
@@ -39,18 +39,19 @@ def answer(question, env):
 
 
 def choose(names):
-    """The questions of these names, all if there is none."""
+    """The questions of these names; without any, all but those that want to be named."""
     known = list(questions())
     unknown = sorted(set(names) - {q.__name__ for q in known})
     if unknown:
         sys.exit("bench: no question %s; there are: %s" % (", ".join(unknown), ", ".join(q.__name__ for q in known)))
-    return [q for q in known if not names or q.__name__ in names]
+    return [q for q in known if q.__name__ in names or not (names or getattr(q, "on_request", False))]
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default="build")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--out", default="results", help="name of the files with the results")
     parser.add_argument("only", nargs="*")
     args = parser.parse_args()
     if os.geteuid() != 0:
@@ -63,11 +64,11 @@ def main():
     try:
         for q in chosen:
             results.append(answer(q, env))
-            text = report.write(env.dir, results, info) # what a run has found stays when it is cut short
+            text = report.write(env.dir, args.out, results, info) # what a run has found stays when it is cut short
     finally:
         env.stop_agent()
     print(text)
-    print("bench: written to %s/results.{md,json} and *.png" % env.dir, file=sys.stderr)
+    print("bench: written to %s/%s.{md,json} and *.png" % (env.dir, args.out), file=sys.stderr)
     return 1 if any(r.get("failed") for r in results) else 0
 
 
