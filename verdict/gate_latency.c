@@ -7,20 +7,55 @@
 
 #include "verdict_internal.h"
 
+enum { DRIFT = 4 };
+
+/* The j-th time: a test of its own, with its share of alpha. */
+static void look_for_threshold(struct verdict *v, struct gate *g)
+{
+	struct latency_gate *l = &g->u.latency, again = { .times = l->times + 1, .warmup = l->warmup };
+	double j = again.times;
+
+	*l = again;
+	compare_init(&l->slow, &v->claim, 1, g->alpha * 6 / (M_PI * M_PI * j * j));
+}
+
 void latency_start(struct verdict *v, struct gate *g)
 {
 	double q = g->guard->quantile, rarer = fmin(q, 1 - q);
 	uint64_t enough = (uint64_t)ceil(20 / rarer);
 
 	g->u.latency.warmup = v->claim.warmup_calls ? v->claim.warmup_calls : enough;
-	compare_init(&g->u.latency.slow, &v->claim, 1, g->alpha);
+	look_for_threshold(v, g);
 }
 
-/* The totals hold this tick already; counting begins with the next one. */
-static void freeze(struct verdict *v, struct latency_gate *l, const struct guard *guard)
+static void warm_up(struct latency_gate *l, const struct guard *guard, const struct arm_tick *base)
 {
-	if (hist_total(v->base.hist) >= l->warmup)
-		l->frozen = threshold_choose(v->base.hist, guard->quantile, guard->margin, &l->at) == 0;
+	for (uint32_t i = 0; base->hist && i < HIST_BUCKETS; i++)
+		l->warm[i] += base->hist[i];
+	if (hist_total(l->warm) >= l->warmup)
+		l->frozen = threshold_choose(l->warm, guard->quantile, guard->margin, &l->at) == 0;
+}
+
+static double bounded(double share)
+{
+	return fmin(fmax(share, 1e-4), 1 - 1e-4);
+}
+
+/* By now another share of the baseline's calls is shorter than the threshold: its odds are DRIFT times what they were, or a part. */
+static bool has_drifted(struct latency_gate *l, uint64_t n, uint64_t slow)
+{
+	double now;
+
+	l->recent_n += n;
+	l->recent_slow += slow;
+	now = 1 - ((double)l->recent_slow + 0.5) / ((double)l->recent_n + 1);
+	if (l->slow.arms == ARMS_BY_TIME || l->recent_n < l->warmup)
+		return false;
+	if (l->recent_n >= 2 * l->warmup) {
+		l->recent_n /= 2;
+		l->recent_slow /= 2;
+	}
+	return fabs(log_odds(bounded(now)) - log_odds(bounded(l->at.level))) > log(DRIFT);
 }
 
 static uint64_t slow(const struct arm_tick *t, uint32_t bucket)
@@ -41,7 +76,7 @@ void latency_tick(struct verdict *v, struct gate *g, const struct arm_tick *base
 	struct pair low, high;
 
 	if (!l->frozen) {
-		freeze(v, l, g->guard);
+		warm_up(l, g->guard, base);
 		return;
 	}
 	b.n = base->hist ? hist_total(base->hist) : 0;
@@ -58,6 +93,8 @@ void latency_tick(struct verdict *v, struct gate *g, const struct arm_tick *base
 	l->base_slow += b.e;
 	l->cand_n += to_pass.n;
 	l->cand_slow += to_pass.e;
+	if (has_drifted(l, b.n, b.e))
+		look_for_threshold(v, g);
 }
 
 static void duration_text(double ns, char *out, unsigned len)
@@ -116,7 +153,7 @@ static double left_s(const struct verdict *v)
 /* Whoever need not be waited for is not, if it would be in vain. */
 static void warmup_judge(struct verdict *v, struct gate *g)
 {
-	uint64_t have = hist_total(v->base.hist);
+	uint64_t have = hist_total(g->u.latency.warm);
 	double eta;
 
 	if (have >= g->u.latency.warmup) {

@@ -5,6 +5,11 @@
  * candidate passes if a smaller share of its calls takes (1 + margin) T than of the baseline's takes T, and fails if a larger
  * one does.  Both shares are compared while they happen, so a service that gets slower as a whole does not fail.
  *
+ * A threshold that was taken in a slow second (the first one often is: caches are cold) ends up in the tail, where calls do not
+ * come one by one but in bursts.  When another share of the baseline's calls is below it than was, it is given up, and what
+ * was compared with it too: the search begins anew, as a test of its own.  The j-th gets 6 / (pi^2 j^2) of alpha, so the
+ * guard's error probability holds however often that happens.
+ *
  * Probes cost time too: if that is not known, is of the order of the margin, or differs between the arms by a quarter of
  * it, the guard says so and decides nothing.
  */

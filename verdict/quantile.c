@@ -121,7 +121,7 @@ static bool margin_edges(uint32_t base, double margin, struct threshold *out)
 	return true;
 }
 
-static double log_odds(double share)
+double log_odds(double share)
 {
 	return log(share / (1 - share));
 }

@@ -45,6 +45,7 @@ struct threshold {
 
 /* From a warm-up of the baseline. 0, or -ERANGE: no usable edge (nothing counted, margin below the buckets' step). */
 int threshold_choose(const __u64 hist[HIST_BUCKETS], double q, double margin, struct threshold *out);
+double log_odds(double share);   /* log(share / (1 - share)) */
 uint64_t threshold_ns(uint32_t bucket);
 /* Calls of the bucket and all above. */
 uint64_t threshold_slow(const __u64 hist[HIST_BUCKETS], uint32_t bucket);

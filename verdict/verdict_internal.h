@@ -10,10 +10,13 @@
 
 struct latency_gate {
 	bool frozen;
+	uint32_t times;                                  /* that a threshold was looked for, from 1 */
 	struct threshold at;
 	uint64_t warmup;
+	__u64 warm[HIST_BUCKETS];                        /* the baseline's calls that the threshold is taken from */
 	struct compare slow;
 	uint64_t base_n, base_slow, cand_n, cand_slow;   /* cand_slow: above `pass` */
+	uint64_t recent_n, recent_slow;                  /* of the baseline: warmup to 2 warmup calls */
 };
 
 struct floor_gate {

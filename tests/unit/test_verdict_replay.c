@@ -36,7 +36,7 @@ static void live(uint64_t seed, unsigned ticks, const char *end, struct buf *sto
 {
 	struct claim c = claim_with_all();
 	struct verdict *v = verdict_new(&c, NULL);
-	struct sim sim = { { seed }, 0, 0.4, sim_plain, sim_plain };
+	struct sim sim = { .rnd = { seed }, .swing = 0.4, .base = sim_plain, .cand = sim_plain };
 
 	sim.base.calls = sim.cand.calls = 400;
 	if (seed % 2)

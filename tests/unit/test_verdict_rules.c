@@ -194,7 +194,7 @@ static struct claim claim_of(const struct rule_case *k)
 
 static struct verdict *run(const struct rule_case *k, uint64_t seed)
 {
-	struct sim sim = { { seed }, 0, 0.3, k->base, k->cand };
+	struct sim sim = { .rnd = { seed }, .swing = 0.3, .base = k->base, .cand = k->cand };
 	struct claim c = claim_of(k);
 	struct verdict *v = verdict_new(&c, NULL);
 	static const struct sim_arm nobody;
@@ -261,7 +261,7 @@ static void test_the_end_is_the_end(void **state)
 	struct rule_case k = cases[0];
 	struct verdict *v = run(&k, 5);
 	uint64_t ticks = verdict_view(v)->ticks;
-	struct sim sim = { { 6 }, 0, 0, k.base, k.base };
+	struct sim sim = { .rnd = { 6 }, .swing = 0, .base = k.base, .cand = k.base };
 	struct sim_tick b, c;
 
 	assert_int_equal(verdict_state(v), VERDICT_PASS);
@@ -279,7 +279,7 @@ static void test_an_arm_that_dies_does_not_pass(void **state)
 {
 	struct rule_case k = cases[0];
 	struct claim c = claim_of(&k);
-	struct sim sim = { { 8 }, 0, 0.3, k.base, k.cand };
+	struct sim sim = { .rnd = { 8 }, .swing = 0.3, .base = k.base, .cand = k.cand };
 	struct verdict *v;
 
 	c.min_triggers = 300;
@@ -392,7 +392,7 @@ static void test_ticks_that_cannot_be(void **state)
 static void test_shape_tells_that_the_error_moved(void **state)
 {
 	static struct errset s;
-	struct sim sim = { { 3 }, 0, 0, sim_plain, sim_plain };
+	struct sim sim = { .rnd = { 3 }, .swing = 0, .base = sim_plain, .cand = sim_plain };
 	struct errset_shift shift[ERRSET_MAX];
 
 	memset(&s, 0, sizeof(s));

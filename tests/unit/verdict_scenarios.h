@@ -8,7 +8,8 @@
 #include "verdict_sim.h"
 
 enum scenario_guards { WITH_ERRORS = 1, WITH_P50 = 2, WITH_P99 = 4, WITH_VALUES = 8, WITH_CALLS = 16, WITH_GONE = 32, WITH_BY_TIME = 64,
-		       WITH_OPTIONAL = 128 /* p50 and p99 as plumb verify has them by default */, WITH_DEADLINE = 256 /* after the last tick */ };
+		       WITH_OPTIONAL = 128 /* p50 and p99 as plumb verify has them by default */, WITH_DEADLINE = 256 /* after the last tick */,
+		       WITH_BURSTS = 512 /* a first tick that is five times slower, and bursts in 30 % of the others */ };
 
 struct scenario {
 	const char *name;
@@ -37,6 +38,8 @@ static const struct scenario scenarios_null[] = {
 	{ "identical arms, few calls, rare errors", WITH_ERRORS | WITH_VALUES, SIM_ARM(.calls = 4, .median_ns = 0),
 	  SIM_ARM(.calls = 2, .median_ns = 0), 0.5, 150, VERDICT_FAIL, 0.05, 0, true },
 	{ "identical arms, latency in few buckets, p50", WITH_P50, SIM_ARM(.sigma = 0.05), SIM_ARM(.sigma = 0.05, .calls = 20), 0.3, 60,
+	  VERDICT_FAIL, 0.05, 0, true },
+	{ "identical arms, a slow first second, then bursts, p50", WITH_P50 | WITH_BURSTS, SIM_ARM(.calls = 200), SIM_ARM(.calls = 200), 0.3, 60,
 	  VERDICT_FAIL, 0.05, 0, true },
 	{ "identical arms, one after the other", WITH_ERRORS | WITH_CALLS | WITH_VALUES | WITH_BY_TIME, SIM_ARM(.median_ns = 0),
 	  SIM_ARM(.median_ns = 0), 0.3, 60, VERDICT_FAIL, 0.05, 0, true },
@@ -126,7 +129,8 @@ static inline struct claim scenario_claim(const struct scenario *s)
 static inline bool scenario_run(const struct scenario *s, uint64_t seed, uint64_t *calls)
 {
 	static const struct sim_arm nobody;
-	struct sim sim = { { seed * 0x5851f42d4c957f2dULL + 1 }, s->together, s->swing, s->base, s->cand };
+	struct sim sim = { .rnd = { seed * 0x5851f42d4c957f2dULL + 1 }, .together = s->together, .swing = s->swing, .bursts = s->with & WITH_BURSTS ? 0.3 : 0,
+			   .base = s->base, .cand = s->cand };
 	struct claim claim = scenario_claim(s);
 	struct verdict *v = verdict_new(&claim, NULL);
 	const struct verdict_view *view;
@@ -136,6 +140,7 @@ static inline bool scenario_run(const struct scenario *s, uint64_t seed, uint64_
 		bool by_time = s->with & WITH_BY_TIME, first = i < s->ticks / 2;
 		struct sim_tick b, c;
 
+		sim.slow = !i && s->with & WITH_BURSTS ? 5 : 1;
 		sim_arm_tick(&sim, by_time && !first ? &nobody : &sim.base, &b);
 		sim_arm_tick(&sim, by_time && first ? &nobody : &sim.cand, &c);
 		if (verdict_tick(v, &b.t, &c.t, NULL) < 0)

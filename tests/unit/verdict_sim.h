@@ -28,6 +28,8 @@ struct sim {
 	unsigned together;       /* calls that fail or succeed as one; 0: 1 */
 	double swing;            /* traffic is multiplied by exp(swing x normal), each arm for itself */
 	struct sim_arm base, cand;
+	double slow;             /* all durations of this tick are so many times longer; 0: 1 */
+	double bursts;           /* share of the ticks, each arm for itself, in which 5 % of the calls take five times as long */
 };
 
 /* A tick and what it points to. */
@@ -48,12 +50,19 @@ static inline void sim_values(struct sim_tick *s, uint64_t failed, uint64_t othe
 	s->t.n_values = 3;
 }
 
-static inline void sim_durations(struct sim_tick *s, const struct sim_arm *a, struct random *rnd)
+static inline void sim_durations(struct sim *sim, struct sim_tick *s, const struct sim_arm *a)
 {
+	struct random *rnd = &sim->rnd;
+	double median = a->median_ns * (sim->slow > 0 ? sim->slow : 1), burst;
+
 	if (a->median_ns <= 0)
 		return;
-	for (uint64_t i = 0; i < s->t.calls; i++)
-		s->hist[hist_bucket(random_duration(rnd, a->median_ns, a->sigma))]++;
+	burst = sim->bursts > 0 && random_unit(rnd) < sim->bursts ? 0.05 : 0;
+	for (uint64_t i = 0; i < s->t.calls; i++) {
+		double times = burst > 0 && random_unit(rnd) < burst ? 5 : 1;
+
+		s->hist[hist_bucket(random_duration(rnd, median * times, a->sigma))]++;
+	}
 	s->t.hist = s->hist;
 }
 
@@ -92,7 +101,7 @@ static inline void sim_arm_tick(struct sim *sim, const struct sim_arm *a, struct
 	s->t.trigger_errors = failed + moved;
 	s->t.errors = failed + moved + other;
 	sim_values(s, failed, other, moved);
-	sim_durations(s, a, rnd);
+	sim_durations(sim, s, a);
 	for (unsigned i = 0; a->lines_run && i < CLAIM_LINES; i++)
 		s->lines[i] = s->t.triggers;
 	s->t.line_hits = s->lines;
