@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# run.sh [BUILD [NAME [FOR]]]: a real fix in real software. Debian's redis serves beside the same redis without one of its security patches
-# (NAME of fixes; acl), both under the same traffic, and plumb verify gets the patch as Debian has it. Exit code: the verdict's.
+# run.sh [BUILD [NAME [FOR]]]: a real fix in real software. Debian's redis with its patches up to a security fix (NAME of fixes; acl) serves
+# beside one without that fix, both under the same traffic, and plumb verify gets the patch as Debian has it. Exit code: the verdict's.
 # Root. BUILD/redis-src (or REDIS_SRC) is built if it is not there. Leaves nothing behind, also when it is stopped.
 set -eum   # -m: what runs beside this script has a process group of its own, and goes as a whole
 
@@ -40,8 +40,8 @@ trap 'exit 143' TERM HUP
 
 [ "$(id -u)" = 0 ] || { echo "run.sh attaches uprobes: run it as root" >&2; exit 2; }
 [ -e "$source/.built" ] || "$here/../../tests/e2e/redis_source.sh" "$source"
-patch=$source/without/$fix/fix.patch
-[ -e "$patch" ] || { echo "this version of redis has no patch that can be taken out as '$fix'" >&2; exit 2; }
+patch=$source/fix/$fix/fix.patch
+[ -e "$patch" ] || { echo "this version of redis has no fix '$fix'" >&2; exit 2; }
 
 # serve ARM EXECUTABLE: on a port that is free
 serve() {
@@ -76,11 +76,11 @@ traffic_acl() {
 # Clients that do not log in and ask for more than they read.
 traffic_auth() {
 	local many
-	trap '' PIPE         # they are hung up on
 	many=$(yes 'SET x 5' | head -n 2000)
+	trap '' PIPE         # they are hung up on
 	while :; do
 		{ printf '%s\n' "$many" >&3; } 3<>"/dev/tcp/127.0.0.1/$1" || :
-		sleep 0.05
+		sleep 0.02
 	done 2>/dev/null
 }
 
@@ -96,15 +96,14 @@ claim_acl() {   # to accept the rule "%" is the error: 0 is C_OK
 	claim=(--function ACLSetSelector --trigger 'oplen == 1 && op[0] == 37' --error '$ret == 0')
 }
 
-claim_auth() {   # a client that is to be closed and is not; 1024 is CLIENT_CLOSE_ASAP
-	claim=(--function closeClientOnOutputBufferLimitReached --error '$ret == 0'
-		--trigger 'c->reply_bytes > 8192 && c->authenticated == 0 && (c->flags & 1024) == 0')
+claim_auth() {   # a client that is to be closed, and is not
+	claim=(--function checkClientOutputBufferLimits --trigger 'c->reply_bytes > 8192 && c->authenticated == 0' --error '$ret == 0')
 }
 
 id() { readelf -n "$1" | sed -n 's/.*Build ID: //p'; }
 
-serve before "$source/without/$fix/redis-server"
-serve after "$source/redis-server"
+serve before "$source/fix/$fix/before/redis-server"
+serve after "$source/fix/$fix/after/redis-server"
 load "${port[before]}"
 load "${port[after]}"
 "claim_$fix"

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# redis_source.sh DIR: builds redis-server from the distribution's source package with -O2 -g, as DIR/redis-server; and for each of
-# bench/real-fix/fixes once more without that one patch, as DIR/without/NAME/redis-server, with the patch beside it.
+# redis_source.sh DIR: builds redis-server from the distribution's source package with -O2 -g, as DIR/redis-server. The package's
+# patches are applied in their order, and for each of bench/real-fix/fixes there is a redis-server of just before its patch and one
+# of just after it, DIR/fix/NAME/{before,after}/redis-server, with the patch beside them: its line numbers are those of these sources.
 # Where the source package is comes from where the binary package is; lists and source stay in DIR.
 set -eu
 
@@ -34,13 +35,15 @@ fi
 [ -s "$dir/sources.list" ] || fail "no package source has redis-server"
 
 mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
-rm -rf "$dir"/redis-*/ "$dir"/redis_*
+rm -rf "$dir/redis-src" "$dir"/redis_*
 cd "$dir"
 private_apt update || fail "the lists of source packages cannot be fetched"
-private_apt source redis || fail "the source package of redis cannot be fetched"
-src=$(ls -d "$dir"/redis-*/)
+private_apt source --download-only redis || fail "the source package of redis cannot be fetched"
+src=$dir/redis-src
+dpkg-source --skip-patches -x "$dir"/redis_*.dsc "$src" >>"$log" 2>&1 || fail "the source package of redis cannot be unpacked"
+patches=$src/debian/patches
 
-# compile TO: what make has built before is only linked again
+# compile TO: only what a patch has changed is compiled again
 compile() {
 	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -C "$src/src" -j"$(nproc)" MALLOC=libc OPTIMIZATION=-O2 DEBUG=-g REDIS_CFLAGS=-g \
 		redis-server >>"$log" 2>&1 || fail "redis does not build"
@@ -48,15 +51,16 @@ compile() {
 	cp "$src/src/redis-server" "$1/redis-server"
 }
 
-rm -rf "$dir/without"
-compile "$dir"
-grep -v '^#' "$fixes" | while read -r name patch; do
-	# A later version of the package may have other patches: what is not there is missed by whoever wants it.
-	patch -d "$src" --dry-run -fRsp1 <"$src/debian/patches/$patch" >>"$log" 2>&1 || continue
-	patch -d "$src" -Rsp1 <"$src/debian/patches/$patch"
-	compile "$dir/without/$name"
-	cp "$src/debian/patches/$patch" "$dir/without/$name/fix.patch"
-	patch -d "$src" -sp1 <"$src/debian/patches/$patch"
+# A later version of the package may not have a patch any more: then there is no such fix.
+rm -rf "$dir/fix"
+grep -v '^#' "$patches/series" | while read -r patch _; do
+	[ -n "$patch" ] || continue
+	name=$(sed -n "s#^\([a-z]*\) $patch\$#\1#p" "$fixes")
+	[ -z "$name" ] || compile "$dir/fix/$name/before"
+	patch -d "$src" -sp1 <"$patches/$patch" >>"$log" 2>&1 || fail "$patch does not apply"
+	[ -z "$name" ] || compile "$dir/fix/$name/after"
+	[ -z "$name" ] || cp "$patches/$patch" "$dir/fix/$name/fix.patch"
 done
+compile "$dir"
 rm -rf "$src" "$dir"/redis_* "$dir/lists" "$dir/cache"
 touch "$dir/.built"

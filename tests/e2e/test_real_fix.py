@@ -22,8 +22,8 @@ class RealFix(KernelCase):
     limit = 120
 
     def begin(self, fix, seconds):
-        if not os.path.exists(os.path.join(SOURCE, 'without', fix, 'redis-server')):
-            self.skipTest("the distribution's source package of redis has no patch that can be taken out as '%s'" % fix)
+        if not os.path.exists(os.path.join(SOURCE, 'fix', fix, 'fix.patch')):
+            self.skipTest("the distribution's source package of redis has no patch '%s' of bench/real-fix/fixes" % fix)
         tmp = self.path('tmp')
         os.mkdir(tmp)
         p = Process(self, [os.path.join(ROOT, 'bench/real-fix/run.sh'), BUILD, fix, '%ds' % seconds], env=dict(os.environ, TMPDIR=tmp, REDIS_SRC=SOURCE))
@@ -50,7 +50,7 @@ class RealFix(KernelCase):
 
     def test_a_rule_without_permissions(self):
         """CVE-2024-51741"""
-        self.proven('acl', r'')
+        self.proven('acl', r"} else if \(op\[offset\] == '~'\) \{")
 
     def test_clients_that_do_not_log_in(self):
         """CVE-2025-21605"""

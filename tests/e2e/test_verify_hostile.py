@@ -91,7 +91,7 @@ class NoVerdict(Orders):
             self.assertEqual(json.load(f)['verdict'], 'INCONCLUSIVE')
 
     def test_no_traffic(self):
-        self.inconclusive('apply_coupon was not called on the baseline', load=False)
+        self.inconclusive('apply_coupon was not called on the candidate', load=False)
 
     def test_triggers_never_seen(self):
         self.inconclusive('the candidate saw the trigger 0 times; 20 needed', bad=0, args=('--function', 'apply_coupon', '--trigger', TRIGGER,
