@@ -256,6 +256,11 @@ int verdict_set_lines(struct verdict *v, uint32_t n, const char line[][CLAIM_NAM
 	return 0;
 }
 
+void verdict_set_time_left(struct verdict *v, uint64_t left_ns)
+{
+	v->claim.deadline_ns = v->view.span_ns + (left_ns ? left_ns : 1);
+}
+
 void verdict_end(struct verdict *v, const char *reason)
 {
 	char open[sizeof(v->view.reason)];

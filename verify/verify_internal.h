@@ -246,7 +246,7 @@ int verify_tick(struct verify *v, uint64_t span_ns, struct error *err);
 /* verify_judge.c */
 int verify_begin_judging(struct verify *v, struct error *err);
 /* By time: the lines that must run are known now, and what cannot be compared after all. */
-int verify_begin_candidate(struct verify *v, struct error *err);
+int verify_begin_candidate(struct verify *v, uint64_t now_ns, struct error *err);
 /* Those that the coverage does not compare any more go. -ENOENT with the sentence: none is left. */
 int verify_drop_judged(struct verify *v, struct error *err);
 /* The item of a function of the coverage; NULL: it has none, or that was dropped. */

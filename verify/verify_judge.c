@@ -56,7 +56,7 @@ static void make_claim(struct verify *v, struct judged *j, bool first)
 	c->alpha /= v->n_judged;
 	c->arms = v->spec.by_time ? ARMS_BY_TIME : ARMS_LIVE;
 	if (v->spec.by_time)
-		c->deadline_ns = 0;   /* of both windows and what lies between: kept by the stages */
+		c->deadline_ns = 0;   /* when the candidate is watched: what is left then */
 	if (f->claimed)
 		snprintf(c->trigger, sizeof(c->trigger), "%s", v->spec.trigger ? v->spec.trigger : "");
 	else
@@ -157,7 +157,15 @@ int verify_drop_judged(struct verify *v, struct error *err)
 	return kept ? 0 : nothing_compared(v, err);
 }
 
-int verify_begin_candidate(struct verify *v, struct error *err)
+/* Of what the user gave for both windows and the time between them. */
+static uint64_t time_left(const struct verify *v, uint64_t now_ns)
+{
+	uint64_t end = v->run_ns + v->spec.claim.deadline_ns;
+
+	return end > now_ns ? end - now_ns : 0;
+}
+
+int verify_begin_candidate(struct verify *v, uint64_t now_ns, struct error *err)
 {
 	int rc = verify_drop_judged(v, err);
 
@@ -172,6 +180,8 @@ int verify_begin_candidate(struct verify *v, struct error *err)
 		rc = claim_lines(v, j, i == 0) < 0 ? error_set(err, ENOMEM, "no memory for a claim") : 0;
 		if (!rc)
 			rc = verdict_set_lines(j->verdict, j->claim.lines, j->claim.line, err);
+		if (v->spec.claim.deadline_ns)
+			verdict_set_time_left(j->verdict, time_left(v, now_ns));
 	}
 	if (!rc)
 		forget_pending_of(v, CANDIDATE);

@@ -226,7 +226,7 @@ int verify_time_maybe_attach(struct verify *v, uint64_t now_ns, struct error *er
 	verify_count_arms(v, now_ns);
 	verify_remark(v, "the candidate ran for %.1f s before its probes were set: its calls until then are not known",
 		      (double)unseen_ns(v, now_ns) / 1e9);
-	return verify_begin_candidate(v, err);
+	return verify_begin_candidate(v, now_ns, err);
 }
 
 bool verify_time_refused(struct verify *v, const msgpack_object *payload)
