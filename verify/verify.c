@@ -15,6 +15,7 @@
 #define PS_EVERY_NS (5 * TICK_NS)
 #define START_NS (60 * TICK_NS)
 #define STOP_NS (20 * TICK_NS)          /* how long the last counters may take */
+#define SETTLE_NS (4 * TICK_NS)         /* until what a process that ended had open is known: ps, and two STATS that are alike */
 #define MISSING_NS (10 * TICK_NS)       /* an arm without a process may come back within this time */
 
 /* ---- life ---- */
@@ -415,11 +416,14 @@ static void look_for_dead(struct verify *v, uint64_t now_ns)
 	}
 }
 
-/* A tick compares what had the same weather: it waits until each request has reported since the last one, but not for ever. */
+/* A tick compares what had the same weather: it waits until each request has reported since the last one, but not for ever. Nor is there one
+ * while calls are missing that a process died in: nothing must pass for want of them. */
 static bool tick_is_due(const struct verify *v, uint64_t now_ns)
 {
 	uint64_t since = now_ns - v->tick_ns;
 
+	if (v->gone_ns && now_ns - v->gone_ns < SETTLE_NS)
+		return false;
 	for (uint32_t i = 0; since < TICK_LATE_NS && i < v->n_requests; i++)
 		if (v->request[i]->state == REQUEST_ACCEPTED && !v->request[i]->reported)
 			return false;
@@ -439,12 +443,12 @@ static void look_for_end(struct verify *v, uint64_t now_ns)
 
 static int run_timer(struct verify *v, uint64_t now_ns, struct error *err)
 {
-	uint64_t ps_every = v->time.state == TIME_WAITING ? TICK_NS : PS_EVERY_NS;
 	int rc;
 
 	verify_count_time(v, now_ns);
 	rc = verify_tick(v, now_ns - v->tick_ns, err);
 	v->tick_ns = now_ns;
+	v->gone_ns = 0;
 	for (uint32_t i = 0; i < v->n_requests; i++)
 		v->request[i]->reported = false;
 	if (rc)
@@ -454,9 +458,15 @@ static int run_timer(struct verify *v, uint64_t now_ns, struct error *err)
 		return 0;
 	}
 	look_for_end(v, now_ns);
-	if (v->stage == VERIFY_RUNNING && !v->ps_open && now_ns - v->ps_ns >= ps_every)
-		return verify_ask_ps(v, now_ns, err);
 	return 0;
+}
+
+/* Who is there: now and then, each second while a candidate is waited for, and at once when somebody has ended. */
+static bool ps_is_due(const struct verify *v, uint64_t now_ns)
+{
+	uint64_t every = v->time.state == TIME_WAITING ? TICK_NS : PS_EVERY_NS;
+
+	return v->stage == VERIFY_RUNNING && !v->ps_open && (now_ns - v->ps_ns >= every || v->ps_ns < v->gone_ns);
 }
 
 /* Nothing was compared, so there is no verdict either. */
@@ -479,6 +489,8 @@ int verify_timer(struct verify *v, uint64_t now_ns, struct error *err)
 		return late_start(v, err);
 	if (v->stage == VERIFY_RUNNING && tick_is_due(v, now_ns))
 		rc = run_timer(v, now_ns, err);
+	if (!rc && ps_is_due(v, now_ns))
+		rc = verify_ask_ps(v, now_ns, err);
 	maybe_done(v, now_ns);
 	v->view.elapsed_ns = v->run_ns && v->stage == VERIFY_RUNNING ? now_ns - v->run_ns : v->view.elapsed_ns;
 	return rc;

@@ -154,6 +154,7 @@ struct verify {
 	struct judged *judged;
 	uint32_t n_judged;
 	uint64_t started_ns, run_ns, tick_ns, ps_ns, stop_ns;   /* when: verify_start, probes attached, last tick, last ps, stop asked */
+	uint64_t gone_ns;              /* when a process was told to have ended, the first since the last tick; 0 */
 	uint64_t ps_before_ns;         /* the ps before the last one; 0: there was none */
 	bool ps_open;
 	char reason[1200], waiting[300];

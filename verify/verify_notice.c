@@ -95,6 +95,8 @@ int verify_take_notice(struct verify *v, struct arm_request *r, const struct fra
 		ended_there(v, r, place, what, now_ns);
 	if (what->type == MSGPACK_OBJECT_MAP)
 		return 0;
+	if (!strcmp(code, "gone") && !v->gone_ns)
+		v->gone_ns = now_ns;
 	copy_text(text, sizeof(text), what);
 	verify_remark(v, "%s: %s", place, text);
 	return 0;

@@ -65,6 +65,15 @@ static bool take_numbers(const uint64_t n[N_NUMBERS], struct verify_spec *s)
 	return n[0] <= VERIFY_TARGET_PATH && n[2] < 1000 && n[3] <= VERIFY_ARM_HOST && n[4] <= VERIFY_ARM_HOST && n[6] <= VERIFY_LINES_NONE;
 }
 
+/* What a number says to be there must be. */
+static bool texts_are_there(const struct verify_spec *s)
+{
+	bool named = s->target == VERIFY_TARGET_NAME || s->target == VERIFY_TARGET_PATH;
+
+	return (!named || s->target_text) && (!s->baseline.by || s->baseline.text) && (!s->candidate.by || s->candidate.text) &&
+	       (!s->watched || s->watched_per);
+}
+
 static void pack_bin(msgpack_packer *pk, const void *data, size_t len)
 {
 	msgpack_pack_bin(pk, len);
@@ -155,7 +164,7 @@ static int read_spec(const msgpack_object *map, struct verify_spec *s, struct er
 			return damaged(err);
 	object_bool(map_get(map, "by_time"), &s->by_time);
 	s->guards_given = true;
-	return take_numbers(n, s) ? verify_spec_finish(s, err) : damaged(err);
+	return take_numbers(n, s) && texts_are_there(s) ? verify_spec_finish(s, err) : damaged(err);
 }
 
 /* ---- what came ---- */

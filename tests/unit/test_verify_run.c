@@ -579,6 +579,36 @@ static void a_replay_says_the_same(void **state)
 	buf_free(&now);
 }
 
+/* It says that a name, or an arm's build, was given, and has none. */
+static void a_record_without_its_texts(void **state)
+{
+	for (int i = 0; i < 4; i++) {
+		struct buf raw = { 0 }, file = { 0 };
+		struct verify_spec s;
+		struct error err = { 0 };
+		struct verify *v;
+		bool is_signed;
+
+		spec_of_test(&s, "none", NULL);
+		s.function = strdup("f");
+		if (i == 1) {
+			free(s.target_text);
+			s.target_text = NULL;
+		}
+		s.baseline.by = i == 2 ? VERIFY_ARM_BUILD : VERIFY_ARM_NONE;
+		s.candidate.by = i == 3 ? VERIFY_ARM_HOST : VERIFY_ARM_NONE;
+		record_spec(&raw, &s);
+		assert_int_equal(record_seal(&raw, NULL, &file, &err), 0);
+		v = record_replay(file.data, file.len, NULL, 0, &is_signed, &err);
+		if (!v != (i > 0) || (!v && strcmp(err.text, "the record is damaged") != 0))
+			fail_msg("case %d: %s", i, v ? "taken" : err.text);
+		verify_free(v);
+		verify_spec_free(&s);
+		buf_free(&raw);
+		buf_free(&file);
+	}
+}
+
 /* The whole hunk, as the patch has it. */
 static void check_lines(const json_t *lines)
 {
@@ -725,6 +755,7 @@ int main(void)
 		cmocka_unit_test(no_end_ends_it), cmocka_unit_test(a_second_stop_is_at_once),
 		cmocka_unit_test(functions_that_cannot_be_compared), cmocka_unit_test(a_replay_says_the_same),
 		cmocka_unit_test(failing_calls_tell_their_arguments), cmocka_unit_test(a_cut_chunk_is_a_remark),
+		cmocka_unit_test(a_record_without_its_texts),
 		cmocka_unit_test(reports_are_well_formed), cmocka_unit_test(lines_without_code_say_why),
 		cmocka_unit_test(lines_that_share_their_code), cmocka_unit_test(lines_of_one_build),
 	};

@@ -382,6 +382,49 @@ static void calls_that_kill_are_no_success(void **state)
 	verify_free(b.v);
 }
 
+static void give_gone(struct bench *b, uint32_t id)
+{
+	struct buf out = { 0 };
+	struct frame f;
+
+	frame_begin(&f, &out, WIRE_NOTICE, 4);
+	msgpack_pack_uint64(&f.pk, id);
+	pack_text(&f.pk, "gone");
+	pack_text(&f.pk, "process 101 (orderd) has ended; waiting for another one");
+	frame_end(&f);
+	assert_int_equal(give(b, &out), 0);
+}
+
+/* Between the end of a process and the count of what it had open there is no tick, so that nothing passes for want of it. */
+static void no_tick_until_open_calls_are_known(void **state)
+{
+	const struct verdict_view *f;
+	struct bench b;
+
+	begin_probed(&b, "gone", false);
+	assert_int_equal(second(&b, 200, 50, 0), 0);
+	f = verify_view(b.v)->function[0].view;
+	assert_int_equal(f->cand->calls, 200);
+	b.open[1] = 40;
+	b.now_ns += SECOND / 2;
+	give_gone(&b, b.request[1]);
+	buf_clear(verify_out(b.v));
+	assert_int_equal(second(&b, 100, 25, 0), 0);
+	assert_true(verify_out(b.v)->len > 0);      /* ps is asked for at once */
+	assert_int_equal(give_processes(&b, 1, &base), 0);
+	for (int k = 0; k < 3; k++) {
+		assert_int_equal(verify_view(b.v)->function[0].view->ticks, 1);
+		assert_int_equal(second(&b, 0, 0, 0), 0);
+	}
+	for (int k = 0; k < 2 && verify_view(b.v)->function[0].view->ticks == 1; k++)
+		assert_int_equal(second(&b, 0, 0, 0), 0);
+	f = verify_view(b.v)->function[0].view;
+	assert_int_equal(f->ticks, 2);
+	assert_int_equal(f->cand->calls, 260);
+	assert_int_equal(f->cand->unpaired, 40);
+	verify_free(b.v);
+}
+
 /* ---- by host ---- */
 
 static void begin_by_host(struct bench *b, bool patch)
@@ -474,7 +517,8 @@ int main(void)
 		cmocka_unit_test(a_candidate_that_cannot_be_compared), cmocka_unit_test(a_baseline_without_the_code),
 		cmocka_unit_test(an_added_line_is_anchored), cmocka_unit_test(a_candidate_that_ends_at_once),
 		cmocka_unit_test(a_candidate_whose_function_is_not_there), cmocka_unit_test(a_crash_inside_an_arm),
-		cmocka_unit_test(calls_that_kill_are_no_success), cmocka_unit_test(equal_pids_on_two_hosts),
+		cmocka_unit_test(calls_that_kill_are_no_success),
+		cmocka_unit_test(no_tick_until_open_calls_are_known), cmocka_unit_test(equal_pids_on_two_hosts),
 		cmocka_unit_test(hosts_that_cannot_be),
 	};
 
