@@ -157,7 +157,7 @@ $(BUILD)/unit/%: tests/unit/%.c $(AGENT_LIB) $(CLI_LIB) $(VERIFY_LIB) $(VERDICT_
 
 FUZZ_SRC := $(wildcard tests/fuzz/fuzz_*.c)
 FUZZ_BIN := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ_SRC))
-$(BUILD)/fuzz/%: tests/fuzz/%.c $(filter-out agent/main.c agent/loader.c,$(wildcard agent/*.c)) $(wildcard common/*.c verdict/*.c)
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(filter-out agent/main.c agent/loader.c,$(wildcard agent/*.c)) $(wildcard common/*.c verdict/*.c verify/*.c)
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$<)
 	$(Q)clang-19 $(CPPFLAGS) -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -fno-strict-aliasing -o $@ $< \

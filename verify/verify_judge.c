@@ -152,6 +152,7 @@ int verify_drop_judged(struct verify *v, struct error *err)
 		}
 		verdict_free(j->verdict);
 		free(j->line_item);
+		failing_free(j->failing);
 	}
 	v->n_judged = kept;
 	return kept ? 0 : nothing_compared(v, err);

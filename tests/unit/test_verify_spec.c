@@ -148,6 +148,23 @@ static void wrong_claims(void **state)
 	}
 }
 
+/* Without guards of the user's; one after the other, latencies differ for other reasons. */
+static void default_guards(void **state)
+{
+	for (int by_time = 0; by_time < 2; by_time++) {
+		struct verify_spec s;
+		struct error err;
+
+		assert_int_equal(read_claim("target: {service: s}\nfunction: f\n", &s, &err), 0);
+		s.by_time = by_time;
+		assert_int_equal(verify_spec_finish(&s, &err), 0);
+		assert_int_equal(s.claim.guards, by_time ? 2 : 4);
+		for (uint32_t i = 0; i < s.claim.guards; i++)
+			assert_int_equal(s.claim.guard[i].kind == GUARD_LATENCY, i >= 2);
+		verify_spec_free(&s);
+	}
+}
+
 /* What does not go together: a sentence, before anything is asked of an agent. */
 static void impossible_wishes(void **state)
 {
@@ -185,7 +202,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(expectations), cmocka_unit_test(guards), cmocka_unit_test(arms), cmocka_unit_test(a_whole_claim),
-		cmocka_unit_test(wrong_claims), cmocka_unit_test(impossible_wishes),
+		cmocka_unit_test(wrong_claims), cmocka_unit_test(impossible_wishes), cmocka_unit_test(default_guards),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
