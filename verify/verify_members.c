@@ -5,6 +5,8 @@
 
 #include "verify_internal.h"
 
+#define UNKNOWN_NS 5000000000ULL   /* how long the first counters of a process may take */
+
 void verify_arm_add(struct verify *v, struct arm *a, const struct running *p, uint64_t now_ns)
 {
 	struct member *m = &a->member[a->n_members++];
@@ -26,16 +28,41 @@ const struct running *verify_find_running(const struct verify *v, const char *ho
 	return NULL;
 }
 
-/* Those of the arm that have ended go; a host that has not told takes none. */
-static void drop_ended(struct verify *v, struct arm *a)
+/* over: it has ended. A process whose counters have not come yet is not known to be probed or not: that is seen next time. */
+static void count_time_of(const struct verify *v, enum verify_side side, struct arm *a, struct member *m, bool over, uint64_t now_ns)
 {
+	uint64_t since = verify_probed_since(v, side, m->host, m->pid), from = m->counted_ns;
+
+	from = from > m->start_ns ? from : m->start_ns;
+	from = from > v->run_ns ? from : v->run_ns;
+	if (now_ns <= from || (!since && !over && now_ns - from < UNKNOWN_NS))
+		return;
+	a->lived_ns += now_ns - from;
+	if (since)
+		a->probed_ns += now_ns - (since < from ? from : since < now_ns ? since : now_ns);
+	m->counted_ns = now_ns;
+}
+
+void verify_count_time(struct verify *v, uint64_t now_ns)
+{
+	for (int side = 0; v->run_ns && side < VERIFY_SIDES; side++)
+		for (uint32_t i = 0; i < v->arm[side].n_members; i++)
+			count_time_of(v, (enum verify_side)side, &v->arm[side], &v->arm[side].member[i], false, now_ns);
+}
+
+/* Those of the arm that have ended go; a host that has not told takes none. */
+static void drop_ended(struct verify *v, enum verify_side side, uint64_t now_ns)
+{
+	struct arm *a = &v->arm[side];
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; i < a->n_members; i++) {
-		const struct member *m = &a->member[i];
+		struct member *m = &a->member[i];
 
 		if (verify_find_running(v, m->host, m->pid, a->build_id) || !verify_host_told(v, m->host))
 			a->member[kept++] = *m;
+		else if (v->run_ns)
+			count_time_of(v, side, a, m, true, now_ns);
 	}
 	a->ended += a->n_members - kept;
 	a->n_members = kept;
@@ -80,7 +107,7 @@ void verify_count_arms(struct verify *v, uint64_t now_ns)
 
 		if (!a->build_id[0] && side == CANDIDATE && v->spec.by_time)
 			continue;   /* nobody knows yet */
-		drop_ended(v, a);
+		drop_ended(v, (enum verify_side)side, now_ns);
 		if (verify_arm_is_open(v, (enum verify_side)side))
 			add_newcomers(v, (enum verify_side)side, now_ns);
 		count_threads(v, a);
@@ -88,21 +115,4 @@ void verify_count_arms(struct verify *v, uint64_t now_ns)
 		a->missing_since_ns = a->n_members ? 0 : a->missing_since_ns ? a->missing_since_ns : now_ns;
 	}
 	verify_note_ended(v);
-}
-
-void verify_count_time(struct verify *v, uint64_t now_ns)
-{
-	for (int side = 0; v->run_ns && side < VERIFY_SIDES; side++)
-		for (uint32_t i = 0; i < v->arm[side].n_members; i++) {
-			struct arm *a = &v->arm[side];
-			struct member *m = &a->member[i];
-			uint64_t since = verify_probed_since(v, (enum verify_side)side, m->host, m->pid), from = m->counted_ns;
-
-			from = from > m->start_ns ? from : m->start_ns;
-			from = from > v->run_ns ? from : v->run_ns;
-			since = since > from ? since : since ? from : now_ns;
-			a->lived_ns += now_ns > from ? now_ns - from : 0;
-			a->probed_ns += now_ns > since ? now_ns - since : 0;
-			m->counted_ns = now_ns;
-		}
 }
