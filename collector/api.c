@@ -11,14 +11,12 @@
 /* A whole number; -EINVAL names the parameter. */
 static int number(const struct call *call, const char *name, uint64_t max, uint64_t *out, struct error *err)
 {
-	const char *text = call_param(call, name);
-	char *end;
+	const char *text = call_param(call, name), *end;
 
 	if (!text)
 		return 0;
-	errno = 0;
-	*out = strtoull(text, &end, 10);
-	if (errno || *end || text[0] == '-' || *out > max)
+	end = http_number(text, max, out);
+	if (!end || *end)
 		return error_set(err, EINVAL, "%s is a whole number up to %llu", name, (unsigned long long)max);
 	return 0;
 }
@@ -118,7 +116,7 @@ static query_fn *question_of(const struct call *call, uint64_t *id)
 {
 	char name[32];
 	size_t len = strcspn(call->rest, "/");
-	char *end;
+	const char *end;
 
 	*id = 0;
 	if (len >= sizeof(name))
@@ -127,8 +125,8 @@ static query_fn *question_of(const struct call *call, uint64_t *id)
 	name[len] = '\0';
 	if (!call->rest[len])
 		return query_find(name);
-	*id = strtoull(call->rest + len + 1, &end, 10);
-	if (!*id || *id > INT64_MAX)
+	end = http_number(call->rest + len + 1, INT64_MAX, id);
+	if (!end || !*id)
 		return NULL;
 	if (!strcmp(name, "verdicts") && !strcmp(end, "/record"))
 		return query_record;

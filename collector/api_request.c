@@ -201,11 +201,11 @@ void api_request_remove(struct call *call)
 {
 	struct buf frame = { 0 };
 	struct error err = { 0 };
-	char *end;
-	uint64_t id = strtoull(call->rest, &end, 10);
+	uint64_t id = 0;
+	const char *end = http_number(call->rest, INT64_MAX, &id);
 	struct frame f;
 
-	if (*end || !id) {
+	if (!end || *end || !id) {
 		error_set(&err, ENOENT, "there is nothing there");
 		call_error(call, &err);
 		return;

@@ -128,6 +128,17 @@ const char *call_param(const struct call *call, const char *name)
 	return value && value[0] ? value : NULL;
 }
 
+const char *http_number(const char *text, uint64_t max, uint64_t *out)
+{
+	char *end;
+
+	if (text[0] < '0' || text[0] > '9')
+		return NULL;
+	errno = 0;
+	*out = strtoull(text, &end, 10);
+	return errno || *out > max ? NULL : end;
+}
+
 /* ---- routes ---- */
 
 static const struct {
@@ -223,7 +234,8 @@ static void on_request(struct evhttp_request *req, void *arg)
 	evhttp_connection_get_peer(evhttp_request_get_connection(req), &address, &port);
 	snprintf(call.peer, sizeof(call.peer), "%s", address ? address : "?");
 	TAILQ_INIT(&call.params);
-	if (!path || (query && evhttp_parse_query_str(query, &call.params))) {
+	/* A text ends at a NUL: what is left of it would be another question. */
+	if (!path || (query && (strstr(query, "%00") || evhttp_parse_query_str(query, &call.params)))) {
 		error_set(&err, EINVAL, "that is no address");
 		call_error(&call, &err);
 	} else {

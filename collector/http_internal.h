@@ -56,6 +56,8 @@ void http_connection_new(struct http *h);
 void http_connection_busy(struct http *h, struct evhttp_request *req, bool busy);
 
 const char *call_param(const struct call *call, const char *name);   /* NULL: not given, or empty */
+/* Digits, and nothing else that strtoull would take; what stands behind them, NULL: there are none, or it is more than max. */
+const char *http_number(const char *text, uint64_t max, uint64_t *out);
 /* Answers. JSON is sent with no-store; `text` is borrowed. */
 void call_json(struct call *call, int status, const char *text, size_t len);
 /* {"error": text, "hint": ...}; the status follows from the code: EINVAL 400, EACCES 403, ENOENT 404, EAGAIN 503, ... */

@@ -214,11 +214,9 @@ static int begin(struct live_stream *s, struct error *err)
 	struct collector *c = s->call.http->collector;
 	struct timeval second = { .tv_sec = 1 };
 	const char *request = call_param(&s->call, "request"), *errors = call_param(&s->call, "errors");
-	char *end = NULL;
+	const char *end = request ? http_number(request, INT64_MAX, &s->request) : "";
 
-	if (request)
-		s->request = strtoull(request, &end, 10);
-	if (request && (*end || !s->request))
+	if (!end || *end || (request && !s->request))
 		return error_set(err, EINVAL, "request is the number of one");
 	s->errors_only = errors && strcmp(errors, "0");
 	if (reader_open(c->store_path, &s->reader, err))

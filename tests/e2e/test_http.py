@@ -139,12 +139,15 @@ class Answers(HttpCase):
     def test_questions_that_make_no_sense(self):
         self.start()
         for path in ('series?step=x', 'series?from=-1', 'series?from=5&to=4', 'series?by=weekday', 'series?step=90000', 'calls?request=1e3',
-                     'live?request=x'):
+                     'live?request=x', 'live?request=-1', 'live?request=0', 'series?request=+1', 'series?service=%00', 'hosts?host=a%00b'):
             with self.subTest(path):
                 self.get('/api/v1/' + path, 400)
-        for path in ('nothing', 'requests/0', 'requests/1/2', 'services/1', 'series?service=%00'):
+        for path in ('nothing', 'requests/0', 'requests/1/2', 'services/1', 'requests/-18446744073709551615', 'requests/+1'):
             with self.subTest(path):
-                self.assertIn(self.ask('/api/v1/' + path)[0], (400, 404, 200))
+                self.get('/api/v1/' + path, 404)
+        for path in ('requests/-18446744073709551615', 'requests/+1', 'requests/0x1', 'requests/%201'):
+            with self.subTest(path):
+                self.get('/api/v1/' + path, 404, method='DELETE')
         self.get('/api/v1/nothing', 404)
         self.assertEqual(self.ask('/api/v1/services', method='POST', body={})[0], 405)
         self.assertEqual(self.ask('/healthz', token='')[0], 200)
