@@ -156,7 +156,7 @@ static void follow_clock(struct collector *c)
 	if (!jump)
 		return;
 	c->counts.clock_jumps++;
-	log_warn("collector", "clock-was-set", "seconds=%ld", (long)(jump / 1000000000));
+	log_warn("collector", "clock-was-set", "seconds=%.0f", (double)jump / 1e9);
 	agents_clock_jumped(c, jump);
 	control_clock_jumped(c, jump);
 	if (ingest_clock_jumped(c->ingest, jump, &err) || store_clock_jumped(c->store, jump, &err))   /* the commit that follows fails as well */

@@ -191,7 +191,7 @@ static int64_t clock_set_back(struct stream *st, int64_t at)
 	int64_t back = (int64_t)st->heard_ns - at;
 
 	st->ingest->counts->clock_jumps++;
-	log_warn("ingest", "agent-clock-was-set", "host=\"%s\" seconds=-%ld", st->host, (long)(back / 1000000000));
+	log_warn("ingest", "agent-clock-was-set", "host=\"%s\" seconds=-%.0f", st->host, (double)back / 1e9);
 	st->offset_ns += back;
 	return (int64_t)st->heard_ns;
 }

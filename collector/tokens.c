@@ -2,6 +2,7 @@
 #include "tokens.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "tokens_internal.h"
 
@@ -97,15 +99,19 @@ static int read_lines(FILE *f, const char *path, struct token_entry **list, unsi
 
 int tokens_read(const char *path, struct token_entry **list, unsigned *n, struct stat *st, struct error *err)
 {
-	FILE *f = fopen(path, "re");
-	int rc;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), rc;   /* a FIFO would keep it waiting */
+	FILE *f = fd >= 0 ? fdopen(fd, "r") : NULL;
 
 	*list = NULL;
 	*n = 0;
 	memset(st, 0, sizeof(*st));
+	if (!f && fd >= 0)
+		close(fd);
 	if (!f)
-		return errno == ENOENT ? 0 : error_set(err, errno, "cannot read %s: %s", path, strerror(errno));
+		return fd < 0 && errno == ENOENT ? 0 : error_set(err, errno, "cannot read %s: %s", path, strerror(errno));
 	rc = fstat(fileno(f), st) ? error_set(err, errno, "cannot read %s: %s", path, strerror(errno)) : 0;
+	if (!rc && !S_ISREG(st->st_mode))
+		rc = error_set(err, EINVAL, "%s is no file", path);
 	if (!rc && (st->st_mode & S_IWOTH))
 		rc = error_set(err, EPERM, "%s can be written by everybody: chmod o-w it", path);
 	if (!rc)

@@ -19,9 +19,9 @@ SECOND = 10 ** 9
 class Collector(Process):
     """Runs on the test's directory; `data` may be used again by the next one."""
 
-    def __init__(self, test, data, *args, listen='127.0.0.1:0'):
+    def __init__(self, test, data, *args, listen='127.0.0.1:0', **popen):
         self.data = data
-        super().__init__(test, [COLLECTOR, '--data', data, '--listen', listen, '--http', '127.0.0.1:0', *map(str, args)])
+        super().__init__(test, [COLLECTOR, '--data', data, '--listen', listen, '--http', '127.0.0.1:0', *map(str, args)], **popen)
         self.port = int(self.wait_line(r'event=ready listen=\S+:(\d+) ', stream='stderr').group(1))
 
     def http_address(self):

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """plumb-collector with agents that are not plumbd: what comes is stored once, whatever dies; what is hostile ends only itself."""
+import http.client
+import json
 import os
 import random
 import signal
@@ -414,6 +416,85 @@ class Faults(CollectorCase):
         agent = c.one('SELECT id FROM agent WHERE uid = ?', s.uid)
         self.assertEqual(c.one('SELECT sum(records) FROM chunk WHERE agent = ?', agent), s.records())
         self.assertEqual(s.connections, 1)
+
+
+# The wall clock of one process, set by whoever writes the file. Clocks that only count on are as they are.
+CLOCK = r"""
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static const volatile long *ahead;
+
+__attribute__((constructor)) static void begin(void)
+{
+	int fd = open(getenv("CLOCK_FILE"), O_RDONLY);
+
+	ahead = mmap(NULL, sizeof(*ahead), PROT_READ, MAP_SHARED, fd, 0);
+	close(fd);
+}
+
+int clock_gettime(clockid_t id, struct timespec *ts)
+{
+	int rc = (int)syscall(SYS_clock_gettime, id, ts);
+
+	if (!rc && id == CLOCK_REALTIME && ahead)
+		ts->tv_sec += *ahead;
+	return rc;
+}
+"""
+
+
+class Clock(CollectorCase):
+    """The clock of the collector's machine is set while it runs."""
+
+    def setUp(self):
+        super().setUp()
+        source, library, self.file = (os.path.join(self.dir, name) for name in ('clock.c', 'clock.so', 'clock'))
+        with open(source, 'w') as f:
+            f.write(CLOCK)
+        subprocess.run(['gcc', '-D_GNU_SOURCE', '-shared', '-fPIC', '-o', library, source], check=True)
+        self.set(0)
+        self.c = self.collector('--keep-days', '0.02', env=dict(os.environ, LD_PRELOAD=library, CLOCK_FILE=self.file,
+                                                                ASAN_OPTIONS=os.environ.get('ASAN_OPTIONS', '') + ':verify_asan_link_order=0'))
+
+    def set(self, seconds):
+        with open(self.file, 'r+b' if os.path.exists(self.file) else 'wb') as f:
+            f.write(struct.pack('q', seconds))
+
+    def post(self, path, body):
+        host, port = self.c.http_address().rsplit(':', 1)
+        k = http.client.HTTPConnection(host, int(port), timeout=20)
+        self.addCleanup(k.close)
+        k.request('POST', '/api/v1/' + path, json.dumps(body), {'Authorization': 'Bearer ' + self.c.token()})
+        answer = json.loads(k.getresponse().read())
+        return answer['id']
+
+    def test_set_by_an_hour(self):
+        request = self.post('requests', {'verb': 'trace', 'target': {'name': 'nosuch'}, 'probes': ['f'], 'ttl_ns': 600 * SECOND})
+        verdict = self.post('verdicts', {'state': 'RUNNING', 'title': 'fix', 'service': 'orderd'})
+        a = self.agent(self.c)
+        a.send([wire.CLOCK, 0, 0])
+        n = a.begin()
+        a.entry(n, chunk_frame(100))
+        left = self.c.one('SELECT expires_ns FROM request WHERE id = ?', request)
+        for i, (ahead, jump) in enumerate(((3600, 3600), (-3600, -7200), (365 * 86400, 365 * 86400 + 3600), (0, -365 * 86400))):
+            with self.subTest(ahead=ahead):
+                self.set(ahead)
+                self.c.wait_line('event=clock-was-set seconds=%d$' % jump, stream='stderr')
+                a.entry(n + 1 + i, stats_frame(100 * (i + 1)))
+                a.wait_ack(n + 1 + i)
+                self.assertEqual(self.c.one('SELECT expires_ns - ? FROM request WHERE id = ? AND ended_ns IS NULL', left, request) // SECOND // 60,
+                                 ahead // 60)
+                self.assertEqual(self.c.one('SELECT state FROM verdict WHERE id = ?', verdict), 'RUNNING')
+                # what the agent, whose clock was not set, has counted now is of now
+                self.assertEqual(self.c.one('SELECT calls FROM rollup WHERE span = 3600 AND at BETWEEN ?1 - 3599 AND ?1',
+                                            int(time.time()) + ahead) // 100, 1)
+                # and nothing has become too old
+                self.assertEqual(self.c.one('SELECT sum(records) FROM chunk'), 100)
 
 
 def openssl(*args):

@@ -170,6 +170,9 @@ static void test_lines(void **state)
 	write_file("anna admin " SALT ":" HASH "\n");
 	chmod(path, 0666);
 	assert_int_equal(tokens_open(path, &t, &err), -EPERM);
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(tokens_open(path, &t, &err), -EINVAL);
 }
 
 static void test_names_and_roles(void **state)
