@@ -18,7 +18,7 @@ test-programs: all test-targets unit-tests
 
 # Redis, for its debug information: built once from the distribution's source package.
 REDIS_SRC = $(BUILD)/redis-src/.built
-$(REDIS_SRC): tests/e2e/redis_source.sh | test-deps
+$(REDIS_SRC): tests/e2e/redis_source.sh bench/real-fix/fixes | test-deps
 	@echo "  REDIS $(@D)"
 	@tests/e2e/redis_source.sh $(@D)
 
