@@ -168,7 +168,7 @@ int arm_tick_check(const struct claim *c, const struct arm_tick *t, const char *
 		return error_set(err, EINVAL, "%s: more durations than calls", arm);
 	if (value_sum(t) > t->errors)
 		return error_set(err, EINVAL, "%s: more error values than errors", arm);
-	if (!(t->probe_ns >= 0 && t->probe_ns < 1e12) || !memchr(t->site_kind, '\0', CLAIM_SITE))
+	if (!(t->probe_ns >= 0 && t->probe_ns < 1e12) || !(t->probe_most_ns >= 0 && t->probe_most_ns < 1e12) || !memchr(t->site_kind, '\0', CLAIM_SITE))
 		return error_set(err, EINVAL, "%s: a cost of the probes, or a kind of site, that cannot be", arm);
 	return 0;
 }

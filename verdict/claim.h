@@ -94,6 +94,7 @@ struct arm_tick {
 	uint64_t lost, unpaired;
 	uint32_t processes;            /* that were probed in this tick */
 	double probe_ns;               /* what the probes add to a call; 0: not known */
+	double probe_most_ns;          /* to one that meets all that such calls may meet: those of changed lines in its callees, too */
 	char site_kind[CLAIM_SITE];
 	const __u64 *hist;             /* HIST_BUCKETS durations of `calls`, or NULL */
 	const uint64_t *line_hits;     /* claim.lines of them, or NULL */

@@ -8,7 +8,8 @@
  *                [1, reason]          verdict_end
  *                [2, key, value]      a note: build-ids, probe plans, who asked; kept beside it, not looked at
  *   arm: [span ns, calls, errors, triggers, trigger errors, trigger unknown, lost, unpaired, processes, probe ns, site kind,
- *         [bucket, count, ...] or nil, [hits of each line] or nil, [calls, per, ...] or nil, [where, value, count, ...]]
+ *         [bucket, count, ...] or nil, [hits of each line] or nil, [calls, per, ...] or nil, [where, value, count, ...],
+ *         most probe ns]
  */
 #ifndef PLUMB_REPLAY_H
 #define PLUMB_REPLAY_H

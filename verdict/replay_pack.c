@@ -119,7 +119,7 @@ static void pack_arm(msgpack_packer *pk, const struct claim *c, const struct arm
 	const uint64_t counts[] = { t->span_ns, t->calls, t->errors, t->triggers, t->trigger_errors, t->trigger_unknown, t->lost,
 		t->unpaired, t->processes };
 
-	msgpack_pack_array(pk, 15);
+	msgpack_pack_array(pk, 16);
 	for (unsigned i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
 		msgpack_pack_uint64(pk, counts[i]);
 	msgpack_pack_double(pk, t->probe_ns);
@@ -128,6 +128,7 @@ static void pack_arm(msgpack_packer *pk, const struct claim *c, const struct arm
 	pack_lines(pk, t->line_hits, c->lines);
 	pack_watched(pk, t->watched, c->watched);
 	pack_values(pk, t);
+	msgpack_pack_double(pk, t->probe_most_ns);
 }
 
 void verdict_pack_tick(struct buf *out, const struct claim *c, const struct arm_tick *base, const struct arm_tick *cand)

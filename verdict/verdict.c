@@ -99,6 +99,7 @@ static void total_add(const struct claim *c, struct arm_total *t, const struct a
 	t->span_ns += tick->span_ns;
 	t->processes = tick->processes;
 	t->most_processes = tick->processes > t->most_processes ? tick->processes : t->most_processes;
+	t->probe_most_ns = fmax(t->probe_most_ns, fmax(tick->probe_most_ns, tick->probe_ns));
 	if (tick->probe_ns > t->probe_ns) {
 		t->probe_ns = tick->probe_ns;
 		memcpy(t->site_kind, tick->site_kind, sizeof(t->site_kind));

@@ -56,7 +56,7 @@ struct gate_view {
 struct arm_total {
 	uint64_t calls, errors, triggers, trigger_errors, trigger_unknown, lost, unpaired, span_ns;
 	uint32_t processes, most_processes;   /* of the last tick, of any tick */
-	double probe_ns;                      /* the highest that was told */
+	double probe_ns, probe_most_ns;       /* the highest that was told */
 	char site_kind[CLAIM_SITE];
 	uint64_t line_hits[CLAIM_LINES];
 	struct watched watched[CLAIM_WATCHED];

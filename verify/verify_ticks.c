@@ -5,11 +5,14 @@
  * may be a call ahead of the function's), so what would not fit into this tick stays for the next.
  */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "verify_internal.h"
+
+#define RARELY 0.0005   /* hits of a line per call that move no quantile that is guarded by default */
 
 #define FIRST_STATS_NS 3000000000ULL   /* the first counters of a request come within this time */
 
@@ -337,6 +340,28 @@ static double cost_of(const struct verify *v, const struct judged *j, enum verif
 	return ns;
 }
 
+/*
+ * What a call could meet at most.  Who calls whom is not known, so any changed line may lie below: once, if it is not the function's own,
+ * and if it is hit so often that it can move a quantile.
+ */
+static double most_of(const struct verify *v, const struct judged *j, enum verify_side side)
+{
+	const struct item *f = verify_function_item(v, j->function, ITEM_FUNCTION), *t = verify_function_item(v, j->function, ITEM_TRIGGER);
+	double ns = (double)f->cost_ns[side] + (t && t->kind == ITEM_TRIGGER ? (double)t->cost_ns[side] : 0);
+
+	for (uint32_t i = 0; f->hits[side] && i < v->n_items; i++) {
+		const struct item *it = &v->item[i];
+		double often = (double)it->hits[side] / (double)f->hits[side];
+
+		if (it->kind != ITEM_LINE || it->dropped || often < RARELY)
+			continue;
+		if (v->coverage->line[it->index].function != (int32_t)j->function)
+			often = 1;
+		ns += (double)it->cost_ns[side] * fmax(often, 1);
+	}
+	return ns;
+}
+
 static void arm_tick(struct verify *v, struct judged *j, enum verify_side side, uint64_t span_ns, struct arm_tick *t,
 		     struct tick_room *room)
 {
@@ -362,6 +387,7 @@ static void arm_tick(struct verify *v, struct judged *j, enum verify_side side, 
 	take_line_hits(v, j, side, t, room);
 	take_watched(v, j, side, t, room);
 	t->probe_ns = cost_of(v, j, side);
+	t->probe_most_ns = most_of(v, j, side);
 	snprintf(t->site_kind, sizeof(t->site_kind), "%s", f->site_kind[side]);
 }
 

@@ -148,6 +148,13 @@ class Canary(Orders):
         self.assertEqual((gates['latency p50 < +10 %']['state'], gates['latency p50 < +10 %']['optional']), ('not judged', True))
         self.assertFalse(gates['no new error values']['optional'])
 
+    def test_a_default_latency_guard_does_not_take_probes_for_slowness(self):
+        """The candidate's calls meet probes of changed lines below checkout, which the baseline does not have."""
+        agent, arms = self.agent(), self.pair(2)
+        p = self.verify(agent, *arms, '--function', 'checkout', '--patch', os.path.join(FIXES, 'v2.diff'), '--trigger', TRIGGER, '--expect', 'gone',
+                        '--for', '40s', code=0)
+        self.assertRegex(p.stdout, r'(?m)^  not judged latency p99 < \+25 %: the probes cost up to \d+ ns on the baseline .* too different')
+
     def other_patch(self):
         path = self.path('other.diff')
         with open(path, 'w') as f:

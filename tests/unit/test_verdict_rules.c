@@ -110,6 +110,10 @@ static const struct rule_case cases[] = {
 	{ "optional: probes' cost not known", EXPECT_GONE, 0, OPT_P50 | OPT_P99, ARM(.probe_ns = 0, .calls = 1000),
 	  ARM(.probe_ns = 0, .calls = 1000, .trigger_error = 0), 600, VERDICT_PASS,
 	  "3 gates pass; not judged: latency p50 < +10 %, latency p99 < +25 %" },
+	{ "optional: probes of changed lines that some calls meet", EXPECT_GONE, 0, OPT_P50, ARM(),
+	  ARM(.probe_most_ns = 6000, .trigger_error = 0, .median_ns = 60000), 600, VERDICT_PASS, "3 gates pass; not judged: latency p50" },
+	{ "the same, obligatory", EXPECT_GONE, 0, P50, ARM(), ARM(.probe_most_ns = 6000, .trigger_error = 0, .median_ns = 60000), 600,
+	  VERDICT_FAIL, "slower" },
 	{ "optional: no durations", EXPECT_GONE, 0, OPT_P99, ARM(.median_ns = 0), ARM(.median_ns = 0, .trigger_error = 0), 600, VERDICT_PASS,
 	  "not judged: latency p99" },
 	{ "optional: too few calls for the warm-up", EXPECT_GONE, 0, OPT_P99, ARM(.calls = 10), ARM(.calls = 10, .trigger_error = 0), 150,
@@ -370,7 +374,7 @@ static void test_ticks_that_cannot_be(void **state)
 		{ .calls = 1, .errors = 2 }, { .calls = 5, .triggers = 6 }, { .calls = 5, .triggers = 2, .trigger_errors = 3, .errors = 5 },
 		{ .calls = 5, .triggers = 5, .trigger_errors = 3, .errors = 2 }, { .calls = CLAIM_COUNT_MAX }, { .lost = CLAIM_COUNT_MAX * 8 },
 		{ .lost = 1, .trigger_unknown = 2 }, { .calls = 1, .hist = hist }, { .calls = 10, .errors = 2, .values = values, .n_values = 1 },
-		{ .probe_ns = -1 }, { .probe_ns = NAN }, { .n_values = CLAIM_VALUES + 1 },
+		{ .probe_ns = -1 }, { .probe_most_ns = -1 }, { .probe_ns = NAN }, { .n_values = CLAIM_VALUES + 1 },
 	};
 
 	hist[3] = 2;

@@ -18,7 +18,7 @@ struct sim_arm {
 	double median_ns, sigma; /* durations, log-normal; 0: no histogram */
 	double lost, unpaired;   /* share of the calls */
 	double watched;          /* calls of the watched function per call */
-	double probe_ns;
+	double probe_ns, probe_most_ns;
 	uint32_t processes;
 	bool lines_run;
 };
@@ -110,6 +110,7 @@ static inline void sim_arm_tick(struct sim *sim, const struct sim_arm *a, struct
 	s->t.watched = s->watched;
 	s->t.processes = a->processes;
 	s->t.probe_ns = a->probe_ns;
+	s->t.probe_most_ns = a->probe_most_ns;
 	strcpy(s->t.site_kind, "push");
 	if (sim->together > 1)
 		sim_multiply(s, sim->together);
