@@ -28,6 +28,7 @@ struct run {
 	uint64_t start, end, next_statement;
 	int span;
 	enum run_kind kind;
+	bool merged;                   /* RUN_MARK: the instructions are another line's */
 };
 
 struct match { const char *file; uint32_t query; };   /* a file of the unit that a query means */
@@ -232,6 +233,7 @@ static void settle_marks(struct lines *l, const struct row *r)
 		if (mark->start != r->addr)
 			continue;
 		mark->end = r->end;
+		mark->merged = r->line != mark->line || strcmp(r->file, mark->file) != 0;
 		mark->next_statement = 0;
 		keep_run(l, mark);
 	}
@@ -355,7 +357,7 @@ static void emit(struct lines *l, const struct run *r)
 	struct span *s = r->span < 0 ? NULL : &list_at(&l->u->spans, struct span, r->span);
 	struct line_place place = { .start = r->start, .end = r->end, .next_statement = r->next_statement, .line = r->line,
 				    .file = r->file, 
-				    .merged = r->kind == RUN_MARK, .unmarked = r->kind == RUN_LEFTOVER, .unit = l->u, .span = r->span };
+				    .merged = r->merged, .unmarked = r->kind == RUN_LEFTOVER, .unit = l->u, .span = r->span };
 
 	if (s) {
 		place.fn = span_function(l->di, l->u, s);

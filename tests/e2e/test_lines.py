@@ -50,7 +50,7 @@ class Lines(KernelCase):
                 for n in marked():
                     self.assertIn('checked', [name for name, _, _ in places['targets/lines.c', n]], n)
                 own = {own for _, _, found in answer['lines'] for *_, own in found}
-                self.assertTrue(own == {True} if build.endswith('O0') else True in own, own)
+                self.assertTrue(own == {True} if build.endswith('O0') else own >= {True}, own)
                 inlined = {i for name, i, _ in places['lines.h', marked(HEADER)[0]] if name == 'twice'}
                 self.assertEqual(inlined, {build.endswith('O2')})
                 twice = next(f for f in answer['functions'] if f[0] == 'twice')
