@@ -472,6 +472,46 @@ class Real(Control):
         wait_for('end', lambda: not self.rows('list'))
         self.assertRegex(self.audit(action='trace')[0]['outcome'], r'^ended \(removed\)')
 
+    def replace_store(self):
+        """The collector comes back on the same port with an empty store."""
+        port = self.c.port
+        self.c.signal(signal.SIGKILL)
+        self.c.wait()
+        for name in os.listdir(self.data):
+            if name.startswith('plumb.db'):
+                os.unlink(os.path.join(self.data, name))
+        self.c = self.collector(listen='127.0.0.1:%d' % port)
+
+    def local(self, agent):
+        """What the agent says of its requests."""
+        return [json.loads(x) for x in agent.run('list', '--json').lines()]
+
+    def keep(self, probe):
+        t = self.start('trace', '-s', self.name, '--keep', *RATE, probe)
+        t.wait_line(r'request \d+ stays', stream='stderr')
+        t.signal(signal.SIGINT)
+        t.wait()
+
+    def test_an_agent_of_a_store_that_was_replaced(self):
+        a = self.agent('web-1')
+        self.service()
+        self.keep(PROBE)
+        wait_for('calls', lambda: self.rows('list')[0]['shipped'] > 0)
+        a.popen.send_signal(signal.SIGSTOP)   # it has data of the old request that no store has
+        self.replace_store()
+        self.keep(PROBE + '(i)')
+        self.assertEqual([r['id'] for r in self.rows('list')], [1])   # as the old one
+        a.popen.send_signal(signal.SIGCONT)
+        self.wait_connected('web-1')
+        wait_for('calls of the new request', lambda: self.rows('list')[0]['shipped'] > 0)
+        self.assertEqual(self.c.ask('SELECT DISTINCT spec FROM probe'), [(PROBE + '(i)',)])
+        wait_for('end of the old one there', lambda: [r['probes'] for r in self.local(a)] == [[PROBE + '(i)']])
+        self.plumb('rm', 1)
+        wait_for('end', lambda: not self.rows('list') and not self.local(a))
+        stored, sampled, matched = self.c.ask("SELECT (SELECT sum(records) FROM chunk), sum(sampled + drop_rate), sum(matched) "
+                                              "FROM rollup WHERE span = 1")[0]
+        self.assertEqual(stored + sampled, matched)
+
     def test_ttl(self):
         self.agent('web-1')
         self.service()

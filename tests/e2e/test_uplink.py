@@ -3,6 +3,7 @@
 disk; and the counters of the end add up with what arrived."""
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -269,6 +270,28 @@ class Uplink(UplinkCase):
         self.assertEqual(numbers, list(range(numbers[0], numbers[-1] + 1)))
         self.assertGreater(numbers[0], 1)
         t.finish()
+        self.assertEqual(c.wrong, [])
+
+    def test_a_removed_spool(self):
+        """rm -rf of the spool's directory, while the agent runs: it goes on in a new one, and what was in the old one is told."""
+        c = self.collector()
+        agent = self.uplinked(c)
+        t = Target(self, 'exact-gcc-O2', 'ints', '--calls', 10000, '--threads', 2)
+        wait_for('agent', lambda: c.clocks or None)
+        self.trace(c, t, ['take_longs(p)'])
+        self.started(c)
+        wait_for('stored start', lambda: c.frames(wire.PROBE, TRACE))
+        shutil.rmtree(self.path('spool'))
+        t.go()
+        t.truth()
+        agent.wait_line(r'part=spool event=made-again', stream='stderr')
+        end = self.stop(c)
+        t.finish()
+        came, lost = self.check_sums(c, TRACE, end)
+        self.assertEqual(wire.total(end, 'calls'), 20000)
+        self.assertEqual(came + lost + wire.total(end, 'drop_ring', 'drop_client'), 20000)
+        self.assertGreater(came, 10000)
+        self.assertTrue(os.path.exists(self.path('spool/agent')))
         self.assertEqual(c.wrong, [])
 
     def test_a_full_disk(self):
