@@ -319,7 +319,7 @@ static void drop_found(struct resolving *r)
 	r->n_found = 0;
 }
 
-static void close_files(struct resolving *r)
+void close_files(struct resolving *r)
 {
 	drop_found(r);
 	free(r->found);
@@ -358,8 +358,7 @@ static void distrust_debug_info(struct resolving *r)
 	r->blame_error = false;
 }
 
-/* -> 0, or an error with the probe text it belongs to. */
-static int resolve_all(struct resolving *r, uint32_t *failed, struct error *err)
+int resolve_all(struct resolving *r, uint32_t *failed, struct error *err)
 {
 	int rc;
 
@@ -381,149 +380,4 @@ static int resolve_all(struct resolving *r, uint32_t *failed, struct error *err)
 	if (rc && r->blame_error)
 		*failed = UINT32_MAX;
 	return rc;
-}
-
-/* ---- answers ---- */
-
-struct answer_head {
-	struct error err;
-	uint32_t probe_index, n_resolved, text_len;
-};
-
-static void answer_error(struct buf *out, const struct error *err, uint32_t probe)
-{
-	struct answer_head head = { .err = *err, .probe_index = probe };
-
-	buf_add(out, &head, sizeof(head));
-}
-
-void resolve_work(struct buf *out, void *arg)
-{
-	struct resolving r = { .rq = arg };
-	struct answer_head head = { 0 };
-	struct error err = { 0 };
-
-	if (resolve_all(&r, &head.probe_index, &err)) {
-		answer_error(out, &err, head.probe_index);
-	} else {
-		head.n_resolved = (uint32_t)r.n_found;
-		buf_add(out, &head, sizeof(head));
-		for (size_t i = 0; i < r.n_found; i++)
-			resolved_write(&r.found[i], out);
-	}
-	close_files(&r);
-}
-
-void explain_plan(const struct resolved *f, struct buf *out)
-{
-	buf_printf(out, "plan     %s%s%s\n", f->plan.flags & PLAN_CALL ? "entry and return are one call" : "entry only",
-		   f->has_error ? ", failing calls are told apart" : "", f->has_condition ? ", with a condition" : "");
-	plan_dump(&f->plan, out);
-	buf_str(out, "captures\n");
-	layout_dump(&f->layout, out);
-}
-
-static void explain_place(const struct resolving *r, const struct resolved *f, struct buf *out)
-{
-	bool call = f->plan.flags & PLAN_CALL;
-
-	buf_printf(out, "\nplace    %s", f->function);
-	if (f->signature[0])
-		buf_printf(out, "\n         %s", f->signature);
-	if (f->file[0])
-		buf_printf(out, "\n         %s:%u", f->file, f->line);
-	buf_printf(out, "\n         in %s, build-id %s\n", f->module, f->build_id[0] ? f->build_id : "none");
-	buf_str(out, "site     ");
-	site_dump(&f->site, out);
-	buf_printf(out, "\ncost     about %u ns per %s, and the program's own time (%s)\n", r->costs.ns[f->site.kind][call],
-		   call ? "call" : "hit", r->costs.measured ? "measured on this machine" : "a default, not measured here");
-	buf_printf(out, "attach   %s, file offset 0x%lx\n", r->rq->method[call], (unsigned long)f->offset);
-	explain_plan(f, out);
-}
-
-static void explain_unreadable(const struct resolving *r, struct buf *out)
-{
-	bool any = false;
-
-	for (size_t i = 0; i < r->n_found; i++) {
-		const struct layout *l = &r->found[i].layout;
-
-		for (uint32_t n = 0; n < l->n_nodes; n++) {
-			if (!*layout_text(l, l->node[n].reason))
-				continue;
-			if (!any)
-				buf_str(out, "\ncannot be read\n");
-			any = true;
-			buf_printf(out, "  %s: %s\n", layout_text(l, l->node[n].name), layout_text(l, l->node[n].reason));
-		}
-	}
-	if (!r->di)
-		buf_printf(out, "\nno types: %s\n", r->no_debug.text);
-}
-
-void explain_work(struct buf *out, void *arg)
-{
-	struct resolving r = { .rq = arg, .costs = ((struct resolve_request *)arg)->costs };
-	struct answer_head head = { 0 };
-	struct error err = { 0 };
-	struct buf text = { 0 };
-
-	if (resolve_all(&r, &head.probe_index, &err)) {
-		answer_error(out, &err, head.probe_index);
-	} else {
-		if (!r.costs.measured) /* the agent is younger than its calibration */
-			calibrate(&r.costs, NULL);
-		buf_str(&text, "spec\n");
-		spec_dump(r.spec, &text);
-		for (size_t i = 0; i < r.n_found; i++)
-			is_pattern(&r.found[i]) ? explain_pattern(&r, i, &text) : explain_place(&r, &r.found[i], &text);
-		explain_unreadable(&r, &text);
-		head.text_len = (uint32_t)text.len;
-		buf_add(out, &head, sizeof(head));
-		buf_add(out, text.data, text.len);
-	}
-	buf_free(&text);
-	close_files(&r);
-}
-
-int resolve_answer_read(const char *data, size_t len, struct resolve_answer *out, char **text)
-{
-	struct answer_head head;
-	size_t at = sizeof(head);
-
-	memset(out, 0, sizeof(*out));
-	if (len < sizeof(head))
-		return error_set(&out->err, EPROTO, "the resolver's answer is too short");
-	memcpy(&head, data, sizeof(head));
-	out->err = head.err;
-	out->err.text[sizeof(out->err.text) - 1] = out->err.hint[sizeof(out->err.hint) - 1] = '\0';
-	out->probe_index = head.probe_index;
-	if (out->err.code)
-		return 0;
-	if (text && head.text_len <= len - at)
-		*text = strndup(data + at, head.text_len);
-	if (!head.n_resolved)
-		return 0;
-	if (head.n_resolved > PROBES_MAX * RESOLVED_MAX)
-		return error_set(&out->err, EPROTO, "the resolver's answer is malformed");
-	out->resolved = calloc(head.n_resolved, sizeof(*out->resolved));
-	if (!out->resolved)
-		return error_set(&out->err, ENOMEM, "out of memory");
-	for (uint32_t i = 0; i < head.n_resolved; i++) {
-		int n = resolved_read(data + at, len - at, &out->resolved[i], &out->err);
-
-		if (n < 0)
-			return n;
-		out->n_resolved++;
-		at += (size_t)n;
-	}
-	return 0;
-}
-
-void resolve_answer_free(struct resolve_answer *a)
-{
-	for (size_t i = 0; i < a->n_resolved; i++)
-		resolved_free(&a->resolved[i]);
-	free(a->resolved);
-	memset(a, 0, sizeof(*a));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What resolve.c (one function, the answers) and resolve_pattern.c (many functions) share. */
+/* What resolve.c (one function), resolve_answer.c (what is told) and resolve_pattern.c (many functions) share. */
 #ifndef PLUMB_RESOLVE_INTERNAL_H
 #define PLUMB_RESOLVE_INTERNAL_H
 
@@ -36,6 +36,10 @@ int returns_are_safe(const struct resolving *r, struct error *err);
 int room_for_one(struct resolving *r, struct error *err);
 void fill_names(const struct resolving *r, const char *name, const struct function *fn, struct resolved *out);
 void explain_plan(const struct resolved *f, struct buf *out);
+
+/* All probes of the request. The error has the number of the probe text that it belongs to, UINT32_MAX: none. close_files also after an error. */
+int resolve_all(struct resolving *r, uint32_t *failed, struct error *err);
+void close_files(struct resolving *r);
 
 /* A source line -> one resolved for each run of its instructions. */
 int resolve_line(struct resolving *r, struct error *err);
