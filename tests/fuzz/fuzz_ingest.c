@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Any bytes as the entries of an agent that has two probes: u16 length, frame, and so on.  What is refused must not have been put
+ * Any bytes as the entries of an agent that has two probes and a pattern: u16 length, frame, and so on.  What is refused must not have been put
  * into the store; what was taken in must be readable by who reads it later.
- * fuzz-sources: collector/ingest.c collector/ingest_chunk.c collector/ingest_pattern.c collector/ingest_stats.c collector/ingest_frames.c collector/target_text.c collector/live.c collector/rollup.c collector/store.c collector/store_agents.c collector/store_data.c collector/store_rollup.c collector/store_expire.c common/frame.c common/model.c common/model_functions.c common/chunk.c common/inflate.c common/columns_read.c common/columns_records.c common/bits.c common/planes.c common/idmap.c common/shape.c common/histpack.c common/text.c common/buf.c common/error.c common/log.c -Icollector -Itests/unit -lsqlite3 -lz -lmsgpackc
+ * fuzz-sources: collector/ingest.c collector/ingest_chunk.c collector/ingest_pattern.c collector/ingest_stats.c collector/ingest_frames.c collector/target_text.c collector/live.c collector/rollup.c collector/store.c collector/store_agents.c collector/store_data.c collector/store_rollup.c collector/store_expire.c common/frame.c common/model*.c common/chunk.c common/inflate.c common/columns_read.c common/columns_records.c common/bits.c common/planes.c common/idmap.c common/shape.c common/histpack.c common/text.c common/buf.c common/error.c common/log.c -Icollector -Itests/unit -lsqlite3 -lz -lmsgpackc
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -81,12 +81,15 @@ static void give_probes(struct stream *st)
 	buf_clear(&b);
 	pack_probe_frame(&b, 2, FORM_ENTRY, true);
 	give(st, 2, b.data + 4, b.len - 4);
+	buf_clear(&b);
+	pack_pattern_frame(&b, 3, 4);
+	give(st, 3, b.data + 4, b.len - 4);
 	buf_free(&b);
 }
 
 static void give_all(struct stream *st, const uint8_t *data, size_t size)
 {
-	uint64_t sequence = 3;
+	uint64_t sequence = 4;
 
 	while (size >= 2) {
 		size_t len = (size_t)data[0] << 8 | data[1];

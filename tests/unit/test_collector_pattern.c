@@ -79,17 +79,7 @@ static void give_begin(void)
 	msgpack_pack_uint64(&f.pk, T0);
 	frame_end(&f);
 	assert_int_equal(give(&run), 0);
-	frame_begin(&f, &probe, WIRE_PROBE, 3);
-	msgpack_pack_uint64(&f.pk, 1);
-	msgpack_pack_map(&f.pk, 5);
-	pack_key_u64(&f.pk, "probe", PROBE);
-	pack_key_text(&f.pk, "spec", "step_*");
-	pack_key_text(&f.pk, "function", "step_*");
-	pack_key_u64(&f.pk, "functions", FUNCTIONS);
-	pack_key(&f.pk, "fields");
-	msgpack_pack_array(&f.pk, 1);
-	pack_field(&f.pk, "$function", 0, SHAPE_INT);
-	frame_end(&f);
+	pack_pattern_frame(&probe, PROBE, FUNCTIONS);
 	assert_int_equal(give(&probe), 0);
 	give_names(0, 300);
 	give_names(300, 300);

@@ -85,6 +85,24 @@ static inline void pack_probe_frame(struct buf *out, unsigned id, enum probe_for
 	frame_end(&f);
 }
 
+/* A pattern step_* of so many functions. */
+static inline void pack_pattern_frame(struct buf *out, unsigned id, unsigned functions)
+{
+	struct frame f;
+
+	frame_begin(&f, out, WIRE_PROBE, 3);
+	msgpack_pack_uint64(&f.pk, 1);
+	msgpack_pack_map(&f.pk, 5);
+	pack_key_u64(&f.pk, "probe", id);
+	pack_key_text(&f.pk, "spec", "step_*");
+	pack_key_text(&f.pk, "function", "step_*");
+	pack_key_u64(&f.pk, "functions", functions);
+	pack_key(&f.pk, "fields");
+	msgpack_pack_array(&f.pk, 1);
+	pack_field(&f.pk, "$function", 0, SHAPE_INT);
+	frame_end(&f);
+}
+
 struct test_record {
 	unsigned probe;
 	int64_t delta_ns;
