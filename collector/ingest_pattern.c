@@ -36,27 +36,34 @@ int ingest_functions(const struct taken *t, struct error *err)
 	return rc;
 }
 
+static int read_name(const struct buf *frame, uint32_t function, struct buf *name, struct error *err)
+{
+	const msgpack_object *names;
+	struct frame_in in;
+	uint64_t first;
+	int rc = frame_read(frame->data, frame->len, &in, err);
+
+	if (rc)
+		return rc;
+	names = &in.items[4];
+	if (object_u64(&in.items[3], &first) && function - first < names->via.array.size)
+		taken_text(&names->via.array.ptr[function - first], name);
+	frame_in_free(&in);
+	return 0;
+}
+
 /* Its number, if nobody told its name. */
 static int find_name(const struct taken *t, int64_t pattern, uint32_t function, struct buf *name, struct error *err)
 {
 	struct buf frame = { 0 };
-	struct frame_in in;
-	uint64_t first;
 	int rc = store_names_find(t->st->ingest->store, pattern, function, &frame, err);
 
 	if (rc > 0)
-		rc = frame_read(frame.data, frame.len, &in, err);
-	if (rc == 0 && frame.len) {
-		const msgpack_object *names = &in.items[4];
-
-		if (object_u64(&in.items[3], &first) && function - first < names->via.array.size)
-			taken_text(&names->via.array.ptr[function - first], name);
-		frame_in_free(&in);
-	}
+		rc = read_name(&frame, function, name, err);
 	buf_free(&frame);
-	if (rc == 0 && !name->len)
+	if (!rc && !name->len)
 		buf_printf(name, "function %u", function);
-	return rc < 0 ? rc : name->failed ? error_set(err, ENOMEM, "no memory for a function") : 0;
+	return rc ? rc : name->failed ? error_set(err, ENOMEM, "no memory for a function") : 0;
 }
 
 /* ---- counters ---- */
@@ -94,55 +101,54 @@ static int function_id(const struct taken *t, struct known_probe *p, uint32_t fu
 	return rc;
 }
 
-static int read_row(const struct taken *t, const msgpack_object *o, struct counters *c, struct known_probe **p, uint32_t *function,
-		    struct error *err)
+/* A row, read; probe NULL: the store does not know it. */
+struct function_row {
+	struct counters counters;
+	struct known_probe *probe;
+	uint32_t function;
+};
+
+static int read_row(const struct taken *t, const msgpack_object *o, struct function_row *out, struct error *err)
 {
 	uint64_t number;
-	int rc = counters_read(o, c, err);
+	int rc = counters_read(o, &out->counters, err);
 
 	if (rc)
 		return rc;
-	*p = stream_probe(t->st, c->probe);
-	if (!object_u64(c->third, &number) || (*p && number >= (*p)->is.functions))
+	out->probe = stream_probe(t->st, out->counters.probe);
+	if (!object_u64(out->counters.third, &number) || (out->probe && number >= out->probe->is.functions))
 		return malformed(err, "row of counters: no function of its pattern");
-	*function = (uint32_t)number;
+	out->function = (uint32_t)number;
 	return 0;
 }
 
-static int put_rows(const struct taken *t, const msgpack_object *rows, uint64_t at_ns, struct error *err)
+static int put_row(const struct taken *t, const struct function_row *row, uint64_t at_ns, struct error *err)
 {
-	struct known_probe *p;
-	struct counters c;
-	uint32_t function;
-	int64_t id;
-	int rc = 0;
+	int64_t id = 0;
+	int rc;
 
-	for (uint32_t i = 0; i < rows->via.array.size && !rc; i++) {
-		rc = read_row(t, &rows->via.array.ptr[i], &c, &p, &function, err);
-		if (!rc && !p) {
-			taken_orphan(t);
-			continue;
-		}
-		if (!rc)
-			rc = function_id(t, p, function, &id, err);
-		if (!rc && id)
-			rc = counters_put(t, id, &c, at_ns, err);
+	if (!row->probe) {
+		taken_orphan(t);
+		return 0;
 	}
-	return rc;
+	rc = function_id(t, row->probe, row->function, &id, err);
+	return rc || !id ? rc : counters_put(t, id, &row->counters, at_ns, err);
 }
 
-/* All of it, before anything is put. */
-static int check_rows(const struct taken *t, const msgpack_object *rows, struct error *err)
+/* put false: looks at all of it, before anything is put. */
+static int take_rows(const struct taken *t, const msgpack_object *rows, bool put, uint64_t at_ns, struct error *err)
 {
-	struct known_probe *p;
-	struct counters c;
-	uint32_t function;
 	int rc = 0;
 
 	if (rows->type != MSGPACK_OBJECT_ARRAY || rows->via.array.size > STREAM_ROWS_MAX)
 		return malformed(err, "table of counters");
-	for (uint32_t i = 0; i < rows->via.array.size && !rc; i++)
-		rc = read_row(t, &rows->via.array.ptr[i], &c, &p, &function, err);
+	for (uint32_t i = 0; i < rows->via.array.size && !rc; i++) {
+		struct function_row row = { 0 };
+
+		rc = read_row(t, &rows->via.array.ptr[i], &row, err);
+		if (!rc && put)
+			rc = put_row(t, &row, at_ns, err);
+	}
 	return rc;
 }
 
@@ -154,9 +160,9 @@ int ingest_function_stats(const struct taken *t, struct error *err)
 	if (!rc && (t->in->count < 4 || !object_u64(&t->in->items[2], &ns)))
 		rc = malformed(err, "FUNCTION_STATS");
 	if (!rc)
-		rc = check_rows(t, &t->in->items[3], err);
+		rc = take_rows(t, &t->in->items[3], false, 0, err);
 	if (!rc)
-		rc = put_rows(t, &t->in->items[3], taken_time(t, ns), err);
+		rc = take_rows(t, &t->in->items[3], true, taken_time(t, ns), err);
 	if (!rc && request)
 		taken_publish(t, request);
 	return rc;

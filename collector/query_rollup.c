@@ -177,8 +177,11 @@ static int take_away(sqlite3_stmt *st, struct sum *s, struct error *err)
 {
 	struct sum *less = calloc(1, sizeof(*less));
 	__u64 *a = (__u64 *)s;
-	int rc = less ? add_row(st, less, err) : error_set(err, ENOMEM, "no memory for an answer");
+	int rc;
 
+	if (!less)
+		return error_set(err, ENOMEM, "no memory for an answer");
+	rc = add_row(st, less, err);
 	if (!rc) {
 		less->max_ns = 0;
 		for (size_t i = 0; i < sizeof(*s) / sizeof(*a); i++)
