@@ -48,6 +48,16 @@ def plumb_once(env, pid, probe, maps):
                 "functions": functions}
 
 
+def read_until(stream, text, otherwise):
+    """The line with the text, after others (bpftrace begins with a warning where RLIMIT_MEMLOCK cannot be raised)."""
+    last = otherwise
+    for line in stream:
+        if text in line:
+            return line.strip()
+        last = line.strip()
+    raise Unavailable(last)
+
+
 def bpftrace_once(path, pid):
     """bpftrace attaches each function by itself, after it has said how many; it is attached when it prints the BEGIN of an interval."""
     where = ",".join("uprobe:%s:%s" % (path, g) for g in PEER_GLOBS)
@@ -55,11 +65,10 @@ def bpftrace_once(path, pid):
     p = spawn(["bpftrace", "-p", str(pid), "-e", where + ' { @[func] = count(); } interval:ms:1 { printf("attached\\n"); exit(); }'],
               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
-        line = p.stdout.readline()
-        if "Attaching %d probes" % (PEER_COUNT + 1) not in line:
-            raise Unavailable(line.strip() or "it said nothing")
-        if "attached" not in p.stdout.readline():
-            raise Unavailable("it did not attach")
+        said = read_until(p.stdout, "Attaching ", "it said nothing")
+        if "Attaching %d probes" % (PEER_COUNT + 1) not in said:
+            raise Unavailable(said)
+        read_until(p.stdout, "attached", "it did not attach")
         attach = time.monotonic() - start
         start = time.monotonic()
         end(p, timeout=240)
