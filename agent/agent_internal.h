@@ -248,6 +248,8 @@ void pattern_send_stats(struct request *rq, uint64_t wall_ns, bool all);
 int stream_start(struct agent *a, struct error *err);
 void stream_stop(struct agent *a);
 void stream_drain(struct agent *a);
+/* A probe has come: its first event is to wake the agent, not to wait for the next poll. */
+void stream_expect(struct agent *a);
 /* Sends the records that are held. A recorded request's wait for more, unless `now`. */
 void stream_flush(struct request *rq, bool now);
 /* Names the known processes, to a client that has not heard of them. */

@@ -338,6 +338,7 @@ void request_advance(struct request *rq)
 	schedule(rq, rq->started_ns);
 	send_started(rq);
 	rq->state = REQUEST_RUNNING;
+	stream_expect(rq->agent);
 	LIST_FOREACH(in, &rq->instances, link)
 		pattern_send_note(rq, in);
 	log_info("request", "start", "id=%lu verb=%s uid=%u probe=\"%s\"", (unsigned long)rq->id, verb_names[rq->verb],

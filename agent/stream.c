@@ -247,6 +247,13 @@ static void on_poll(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+void stream_expect(struct agent *a)
+{
+	event_add(a->ring_wake, NULL);
+	if (!rings_arm(a->rings))
+		poll_again(a, POLL_BUSY_MS);
+}
+
 int stream_start(struct agent *a, struct error *err)
 {
 	a->ring_timer = evtimer_new(a->base, on_poll, a);
