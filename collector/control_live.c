@@ -221,7 +221,12 @@ static void on_reply(struct request *r, struct part *p, const struct live_item *
 
 	if (item->in->count < 4 || p->state == PART_RUNNING)
 		return;
-	if (!object_bool(&item->in->items[2], &ok) || !ok) {
+	ok = object_bool(&item->in->items[2], &ok) && ok;
+	if (item->past) {   /* the run that is connected has been asked, and will answer itself */
+		p->has_run |= ok;
+		return;
+	}
+	if (!ok) {
 		on_refused(r, p, item);
 	} else {
 		p->state = PART_RUNNING;
@@ -239,21 +244,26 @@ static void on_reply(struct request *r, struct part *p, const struct live_item *
 		request_advance(r);
 }
 
-/* What ends a part for good, and what may come back. */
-static void on_end(struct request *r, struct part *p, const struct frame_in *in)
+/* What ends a part for good, and what may come back. That an earlier run was shut down is nothing new: the next one has been asked. */
+static void on_end(struct request *r, struct part *p, const struct live_item *item)
 {
 	static const struct { const char *reason; enum part_state state; } again[] = {
 		{ "gone", PART_ABSENT }, { "shutdown", PART_NEW }, { "hangup", PART_NEW },
 	};
 
+	const struct frame_in *in = item->in;
+	enum part_state state = PART_ENDED;
+
 	if (in->count < 5)
 		return;
 	copy_text(p->reason, sizeof(p->reason), &in->items[END_REASON]);
 	copy_text(p->text, sizeof(p->text), &in->items[END_TEXT]);
-	p->state = PART_ENDED;
-	for (size_t i = 0; i < sizeof(again) / sizeof(again[0]) && r->state == REQUEST_RUNNING; i++)
+	for (size_t i = 0; i < sizeof(again) / sizeof(again[0]); i++)
 		if (strcmp(again[i].reason, p->reason) == 0)
-			p->state = again[i].state;
+			state = again[i].state;
+	if (item->past && state != PART_ENDED)
+		return;
+	p->state = r->state == REQUEST_RUNNING ? state : PART_ENDED;
 	p->again_ns = mono_ns() + ASK_AGAIN_NS;
 	request_tell_end(r, p);
 }
@@ -355,7 +365,7 @@ void request_on_live(const struct live_item *item, void *arg)
 			forward_last_counters(r, p, &in->items[END_ROWS]);
 		if (in->count > END_ROWS)
 			take_sums(p, &in->items[END_ROWS]);
-		on_end(r, p, in);
+		on_end(r, p, item);
 		request_advance(r);   /* may free the request */
 		break;
 	default:

@@ -217,7 +217,7 @@ void taken_publish(const struct taken *t, uint64_t request)
 {
 	struct live_item item = {
 		.type = t->in->type, .request = request, .agent = t->st->agent, .host = t->st->host, .run = t->st->run,
-		.in = t->in, .frame = t->frame, .len = t->len,
+		.past = t->st->run != t->st->hello_run, .in = t->in, .frame = t->frame, .len = t->len,
 	};
 
 	live_publish(t->st->ingest->live, &item);

@@ -18,6 +18,7 @@ struct live_item {
 	int64_t agent;               /* the store's id */
 	const char *host;
 	uint64_t run;                /* of the agent; numbers of probes belong to it */
+	bool past;                   /* not the run that is connected: its spool still had this */
 	const struct frame_in *in;
 	const void *frame;           /* its msgpack array, as it came */
 	size_t len;

@@ -261,6 +261,29 @@ class Told(Control):
             if f[2] == code:
                 return f
 
+    def test_an_end_of_an_earlier_run(self):
+        """An agent was shut down, and its END comes when the next run has been asked already: that one is stopped all the same."""
+        one = self.agent(1)
+        sequence = self.begin(one)
+        wire_id = self.ask(keep=True)
+        request = one.receive(wire.REQUEST)[1]
+        sequence = self.accept(one, request, sequence)
+        self.assertTrue(self.client.receive(wire.REPLY, wire_id)[2])
+        one.wait_ack(sequence - 1)
+        one.close()
+        two = self.agent(1, run=2, next_sequence=sequence + 2)
+        self.assertEqual(two.receive(wire.REQUEST)[1], request)
+        two.entry(sequence, [wire.END, request, 'shutdown', 'the agent ends', []])
+        two.wait_ack(sequence)
+        self.plumb('rm', 1)
+        self.assertEqual(two.receive(wire.REQUEST)[2:], ['stop', {'id': request}])
+        two.entry(sequence + 1, [wire.RUN, 2, time.time_ns()])
+        two.entry(sequence + 2, [wire.REPLY, request, True, {'id': 1}])
+        two.entry(sequence + 3, [wire.END, request, 'removed', '', []])
+        two.wait_ack(sequence + 3)
+        wait_for('end', lambda: not self.rows('list'))
+        self.assertEqual(self.c.ask('SELECT state, reason FROM request_agent'), [('ended', 'removed')])
+
     def test_kept_through_a_restart_of_the_collector(self):
         one = self.agent(1)
         sequence = self.begin(one)
