@@ -320,6 +320,18 @@ static uint32_t uncovered(const struct coverage *c, uint32_t function)
 	return n;
 }
 
+/* What the claim names is compared or nothing is: a trigger reads the arguments, which must be the same ones in both builds. */
+static int check_claimed(const struct maker *m, struct error *err)
+{
+	struct covered_function *f = m->spec->function ? &m->c->function[0] : NULL;
+
+	if (!f || !f->known[BASELINE] || !f->known[CANDIDATE] || comparable(f))
+		return 0;
+	f->compared = false;
+	error_set(err, EINVAL, "%.80s cannot be compared between the builds: %s", f->name, f->why);
+	return error_hint(err, "name a function that both have alike, one that calls it: --function");
+}
+
 /* The function with most changed lines first, until the budget is spent. */
 static void choose_functions(const struct maker *m, uint32_t budget)
 {
@@ -405,6 +417,8 @@ static int make(struct maker *m, struct error *err)
 		return error_set(err, ENOMEM, "no memory for the patch's functions");
 	if (m->patch && !(m->watch ? m->c->n_functions : m->c->lines_with_code))
 		return touches_nothing(m, err);
+	if (!m->watch && check_claimed(m, err) < 0)
+		return -err->code;
 	if (m->watch)
 		choose_watched(m->c, VERIFY_FUNCTIONS_MAX);
 	else

@@ -53,7 +53,8 @@ struct coverage {
 };
 
 /* answer: by side, NULL without a patch; patch may be NULL then. file_of[side]: number that a patch file had in the question, by
- * the patch's file number; UINT32_MAX: not asked. -ENOENT with the sentence: the diff touches nothing in the binaries. */
+ * the patch's file number; UINT32_MAX: not asked. -ENOENT with the sentence: the diff touches nothing in the binaries. -EINVAL: the claim's
+ * function is known in both builds and is not the same there. */
 struct coverage *coverage_new(const struct verify_spec *s, const struct patch *p, const struct lines_answer *const answer[VERIFY_SIDES],
 			      const uint32_t *const file_of[VERIFY_SIDES], struct error *err);
 /*

@@ -109,12 +109,25 @@ static int nothing_compared(const struct verify *v, struct error *err)
 	return error_hint(err, "name a function that both have, one that calls the changed code: --function");
 }
 
+/* Only lines of the patch are looked up, and with them the functions they lie in. */
+static void note_signature(struct verify *v)
+{
+	const struct covered_function *f = v->spec.function ? &v->coverage->function[0] : NULL;
+
+	if (!f || strcmp(v->arm[BASELINE].build_id, v->arm[CANDIDATE].build_id) == 0 || (f->known[BASELINE] && f->known[CANDIDATE]))
+		return;
+	verify_remark(v, "%.80s: whether its signature is the same in both builds was not looked at: %s", f->name,
+		      v->patch ? "it has none of the patch's lines in both" : "without a patch no source lines are looked up");
+}
+
 int verify_begin_judging(struct verify *v, struct error *err)
 {
 	int rc = v->spec.by_time ? 0 : lines_can_run(v, err);
 
 	if (rc)
 		return rc;
+	if (!v->spec.by_time)
+		note_signature(v);
 	v->judged = calloc(v->coverage->n_functions + 1, sizeof(*v->judged));
 	if (!v->judged)
 		return error_set(err, ENOMEM, "no memory for verdicts");
@@ -186,6 +199,8 @@ int verify_begin_candidate(struct verify *v, uint64_t now_ns, struct error *err)
 	}
 	if (!rc)
 		forget_pending_of(v, CANDIDATE);
+	if (!rc)
+		note_signature(v);
 	return rc;
 }
 

@@ -489,8 +489,8 @@ static void no_end_ends_it(void **state)
 	view = verify_view(b.v);
 	assert_int_equal(view->stage, VERIFY_DONE);
 	assert_int_equal(view->state, VERDICT_INCONCLUSIVE);
-	assert_int_equal(view->n_remarks, 2);   /* the first: which build is which */
-	assert_non_null(strstr(view->remark[1], "1 of 2 requests are open"));
+	assert_int_equal(view->n_remarks, 3);   /* before it: which build is which, and that f's signature is not known */
+	assert_non_null(strstr(view->remark[2], "1 of 2 requests are open"));
 	verify_free(b.v);
 }
 
@@ -537,6 +537,54 @@ static void functions_that_cannot_be_compared(void **state)
 		assert_int_equal(view->coverage->n_functions, 2);
 		assert_false(view->coverage->function[1].compared);
 		assert_non_null(strstr(view->coverage->function[1].why, cases[i].why));
+		verify_free(b.v);
+	}
+}
+
+/* The claim's own function too: its trigger reads the arguments. */
+static void a_claimed_function_that_has_changed(void **state)
+{
+	static const struct { const char *signature; bool own; const char *says; } cases[] = {
+		{ "int f(struct x *n)", true, "f cannot be compared between the builds: its signature has changed: int f(int n); now int f(struct x *n)" },
+		{ "int f(int n)", false, "f cannot be compared between the builds: it is inlined in the candidate" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct bench b;
+		struct verify_spec s;
+
+		spec_of_test(&s, "none", patch_text);
+		s.function = strdup("f");
+		s.trigger = strdup("n > 5");
+		begin_spec(&b, &s);
+		assert_int_equal(give_ps(&b, 2, two_builds), 0);
+		assert_int_equal(give_lines(&b, 0, "int f(int n)", true, true), 0);
+		assert_int_equal(give_lines(&b, 1, cases[i].signature, cases[i].own, true), -EINVAL);
+		if (!strstr(b.err.text, cases[i].says))
+			fail_msg("case %zu: %s", i, b.err.text);
+		verify_free(b.v);
+	}
+}
+
+static bool tells(struct verify *v, const char *what)
+{
+	struct buf text = { 0 };
+	bool found;
+
+	text_of(v, &text);
+	found = strstr(buf_text(&text), what) != NULL;
+	buf_free(&text);
+	return found;
+}
+
+/* Nothing was asked about it: then the reports say so. */
+static void a_signature_that_is_not_known(void **state)
+{
+	for (int patch = 0; patch < 2; patch++) {
+		struct bench b;
+
+		begin_probed(&b, "none", patch);
+		assert_int_equal(tells(b.v, "f: whether its signature is the same in both builds was not looked at: without a patch"), !patch);
 		verify_free(b.v);
 	}
 }
@@ -753,7 +801,8 @@ int main(void)
 		cmocka_unit_test(one_host_does_not_take_part), cmocka_unit_test(one_host_refuses_before_it_runs),
 		cmocka_unit_test(no_answer_ends_it), cmocka_unit_test(a_stop_before_the_probes_is_at_once),
 		cmocka_unit_test(no_end_ends_it), cmocka_unit_test(a_second_stop_is_at_once),
-		cmocka_unit_test(functions_that_cannot_be_compared), cmocka_unit_test(a_replay_says_the_same),
+		cmocka_unit_test(functions_that_cannot_be_compared), cmocka_unit_test(a_claimed_function_that_has_changed),
+		cmocka_unit_test(a_signature_that_is_not_known), cmocka_unit_test(a_replay_says_the_same),
 		cmocka_unit_test(failing_calls_tell_their_arguments), cmocka_unit_test(a_cut_chunk_is_a_remark),
 		cmocka_unit_test(a_record_without_its_texts),
 		cmocka_unit_test(reports_are_well_formed), cmocka_unit_test(lines_without_code_say_why),
