@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -321,21 +322,63 @@ static int replay(const struct args *a)
 	return code;
 }
 
-/* What would only fail after the run. */
-static int check_files(const struct args *a, struct error *err)
+/* What would only fail after the run. A file that is there is left as it is. */
+static int check_path(const char *path, struct error *err)
+{
+	struct stat st;
+	bool there = stat(path, &st) == 0;
+	int fd;
+
+	if (strcmp(path, "-") == 0 || (there && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
+		return 0;
+	fd = open(path, O_WRONLY | O_CLOEXEC | (there ? 0 : O_CREAT), 0644);
+	if (fd < 0)
+		return error_set(err, errno, "cannot write %s: %s", path, strerror(errno));
+	close(fd);
+	if (!there)
+		unlink(path);
+	return 0;
+}
+
+static int check_reports(const struct args *a, struct error *err)
 {
 	struct report_target target[REPORT_TARGETS];
-	int n = a->verify.report ? report_targets(a->verify.report, target, err) : 0;
+	int n = a->verify.report ? report_targets(a->verify.report, target, err) : 0, rc = n < 0 ? n : 0;
 
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
+		if (!rc)
+			rc = check_path(target[i].path, err);
 		free(target[i].path);
-	if (n < 0)
-		return n;
+	}
+	return rc;
+}
+
+/* A record holds the claim: what would change it is not looked at, and must not seem to be. */
+static bool has_claim(const struct args *a)
+{
+	const struct verify_args *o = &a->verify;
+	const char *const text[] = { o->patch, o->strip, o->baseline, o->candidate, o->arm_by, o->function, o->trigger, o->expect, o->lines,
+				     o->min_triggers, o->alpha, o->together, o->record, o->sign_key, o->title, a->error };
+
+	for (size_t i = 0; i < sizeof(text) / sizeof(text[0]); i++)
+		if (text[i])
+			return true;
+	return o->n_guards || o->aa || o->by_time || a->n_rest || a->target != TARGET_NONE || a->for_ns || a->budget_ppm || a->allow_unwind;
+}
+
+static int check_files(const struct args *a, struct error *err)
+{
+	int rc = check_reports(a, err);
+
+	if (rc)
+		return rc;
+	if (a->verify.replay && has_claim(a))
+		return error_set(err, EINVAL, "--replay computes what the record holds: only --verify-key, --report and --json go with it");
 	if (a->verify.sign_key && !a->verify.record && !args_collector(a))
 		return error_set(err, EINVAL, "--sign-key signs the record: --record FILE");
 	if (a->verify.verify_key && !a->verify.replay)
 		return error_set(err, EINVAL, "--verify-key checks a record: --replay FILE");
-	return 0;
+	return a->verify.record ? check_path(a->verify.record, err) : 0;
 }
 
 static int run(const struct args *a)

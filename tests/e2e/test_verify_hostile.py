@@ -57,6 +57,25 @@ class Files(Case):
         self.assertIn('No such file', self.refused(self.path('nothing')))
         self.assertIn('is larger than 256 KiB', self.refused('/dev/zero'))
 
+    def test_files_that_cannot_be_written(self):
+        """Known before anything runs; what is there is not touched."""
+        there, new = self.write('kept'), self.path('new')
+        for option in ('--record', '--report'):
+            kind = 'md=' if option == '--report' else ''
+            with self.subTest(option):
+                self.assertIn('cannot write ' + self.dir + ': Is a directory', self.refused('-s', 'x', '--function', 'f', option, kind + self.dir))
+                self.assertIn('No such file', self.refused('-s', 'x', '--function', 'f', option, kind + self.path('no/such')))
+                self.refused('-s', 'x', '--function', 'f', option, kind + there)
+                self.refused('-s', 'x', '--function', 'f', option, kind + new)
+        with open(there) as f:
+            self.assertEqual(f.read(), 'kept')
+        self.assertFalse(os.path.exists(new))
+
+    def test_a_replay_takes_no_claim(self):
+        for extra in (('--function', 'f'), ('--guard', 'no new error values'), ('-s', 'x'), ('--aa',), ('--record', self.path('r')), ('--for', '5s')):
+            with self.subTest(extra[0]):
+                self.assertIn('--replay computes what the record holds', self.refused('--replay', self.path('none'), *extra))
+
     def test_diffs(self):
         text = fix(2)
         head = '@@ -23,6 +23,8 @@'
