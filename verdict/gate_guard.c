@@ -165,7 +165,7 @@ static void calls_judge(struct verdict *v, struct gate *g)
 	snprintf(text, sizeof(text), "candidate %" PRIu64 " calls in %" PRIu64 " chances, baseline %" PRIu64 " in %" PRIu64,
 		 c->calls, c->per, b->calls, b->per);
 	if (too_many(g->guard, b) || too_many(g->guard, c)) {
-		gate_set(g, GATE_BLOCKED, "%s is called more than %u times per chance: say so in the claim (%s)", name,
+		gate_set(g, GATE_BLOCKED, "%s: there are more than %u calls per chance: say so in the claim (%s)", name,
 			 g->guard->most_per, text);
 	} else if (compare_is_below(r)) {
 		gate_set(g, GATE_FAIL, "it is called less: %s, so the ratio is below %.3g", text, r->upper);

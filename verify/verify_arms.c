@@ -266,16 +266,22 @@ int verify_set_build(struct verify_arm_spec *s, const char *build_id, struct err
 static int guess_arms(struct verify *v, struct error *err)
 {
 	const char *one = v->running[0].build_id, *two = other_build(v, one, one), *old = one, *new = two;
+	char running[300];
 	int rc;
 
+	describe_running(v, running, sizeof(running));
 	if (!two) {
 		error_set(err, EINVAL, "only one build runs (%.*s): there is nothing to compare it with", BUILD_SHOWN, one);
 		return error_hint(err, "start the other build too, or see --by-time, --arm-by and --aa");
 	}
-	if (other_build(v, one, two))
-		return error_set(err, EINVAL, "more than two builds run: say which, with --baseline build:ID --candidate build:ID");
-	if (age_of(v, one) == age_of(v, two))
-		return error_set(err, EINVAL, "two builds run and which is older is not known: give --baseline and --candidate");
+	if (other_build(v, one, two)) {
+		error_set(err, EINVAL, "more than two builds run: say which, with --baseline build:ID --candidate build:ID");
+		return error_hint(err, "of the target there run: %s", running);
+	}
+	if (age_of(v, one) == age_of(v, two)) {
+		error_set(err, EINVAL, "two builds run and which is older is not known: give --baseline and --candidate");
+		return error_hint(err, "of the target there run: %s", running);
+	}
 	if (age_of(v, one) < age_of(v, two)) {
 		old = two;
 		new = one;

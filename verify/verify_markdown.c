@@ -160,15 +160,22 @@ static void md_notes(struct buf *out, const struct verify_view *v)
 	buf_free(&caveats);
 }
 
+static void md_processes(struct buf *out, uint32_t n)
+{
+	buf_printf(out, " (%u process%s)", n, n == 1 ? "" : "es");
+}
+
 void verify_report_markdown(const struct verify_view *v, struct buf *out)
 {
 	buf_printf(out, "## plumb verify: %s\n\n", verdict_state_name(v->state));
 	md_text(out, v->reason);
 	buf_str(out, "\n\nBaseline ");
 	md_text(out, v->arm[BASELINE].label);
-	buf_printf(out, " (%u processes), candidate ", v->arm[BASELINE].most_processes);
+	md_processes(out, v->arm[BASELINE].most_processes);
+	buf_str(out, ", candidate ");
 	md_text(out, v->arm[CANDIDATE].label);
-	buf_printf(out, " (%u processes), compared for %.0f s.\n", v->arm[CANDIDATE].most_processes, (double)v->elapsed_ns / 1e9);
+	md_processes(out, v->arm[CANDIDATE].most_processes);
+	buf_printf(out, ", compared for %.0f s.\n", (double)v->elapsed_ns / 1e9);
 	for (uint32_t i = 0; i < v->n_functions; i++)
 		md_function(out, &v->function[i]);
 	md_lines(out, v);

@@ -232,10 +232,26 @@ static int watched_items(struct verify *v)
 	return rc;
 }
 
+/* --lines none: none of them is counted, on either side. */
+static void leave_lines_out(struct coverage *c)
+{
+	for (uint32_t i = 0; i < c->n_lines; i++) {
+		struct covered_line *l = &c->line[i];
+
+		if (l->state != LINE_PROBED)
+			continue;
+		l->state = LINE_LEFT_OUT;
+		snprintf(l->why, sizeof(l->why), "only the functions are compared (lines: none)");
+		c->lines_probed--;
+	}
+}
+
 int verify_make_line_items(struct verify *v, enum verify_side side, struct error *err)
 {
 	int rc = 0;
 
+	if (v->spec.lines == VERIFY_LINES_NONE)
+		leave_lines_out(v->coverage);
 	for (uint32_t i = 0; !rc && i < v->coverage->n_lines; i++)
 		if (v->coverage->line[i].state == LINE_PROBED && v->coverage->line[i].side == side)
 			rc = line_item(v, i);

@@ -353,7 +353,7 @@ int verify_spec_finish(struct verify_spec *s, struct error *err)
 	default_guards(s);
 	if (s->watched && !s->claim.watched) {
 		s->claim.watched = 1;
-		snprintf(s->claim.watched_name[0], CLAIM_NAME, "%s", s->watched);
+		snprintf(s->claim.watched_name[0], CLAIM_NAME, "%s per %s", s->watched, s->watched_per);
 	}
 	probe = s->claim;
 	snprintf(probe.function, sizeof(probe.function), "f");

@@ -8,7 +8,7 @@
 
 #include "text.h"
 
-enum { FAILING_ROWS = 8, ALWAYS_ROWS = 12 };
+enum { FAILING_ROWS = 8, ALWAYS_ROWS = 12, ARGUMENT_WIDTH = 23, ARGUMENT_WIDTH_MAX = 60 };
 
 static void tone(const struct verify_style *s, struct buf *out, enum verify_tone t)
 {
@@ -236,7 +236,7 @@ static void put_gate(const struct gate_view *g, const struct verify_style *s, st
 	put_figure(g, "baseline", &g->base, out);
 	put_figure(g, ", candidate", &g->cand, out);
 	if (!isnan(g->ratio.low)) {
-		buf_printf(out, ", ratio in [%.3g, ", g->ratio.low);
+		buf_printf(out, ", ratio%s in [%.3g, ", g->unit == UNIT_NS ? " of the shares of calls above" : "", g->ratio.low);
 		buf_printf(out, isinf(g->ratio.high) ? "inf]" : "%.3g]", g->ratio.high);
 		if (!isnan(g->margin))
 			buf_printf(out, ", held against %.3g", g->margin);
@@ -300,12 +300,28 @@ static void put_always(const struct failing *f, struct buf *out)
 		buf_char(out, '\n');
 }
 
+/* Of the first column: no row is to push its numbers out of theirs, unless it is very long. */
+static int arguments_width(const struct failing_row *row, unsigned n)
+{
+	size_t width = ARGUMENT_WIDTH;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct buf text = { 0 };
+
+		put_argument(&row[i], &text);
+		width = text.len > width ? text.len : width;
+		buf_free(&text);
+	}
+	return (int)(width < ARGUMENT_WIDTH_MAX ? width : ARGUMENT_WIDTH_MAX);
+}
+
 /* With which arguments do calls fail? Some of them are shown, a few a second. */
 static void put_failing(const struct verify_function_view *f, struct buf *out)
 {
 	const struct verify_shown base = verify_shown(f, BASELINE), cand = verify_shown(f, CANDIDATE);
 	struct failing_row row[FAILING_ROWS];
 	unsigned n = f->failing ? failing_rows(f->failing, row, FAILING_ROWS) : 0;
+	int width = arguments_width(row, n);
 
 	if (!base.shown && !cand.shown)
 		return;
@@ -315,7 +331,7 @@ static void put_failing(const struct verify_function_view *f, struct buf *out)
 		struct buf text = { 0 };
 
 		put_argument(&row[i], &text);
-		buf_printf(out, "    %-23s %10" PRIu64 "  %10" PRIu64 "%s\n", buf_text(&text), row[i].count[BASELINE], row[i].count[CANDIDATE],
+		buf_printf(out, "    %-*s %10" PRIu64 "  %10" PRIu64 "%s\n", width, buf_text(&text), row[i].count[BASELINE], row[i].count[CANDIDATE],
 			   !row[i].only ? "" : row[i].count[BASELINE] ? "  baseline only" : "  candidate only");
 		buf_free(&text);
 	}

@@ -20,6 +20,28 @@ static void view_arms(struct verify *v)
 	}
 }
 
+/* All of them pass: with how many gates each, where that differs. */
+static void reason_of_all(struct verify *v)
+{
+	const char *first = verdict_view(v->judged[0].verdict)->reason;
+	bool alike = true, whole = true;
+	size_t len = 0;
+
+	for (uint32_t i = 0; i < v->n_judged; i++) {
+		const char *reason = verdict_view(v->judged[i].verdict)->reason;
+
+		alike &= strcmp(reason, first) == 0;
+		whole &= strncmp(reason, "all ", 4) == 0;
+	}
+	if (whole)
+		snprintf(v->reason, sizeof(v->reason), alike ? "%s of every function" : "all gates of every function pass", first);
+	else if (alike)
+		snprintf(v->reason, sizeof(v->reason), "of every function %s", first);
+	for (uint32_t i = 0; !whole && !alike && i < v->n_judged && len + 1 < sizeof(v->reason); i++)
+		len += (size_t)snprintf(v->reason + len, sizeof(v->reason) - len, "%s%s: %s", i ? ". " : "", v->judged[i].claim.function,
+					verdict_view(v->judged[i].verdict)->reason);
+}
+
 /* The sentence that decides: of the function that failed, else of the first that is not passed. */
 static void view_functions(struct verify *v)
 {
@@ -40,8 +62,10 @@ static void view_functions(struct verify *v)
 	v->view.n_functions = v->n_judged;
 	if (why && v->n_judged > 1 && why->state != VERDICT_PASS)
 		snprintf(v->reason, sizeof(v->reason), "%s: %s", why->claim->function, why->reason);
+	else if (why && v->n_judged > 1)
+		reason_of_all(v);
 	else if (why)
-		snprintf(v->reason, sizeof(v->reason), "%s%s", why->reason, v->n_judged > 1 ? " of every function" : "");
+		snprintf(v->reason, sizeof(v->reason), "%s", why->reason);
 }
 
 static void view_hits(struct verify *v)

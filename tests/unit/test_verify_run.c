@@ -219,7 +219,8 @@ static void failing_calls_tell_their_arguments(void **state)
 	assert_int_equal(second(&b, 1000, 20, 3), 0);
 	text_of(b.v, &then);
 	expect_in(&then, "failing calls by argument (looked at: 3 of the baseline's 20, 4 of the candidate's 4)");
-	expect_in(&then, "    o->qty = 0                       3           0  baseline only\n");
+	expect_in(&then, "    o->qty = 0                                  3           0  baseline only\n");   /* as wide as the longest */
+	expect_in(&then, "    o->user.name = \"\\x1b[2J|<b>`&\\xff\"          0           4  candidate only\n");
 	expect_in(&then, "\"failing\":{\"baseline\":{\"shown\":3,\"failed\":20}");
 	expect_in(&then, "{\"argument\":\"o->user.name\",\"value\":\"\\\"bob\\\"\",\"baseline\":3,\"candidate\":0,\"only\":\"baseline\"}");
 	expect_in(&then, "| o-&#62;qty = 2 | 0 | 4 | candidate only |");
@@ -273,6 +274,46 @@ static void arms_that_cannot_be(void **state)
 		assert_non_null(strstr(b.err.text, cases[i].says));
 		verify_free(b.v);
 	}
+}
+
+/* Which is the old one cannot be told: who is there is, so that somebody else can. */
+static void builds_of_one_age(void **state)
+{
+	static const struct bench_process two[] = { { 100, BUILD_B, NULL, 5 }, { 101, BUILD_C, NULL, 5 } };
+	struct bench b;
+
+	begin(&b, "none", false);
+	assert_true(give_processes(&b, 2, two) < 0);
+	assert_non_null(strstr(b.err.text, "which is older is not known"));
+	assert_string_equal(b.err.hint, "of the target there run: 100 (build aaaaaaaaaaaa), 101 (build cccccccccccc)");
+	verify_free(b.v);
+}
+
+/* No probe on any line, and none is said not to have run. */
+static void no_lines(void **state)
+{
+	struct buf text = { 0 };
+	struct verify_spec s;
+	struct bench b;
+	uint32_t id[8];
+	char probe[8][64];
+
+	spec_of_test(&s, "gone", patch_text);
+	s.function = strdup("f");
+	assert_int_equal(verify_spec_lines(&s, "none", NULL), 0);
+	begin_spec(&b, &s);
+	assert_int_equal(give_ps(&b, 2, two_builds), 0);
+	buf_clear(verify_out(b.v));
+	assert_int_equal(give_lines(&b, 0, "int f(int n)", true, true), 0);
+	assert_int_equal(give_lines(&b, 1, "int f(int n)", true, true), 0);
+	assert_int_equal(take_requests(&b, id, probe, 8), 2);
+	assert_string_equal(probe[0], "f");
+	assert_string_equal(probe[1], "f");
+	text_of(b.v, &text);
+	assert_non_null(strstr(buf_text(&text), "left out +"));
+	assert_null(strstr(buf_text(&text), "did not run"));
+	verify_free(b.v);
+	buf_free(&text);
 }
 
 static void a_patch_that_touches_nothing(void **state)
@@ -797,7 +838,8 @@ int main(void)
 		cmocka_unit_test(counts_decide), cmocka_unit_test(no_traffic_is_no_pass), cmocka_unit_test(a_dead_arm_is_no_pass),
 		cmocka_unit_test(a_restart_counts_on), cmocka_unit_test(an_error_that_moves_shows),
 		cmocka_unit_test(arms_that_cannot_be), cmocka_unit_test(a_patch_that_touches_nothing),
-		cmocka_unit_test(a_claim_on_an_unknown_function), cmocka_unit_test(lines_that_cannot_be_probed),
+		cmocka_unit_test(a_claim_on_an_unknown_function), cmocka_unit_test(builds_of_one_age), cmocka_unit_test(no_lines),
+		cmocka_unit_test(lines_that_cannot_be_probed),
 		cmocka_unit_test(one_host_does_not_take_part), cmocka_unit_test(one_host_refuses_before_it_runs),
 		cmocka_unit_test(no_answer_ends_it), cmocka_unit_test(a_stop_before_the_probes_is_at_once),
 		cmocka_unit_test(no_end_ends_it), cmocka_unit_test(a_second_stop_is_at_once),

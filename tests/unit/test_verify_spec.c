@@ -42,7 +42,7 @@ static void guards(void **state)
 	static const struct { const char *text; int rc; const char *want; } cases[] = {
 		{ "latency p99 < +10 %", 0, "latency p99 < +10 %" }, { "p50 < +5%", 0, "latency p50 < +5 %" },
 		{ "latency p99.9 < +12.5 %", 0, "latency p99.9 < +12.5 %" }, { "error_rate < +25 %", 0, "error rate < +25 %" },
-		{ "no new error values", 0, "no new error values" }, { "calls of pay per checkout > -20 %", 0, "calls of pay > -20 %" },
+		{ "no new error values", 0, "no new error values" }, { "calls of pay per checkout > -20 %", 0, "calls of pay per checkout > -20 %" },
 		{ "latency p99 < 10 %", -EINVAL, NULL }, { "latency", -EINVAL, NULL }, { "no new errors", -EINVAL, NULL },
 		{ "calls of pay > -20 %", -EINVAL, NULL }, { "latency p99 < +10 % or so", -EINVAL, NULL },
 	};
