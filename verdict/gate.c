@@ -43,9 +43,9 @@ void gate_unknown(struct gate *g, uint64_t n, const char *counted_as)
 			 n, counted_as);
 }
 
-double eta_of(const struct arm_total *arm, double have, double need)
+double eta_of(uint64_t took_ns, double have, double need)
 {
-	return have > 0 ? fmax(need - have, 0) / have * (double)arm->span_ns / 1e9 : INFINITY;
+	return have > 0 ? fmax(need - have, 0) / have * (double)took_ns / 1e9 : INFINITY;
 }
 
 void gate_bounds(struct gate *g, const struct compare *ratio)
@@ -150,7 +150,7 @@ static void exposure_judge(struct verdict *v, struct gate *g)
 	} else if (have < c->min_triggers) {
 		gate_set(g, GATE_OPEN, "the candidate saw %s %s; %" PRIu64 " needed", c->trigger[0] ? "the trigger" : "the call",
 			 times, c->min_triggers);
-		gate_eta(g, eta_of(&v->cand, (double)have, (double)c->min_triggers));
+		gate_eta(g, eta_of(v->cand.span_ns, (double)have, (double)c->min_triggers));
 	} else {
 		gate_set(g, GATE_PASS, "the candidate saw %s %s%s", c->trigger[0] ? "the trigger" : "the call", times,
 			 c->lines ? ", every changed line ran" : "");

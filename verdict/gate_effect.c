@@ -54,7 +54,7 @@ static void gone_wait(struct verdict *v, struct gate *g, const struct effect *e)
 		if (need == UINT64_MAX || !e->cand.n)
 			return;
 		gate_set(g, GATE_OPEN, "%s; %" PRIu64 " clean calls needed", e->text, need);
-		gate_eta(g, eta_of(&v->cand, (double)e->cand.n, (double)need));
+		gate_eta(g, eta_of(v->cand.span_ns, (double)e->cand.n, (double)need));
 		return;
 	}
 	need = gone_errors_needed((double)e->cand.n / (double)(e->base.n + e->cand.n), 1, g->alpha);
@@ -63,7 +63,7 @@ static void gone_wait(struct verdict *v, struct gate *g, const struct effect *e)
 	need *= together;
 	gate_set(g, GATE_OPEN, "%s; %" PRIu64 " baseline errors needed at this split", e->text, need);
 	gate_unknown(g, e->cand.unknown, "failed");
-	gate_eta(g, eta_of(&v->base, (double)e->base.e, (double)need));
+	gate_eta(g, eta_of(v->base.span_ns, (double)e->base.e, (double)need));
 }
 
 static void gone_judge(struct verdict *v, struct gate *g)
@@ -127,7 +127,7 @@ static void ratio_judge(struct verdict *v, struct gate *g)
 	} else {
 		gate_set(g, GATE_OPEN, "%s; the ratio is not shown to be below %g yet", e.text, v->claim.factor);
 		gate_unknown(g, e.cand.unknown, "failed");
-		gate_eta(g, eta_of(&v->cand, g->view.log_e, g->view.log_needed));
+		gate_eta(g, eta_of(v->cand.span_ns, g->view.log_e, g->view.log_needed));
 	}
 }
 

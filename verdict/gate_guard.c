@@ -48,9 +48,9 @@ static void errors_judge(struct verdict *v, struct gate *g)
 		gate_set(g, GATE_OPEN, "%s; the ratio lies between %.3g and %.3g", text, r->lower, r->upper);
 		gate_unknown(g, r->low_sum.n_c - k->n_c, "failed");
 		if (floor > 0 && k->e_c == 0)
-			gate_eta(g, eta_of(&v->cand, (double)k->n_c, clean));
+			gate_eta(g, eta_of(v->cand.span_ns, (double)k->n_c, clean));
 		else
-			gate_eta(g, eta_of(&v->cand, g->view.log_e, g->view.log_needed));
+			gate_eta(g, eta_of(v->cand.span_ns, g->view.log_e, g->view.log_needed));
 	}
 }
 
@@ -79,7 +79,7 @@ static void new_errors_open(struct verdict *v, struct gate *g)
 			 "no new value in %" PRIu64 " calls: such calls are only shown to be below %.2g %%, %.2g %% needed%s", n,
 			 100 * high, 100 * g->guard->floor, s->cand_unknown ? " (some errors came without their value)" : "");
 		if (!s->cand_unknown)
-			gate_eta(g, eta_of(&v->cand, (double)n, k * (double)clean_calls_needed(g->guard->floor, g->alpha)));
+			gate_eta(g, eta_of(v->cand.span_ns, (double)n, k * (double)clean_calls_needed(g->guard->floor, g->alpha)));
 	}
 }
 
@@ -173,7 +173,7 @@ static void calls_judge(struct verdict *v, struct gate *g)
 		gate_set(g, GATE_PASS, "%s, so the ratio is above %.3g", text, r->lower);
 	} else {
 		gate_set(g, GATE_OPEN, "%s; the ratio lies between %.3g and %.3g", text, r->lower, r->upper);
-		gate_eta(g, eta_of(&v->cand, g->view.log_e, g->view.log_needed));
+		gate_eta(g, eta_of(v->cand.span_ns, g->view.log_e, g->view.log_needed));
 	}
 }
 

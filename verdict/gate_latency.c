@@ -12,7 +12,7 @@ enum { DRIFT = 4 };
 /* The j-th time: a test of its own, with its share of alpha. */
 static void look_for_threshold(struct verdict *v, struct gate *g)
 {
-	struct latency_gate *l = &g->u.latency, again = { .times = l->times + 1, .warmup = l->warmup };
+	struct latency_gate *l = &g->u.latency, again = { .times = l->times + 1, .warmup = l->warmup, .since_ns = v->base.span_ns };
 	double j = again.times;
 
 	*l = again;
@@ -157,10 +157,10 @@ static double left_s(const struct verdict *v)
 	return !deadline ? INFINITY : deadline > span ? (double)(deadline - span) / 1e9 : 0;
 }
 
-/* Whoever need not be waited for is not, if it would be in vain. */
+/* Whoever need not be waited for is not, if it would be in vain. Before anything was watched nobody can tell. */
 static void warmup_judge(struct verdict *v, struct gate *g)
 {
-	uint64_t have = hist_total(g->u.latency.warm);
+	uint64_t have = hist_total(g->u.latency.warm), watched_ns = v->base.span_ns - g->u.latency.since_ns;
 	double eta;
 
 	if (have >= g->u.latency.warmup) {
@@ -168,8 +168,8 @@ static void warmup_judge(struct verdict *v, struct gate *g)
 			 100 * g->guard->quantile);
 		return;
 	}
-	eta = eta_of(&v->base, (double)have, (double)g->u.latency.warmup);
-	if (g->guard->optional && eta > left_s(v)) {
+	eta = eta_of(watched_ns, (double)have, (double)g->u.latency.warmup);
+	if (g->guard->optional && watched_ns && eta > left_s(v)) {
 		gate_set(g, GATE_BLOCKED, "warm-up: %" PRIu64 " of %" PRIu64 " timed baseline calls; at this rate the time is up before", have,
 			 g->u.latency.warmup);
 		return;
@@ -203,6 +203,6 @@ void latency_judge(struct verdict *v, struct gate *g)
 	} else {
 		gate_set(g, GATE_OPEN, "%s; the ratio lies between %.3g and %.3g", text, r->lower, r->upper);
 		gate_unknown(g, r->low_sum.n_c - l->cand_n, "slow");
-		gate_eta(g, eta_of(&v->cand, g->view.log_e, g->view.log_needed));
+		gate_eta(g, eta_of(v->cand.span_ns, g->view.log_e, g->view.log_needed));
 	}
 }

@@ -9,6 +9,8 @@
 
 #include "verdict_internal.h"
 
+enum { BLOCKED_TICKS = 10 };
+
 /* ---- life ---- */
 
 static void gate_add(struct verdict *v, const struct gate_kind *kind, const struct guard *guard)
@@ -136,19 +138,29 @@ static bool time_is_up(const struct verdict *v)
 	return v->claim.deadline_ns && v->view.span_ns >= v->claim.deadline_ns;
 }
 
-/* An optional guard is waited for as long as there is something to wait for. */
-static void excuse(const struct verdict *v, struct gate_view *g)
+/* What blocks a gate may be over in the next tick: a cost that is being measured, a warm-up that had a slow start. */
+static bool blocked_for_good(const struct verdict *v, struct gate *g)
 {
-	char reason[sizeof(g->reason)];
+	if (g->view.state != GATE_BLOCKED || !v->base.calls || !v->cand.calls)
+		g->free_tick = v->view.ticks;
+	return v->view.ticks - g->free_tick >= BLOCKED_TICKS;
+}
 
-	if (!g->optional || (g->state != GATE_BLOCKED && !(g->state == GATE_OPEN && time_is_up(v))))
+/* An optional guard is waited for as long as there is something to wait for. */
+static void excuse(const struct verdict *v, struct gate *g)
+{
+	struct gate_view *view = &g->view;
+	char reason[sizeof(view->reason)];
+	bool in_vain = blocked_for_good(v, g);
+
+	if (!view->optional || (view->state != GATE_OPEN && view->state != GATE_BLOCKED) || !(in_vain || time_is_up(v)))
 		return;
-	if (g->state == GATE_OPEN) {
-		memcpy(reason, g->reason, sizeof(reason));
-		snprintf(g->reason, sizeof(g->reason), "the time is up: %.480s", reason);
+	if (view->state == GATE_OPEN) {
+		memcpy(reason, view->reason, sizeof(reason));
+		snprintf(view->reason, sizeof(view->reason), "the time is up: %.480s", reason);
 	}
-	g->state = GATE_NOT_JUDGED;
-	g->eta_s = 0;
+	view->state = GATE_NOT_JUDGED;
+	view->eta_s = 0;
 }
 
 static const struct gate_view *first_failed(const struct verdict *v)
@@ -204,7 +216,7 @@ static void judge(struct verdict *v)
 
 	for (unsigned i = 0; i < v->gates; i++) {
 		v->gate[i].kind->judge(v, &v->gate[i]);
-		excuse(v, &v->gate[i].view);
+		excuse(v, &v->gate[i]);
 	}
 	v->view.reason[0] = '\0';
 	failed = first_failed(v);

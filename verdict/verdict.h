@@ -28,7 +28,7 @@ enum gate_state {
 	GATE_PASS,
 	GATE_FAIL,
 	GATE_BLOCKED,    /* cannot be decided as things are; the reason says what to do */
-	GATE_NOT_JUDGED, /* the same of an optional guard, or of one that was open when the time was up: it does not stop a PASS */
+	GATE_NOT_JUDGED, /* an optional guard, ten ticks in a row blocked or not decided when the time was up: it does not stop a PASS */
 };
 
 /* NAN: not known. low and high hold at all times together. */

@@ -12,7 +12,7 @@ struct latency_gate {
 	bool frozen;
 	uint32_t times;                                  /* that a threshold was looked for, from 1 */
 	struct threshold at;
-	uint64_t warmup;
+	uint64_t warmup, since_ns;                       /* calls that are needed; the baseline's time when that began */
 	__u64 warm[HIST_BUCKETS];                        /* the baseline's calls that the threshold is taken from */
 	struct compare slow;
 	uint64_t base_n, base_slow, cand_n, cand_slow;   /* cand_slow: above `pass` */
@@ -28,6 +28,7 @@ struct gate {
 	const struct gate_kind *kind;
 	const struct guard *guard;      /* NULL: not a guard */
 	double alpha;
+	uint64_t free_tick;             /* the last one in which it was not blocked, or there was nothing to judge yet */
 	struct gate_view view;
 	struct pair counted;            /* UNIT_RATE: what the figures of both arms are made of, when somebody looks */
 	union {
@@ -64,8 +65,8 @@ struct verdict {
 void gate_set(struct gate *g, enum gate_state state, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Appends "; about 4 min at this rate" to the reason and sets eta. */
 void gate_eta(struct gate *g, double seconds);
-/* Seconds until `need` is reached from `have`, which took the arm's time so far. */
-double eta_of(const struct arm_total *arm, double have, double need);
+/* Seconds until `need` is reached from `have`, which took so long. */
+double eta_of(uint64_t took_ns, double have, double need);
 /* Figures of a rate; `ratio` may be NULL. */
 void gate_rates(struct gate *g, struct pair counted, const struct compare *ratio);
 /* Bounds and evidence of what decides. */

@@ -259,6 +259,34 @@ static void test_an_optional_guard_is_waited_for(void **state)
 	verdict_free(v);
 }
 
+/* What the probes cost becomes known only after the rest has passed, or never. */
+static void test_a_moments_block_is_waited_for(void **state)
+{
+	static const struct { unsigned known_after; enum verdict_state want; uint64_t least_ticks; } all[] = {
+		{ 8, VERDICT_FAIL, 9 }, { 600, VERDICT_PASS, 10 },
+	};
+	struct rule_case k = at_the_margin;
+
+	k.cand.median_ns = 80000;
+	for (size_t i = 0; i < COUNT(all); i++) {
+		struct sim sim = { .rnd = { 12 }, .swing = 0.3, .base = k.base, .cand = k.cand };
+		struct claim c = claim_of(&k);
+		struct verdict *v = verdict_new(&c, NULL);
+
+		for (unsigned t = 0; t < k.ticks && verdict_state(v) == VERDICT_UNDECIDED; t++) {
+			struct sim_tick b, x;
+
+			sim.cand.probe_ns = t < all[i].known_after ? 0 : k.cand.probe_ns;
+			sim_arm_tick(&sim, &sim.base, &b);
+			sim_arm_tick(&sim, &sim.cand, &x);
+			assert_int_equal(verdict_tick(v, &b.t, &x.t, NULL), 0);
+		}
+		assert_int_equal(verdict_state(v), all[i].want);
+		assert_in_range(verdict_view(v)->ticks, all[i].least_ticks, 20);
+		verdict_free(v);
+	}
+}
+
 /* What was decided stays decided. */
 static void test_the_end_is_the_end(void **state)
 {
@@ -480,7 +508,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rule_table),
-		cmocka_unit_test(test_an_optional_guard_is_waited_for), cmocka_unit_test(test_the_end_is_the_end),
+		cmocka_unit_test(test_an_optional_guard_is_waited_for), cmocka_unit_test(test_a_moments_block_is_waited_for),
+		cmocka_unit_test(test_the_end_is_the_end),
 		cmocka_unit_test(test_an_arm_that_dies_does_not_pass),
 		cmocka_unit_test(test_ended_from_outside),
 		cmocka_unit_test(test_claims_that_are_refused),

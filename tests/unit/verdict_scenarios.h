@@ -9,7 +9,8 @@
 
 enum scenario_guards { WITH_ERRORS = 1, WITH_P50 = 2, WITH_P99 = 4, WITH_VALUES = 8, WITH_CALLS = 16, WITH_GONE = 32, WITH_BY_TIME = 64,
 		       WITH_OPTIONAL = 128 /* p50 and p99 as plumb verify has them by default */, WITH_DEADLINE = 256 /* after the last tick */,
-		       WITH_BURSTS = 512 /* a first tick that is five times slower, and bursts in 30 % of the others */ };
+		       WITH_BURSTS = 512 /* a first tick that is five times slower, and bursts in 30 % of the others */,
+		       WITH_SLOW_START = 1024 /* a first tick that is five times slower */ };
 
 struct scenario {
 	const char *name;
@@ -70,6 +71,8 @@ static const struct scenario scenarios_real[] = {
 	  SIM_ARM(.calls = 5, .trigger_error = 0), 0.3, 700, VERDICT_PASS, 0.05, 0, false },
 	{ "fixed, p50 up by a quarter, default guards", DEFAULT_GUARDS | WITH_GONE | WITH_DEADLINE, SIM_ARM(),
 	  SIM_ARM(.trigger_error = 0, .median_ns = 62500), 0.3, 400, VERDICT_FAIL, 0.05, 0, false },
+	{ "fixed, p99 up by 60 %, default guards, a slow first second", DEFAULT_GUARDS | WITH_GONE | WITH_DEADLINE | WITH_SLOW_START,
+	  SIM_ARM(.calls = 200), SIM_ARM(.calls = 200, .trigger_error = 0, .sigma = 0.502), 0.3, 120, VERDICT_FAIL, 0.05, 0, false },
 	{ "10 % fail, then none; five calls fail as one, as claimed", WITH_GONE, SIM_ARM(.median_ns = 0),
 	  SIM_ARM(.trigger_error = 0, .median_ns = 0), 0.3, 200, VERDICT_PASS, 0.05, 5, false },
 	{ "errors doubled, 2 % to 4 %", WITH_ERRORS, SIM_ARM(.trigger_error = 0.02, .median_ns = 0),
@@ -140,7 +143,7 @@ static inline bool scenario_run(const struct scenario *s, uint64_t seed, uint64_
 		bool by_time = s->with & WITH_BY_TIME, first = i < s->ticks / 2;
 		struct sim_tick b, c;
 
-		sim.slow = !i && s->with & WITH_BURSTS ? 5 : 1;
+		sim.slow = !i && s->with & (WITH_BURSTS | WITH_SLOW_START) ? 5 : 1;
 		sim_arm_tick(&sim, by_time && !first ? &nobody : &sim.base, &b);
 		sim_arm_tick(&sim, by_time && first ? &nobody : &sim.cand, &c);
 		if (verdict_tick(v, &b.t, &c.t, NULL) < 0)
