@@ -7,7 +7,7 @@
 
 #include "verdict_internal.h"
 
-enum { DRIFT = 4 };
+enum { DRIFT = 4, DRIFT_TICKS = 10 };
 
 /* The j-th time: a test of its own, with its share of alpha. */
 static void look_for_threshold(struct verdict *v, struct gate *g)
@@ -41,19 +41,26 @@ static double bounded(double share)
 	return fmin(fmax(share, 1e-4), 1 - 1e-4);
 }
 
-/* By now another share of the baseline's calls is shorter than the threshold: its odds are DRIFT times what they were, or a part. */
+/*
+ * By now another share of the baseline's calls is shorter than the threshold: its odds are DRIFT times what they were, or a part.
+ * The first threshold is given up as soon as that many calls say so.  If it was not the start that was slow, but the service comes
+ * and goes, that goes on for ever: those after it are held against what the ups and downs of DRIFT_TICKS or more come to.
+ */
 static bool has_drifted(struct latency_gate *l, uint64_t n, uint64_t slow)
 {
+	uint32_t ticks = l->times > 1 ? DRIFT_TICKS : 0;
 	double now;
 
 	l->recent_n += n;
 	l->recent_slow += slow;
+	l->recent_ticks++;
 	now = 1 - ((double)l->recent_slow + 0.5) / ((double)l->recent_n + 1);
-	if (l->slow.arms == ARMS_BY_TIME || l->recent_n < l->warmup)
+	if (l->slow.arms == ARMS_BY_TIME || l->recent_n < l->warmup || l->recent_ticks < ticks)
 		return false;
-	if (l->recent_n >= 2 * l->warmup) {
+	if (l->recent_n >= 2 * l->warmup && l->recent_ticks >= 2 * ticks) {
 		l->recent_n /= 2;
 		l->recent_slow /= 2;
+		l->recent_ticks /= 2;
 	}
 	return fabs(log_odds(bounded(now)) - log_odds(bounded(l->at.level))) > log(DRIFT);
 }

@@ -8,7 +8,8 @@
  * A threshold that was taken in a slow second (the first one often is: caches are cold) ends up in the tail, where calls do not
  * come one by one but in bursts.  When another share of the baseline's calls is below it than was, it is given up, and what
  * was compared with it too: the search begins anew, as a test of its own.  The j-th gets 6 / (pi^2 j^2) of alpha, so the
- * guard's error probability holds however often that happens.
+ * guard's error probability holds however often that happens.  After the first it takes ten ticks or more together: one that is
+ * slow for some seconds now and then, on both arms, is no reason to forget what was compared.
  *
  * Probes cost time too: if that is not known, is of the order of the margin, or differs between the arms by a quarter of
  * it, the guard says so and decides nothing.

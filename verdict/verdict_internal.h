@@ -16,7 +16,8 @@ struct latency_gate {
 	__u64 warm[HIST_BUCKETS];                        /* the baseline's calls that the threshold is taken from */
 	struct compare slow;
 	uint64_t base_n, base_slow, cand_n, cand_slow;   /* cand_slow: above `pass` */
-	uint64_t recent_n, recent_slow;                  /* of the baseline: warmup to 2 warmup calls */
+	uint64_t recent_n, recent_slow;                  /* of the baseline: warmup to 2 warmup calls, or of more ticks */
+	uint32_t recent_ticks;
 };
 
 struct floor_gate {

@@ -10,7 +10,8 @@
 enum scenario_guards { WITH_ERRORS = 1, WITH_P50 = 2, WITH_P99 = 4, WITH_VALUES = 8, WITH_CALLS = 16, WITH_GONE = 32, WITH_BY_TIME = 64,
 		       WITH_OPTIONAL = 128 /* p50 and p99 as plumb verify has them by default */, WITH_DEADLINE = 256 /* after the last tick */,
 		       WITH_BURSTS = 512 /* a first tick that is five times slower, and bursts in 30 % of the others */,
-		       WITH_SLOW_START = 1024 /* a first tick that is five times slower */ };
+		       WITH_SLOW_START = 1024 /* a first tick that is five times slower */,
+		       WITH_WAVES = 2048 /* both arms are 1.6 times slower in three of six ticks */ };
 
 struct scenario {
 	const char *name;
@@ -42,6 +43,8 @@ static const struct scenario scenarios_null[] = {
 	  VERDICT_FAIL, 0.05, 0, true },
 	{ "identical arms, a slow first second, then bursts, p50", WITH_P50 | WITH_BURSTS, SIM_ARM(.calls = 200), SIM_ARM(.calls = 200), 0.3, 60,
 	  VERDICT_FAIL, 0.05, 0, true },
+	{ "identical arms, slow three of six seconds, p50", WITH_P50 | WITH_WAVES, SIM_ARM(), SIM_ARM(), 0.3, 120, VERDICT_FAIL,
+	  0.05, 0, true },
 	{ "identical arms, one after the other", WITH_ERRORS | WITH_CALLS | WITH_VALUES | WITH_BY_TIME, SIM_ARM(.median_ns = 0),
 	  SIM_ARM(.median_ns = 0), 0.3, 60, VERDICT_FAIL, 0.05, 0, true },
 	{ "identical arms, five calls fail as one, as the claim says", ALL_GUARDS, SIM_ARM(), SIM_ARM(), 0.3, 50, VERDICT_FAIL, 0.05, 5, true },
@@ -71,8 +74,12 @@ static const struct scenario scenarios_real[] = {
 	  SIM_ARM(.calls = 5, .trigger_error = 0), 0.3, 700, VERDICT_PASS, 0.05, 0, false },
 	{ "fixed, p50 up by a quarter, default guards", DEFAULT_GUARDS | WITH_GONE | WITH_DEADLINE, SIM_ARM(),
 	  SIM_ARM(.trigger_error = 0, .median_ns = 62500), 0.3, 400, VERDICT_FAIL, 0.05, 0, false },
-	{ "fixed, p99 up by 60 %, default guards, a slow first second", DEFAULT_GUARDS | WITH_GONE | WITH_DEADLINE | WITH_SLOW_START,
+	{ "fixed, p99 up by 60 %, default guards, slow first second", DEFAULT_GUARDS | WITH_GONE | WITH_DEADLINE | WITH_SLOW_START,
 	  SIM_ARM(.calls = 200), SIM_ARM(.calls = 200, .trigger_error = 0, .sigma = 0.502), 0.3, 120, VERDICT_FAIL, 0.05, 0, false },
+	{ "fixed, p50 up by 30 %, default guards, slow three of six seconds", DEFAULT_GUARDS | WITH_GONE | WITH_DEADLINE | WITH_WAVES,
+	  SIM_ARM(.calls = 200), SIM_ARM(.calls = 200, .trigger_error = 0, .median_ns = 65000), 0.3, 120, VERDICT_FAIL, 0.05, 0, false },
+	{ "fixed and nothing worse, p50, slow three of six seconds", WITH_GONE | WITH_P50 | WITH_DEADLINE | WITH_WAVES,
+	  SIM_ARM(.calls = 200), SIM_ARM(.calls = 200, .trigger_error = 0), 0.3, 120, VERDICT_PASS, 0.05, 0, false },
 	{ "10 % fail, then none; five calls fail as one, as claimed", WITH_GONE, SIM_ARM(.median_ns = 0),
 	  SIM_ARM(.trigger_error = 0, .median_ns = 0), 0.3, 200, VERDICT_PASS, 0.05, 5, false },
 	{ "errors doubled, 2 % to 4 %", WITH_ERRORS, SIM_ARM(.trigger_error = 0.02, .median_ns = 0),
@@ -143,7 +150,7 @@ static inline bool scenario_run(const struct scenario *s, uint64_t seed, uint64_
 		bool by_time = s->with & WITH_BY_TIME, first = i < s->ticks / 2;
 		struct sim_tick b, c;
 
-		sim.slow = !i && s->with & (WITH_BURSTS | WITH_SLOW_START) ? 5 : 1;
+		sim.slow = !i && s->with & (WITH_BURSTS | WITH_SLOW_START) ? 5 : s->with & WITH_WAVES && i / 3 % 2 ? 1.6 : 1;
 		sim_arm_tick(&sim, by_time && !first ? &nobody : &sim.base, &b);
 		sim_arm_tick(&sim, by_time && first ? &nobody : &sim.cand, &c);
 		if (verdict_tick(v, &b.t, &c.t, NULL) < 0)
