@@ -11,7 +11,7 @@
  * All gates may be looked at after every tick.  The claim's alpha is split evenly over the m statistical gates.  A verdict that
  * was reached stays: later ticks are ignored.  A gate by itself may change until then.
  *
- * Memory: fixed, about 94 KB; ticks are not kept.
+ * Memory: fixed, about 185 KB; ticks are not kept.
  */
 #ifndef PLUMB_VERDICT_H
 #define PLUMB_VERDICT_H
