@@ -100,7 +100,8 @@ void latency_tick(struct verdict *v, struct gate *g, const struct arm_tick *base
 	l->base_slow += b.e;
 	l->cand_n += to_pass.n;
 	l->cand_slow += to_pass.e;
-	if (has_drifted(l, b.n, b.e))
+	/* What was shown in this tick is shown, wherever the threshold is by now. */
+	if (!compare_is_above(&l->slow) && has_drifted(l, b.n, b.e))
 		look_for_threshold(v, g);
 }
 
@@ -151,8 +152,9 @@ static void latency_figures(struct gate *g)
 	const struct latency_gate *l = &g->u.latency;
 
 	g->view.unit = UNIT_NS;
-	if (l->base_slow && l->cand_n)
-		g->view.ratio.value = (double)l->cand_slow / (double)l->cand_n / ((double)l->base_slow / (double)l->base_n);
+	/* NAN after a new start too. */
+	g->view.ratio.value = l->base_slow && l->cand_n ?
+		(double)l->cand_slow / (double)l->cand_n / ((double)l->base_slow / (double)l->base_n) : NAN;
 	gate_bounds(g, &l->slow);
 }
 
