@@ -287,6 +287,39 @@ static void test_a_moments_block_is_waited_for(void **state)
 	}
 }
 
+/*
+ * In the fourth tick the baseline is twice as fast, so its threshold is given up: with a slow candidate not before that has been
+ * shown; with an equal one, nothing is left of what was compared with it.
+ */
+static void test_drift_in_the_tick_that_decides(void **state)
+{
+	static const struct { double cand_ns; enum verdict_state want; } all[] = { { 90000, VERDICT_FAIL }, { 50000, VERDICT_UNDECIDED } };
+	struct rule_case k = { .with = P50, .ticks = 100 };
+
+	for (uint64_t i = 0; i < COUNT(all) * 8; i++) {
+		struct sim sim = { .rnd = { 1 + i / 2 }, .base = sim_plain, .cand = sim_plain };
+		struct claim c = claim_of(&k);
+		struct verdict *v = verdict_new(&c, NULL);
+		const struct verdict_view *view;
+
+		for (int t = 0; t < 4; t++) {
+			struct sim_tick b, x;
+
+			sim.base.calls = t < 3 ? 50 : 200;
+			sim.cand.calls = 50;
+			sim.base.median_ns = t < 3 ? 50000 : 25000;
+			sim.cand.median_ns = t < 2 ? 50000 : all[i % 2].cand_ns;
+			sim_arm_tick(&sim, &sim.base, &b);
+			sim_arm_tick(&sim, &sim.cand, &x);
+			assert_int_equal(verdict_tick(v, &b.t, &x.t, NULL), 0);
+		}
+		view = verdict_view(v);
+		assert_int_equal(view->state, all[i % 2].want);
+		assert_int_equal(isnan(view->gate[2]->ratio.value), view->state == VERDICT_UNDECIDED);
+		verdict_free(v);
+	}
+}
+
 /* What was decided stays decided. */
 static void test_the_end_is_the_end(void **state)
 {
@@ -509,6 +542,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rule_table),
 		cmocka_unit_test(test_an_optional_guard_is_waited_for), cmocka_unit_test(test_a_moments_block_is_waited_for),
+		cmocka_unit_test(test_drift_in_the_tick_that_decides),
 		cmocka_unit_test(test_the_end_is_the_end),
 		cmocka_unit_test(test_an_arm_that_dies_does_not_pass),
 		cmocka_unit_test(test_ended_from_outside),
