@@ -34,26 +34,45 @@ static bool is_known(const struct verify *v, const char *build_id)
 	return false;
 }
 
-/* A build of neither arm: said once. */
-static void leave_out(struct verify *v, const struct running *p, const char *why)
+static const char *target_text(const struct verify *v)
+{
+	return v->spec.target_text ? v->spec.target_text : "the target";
+}
+
+/* A build of neither arm: said once. False: there are too many to know it again. */
+static bool leave_out(struct verify *v, const struct running *p, const char *why)
 {
 	size_t len = strlen(v->time.known);
 
-	if (is_known(v, p->build_id) || len + strlen(p->build_id) + 2 > sizeof(v->time.known))
-		return;
+	if (is_known(v, p->build_id))
+		return true;
+	if (len + strlen(p->build_id) + 2 > sizeof(v->time.known)) {
+		verify_remark(v, "more builds came than are remembered: not all that are in neither arm are listed");
+		return false;
+	}
 	sprintf(v->time.known + len, "%s\n", p->build_id);
 	verify_remark(v, "process %llu runs another build, %.*s, which is in neither arm: %s", (unsigned long long)p->pid, BUILD_SHOWN,
 		      p->build_id, why);
+	return true;
+}
+
+/* What ran before must not be taken for the candidate later: it is known, or there is no verification. */
+static int leave_out_others(struct verify *v, struct error *err)
+{
+	for (uint32_t i = 0; i < v->n_running; i++) {
+		const struct running *p = &v->running[i];
+
+		if (strcmp(p->build_id, v->arm[BASELINE].build_id) == 0 || leave_out(v, p, "it ran before the verification began"))
+			continue;
+		error_set(err, E2BIG, "%s runs in too many builds to tell which one comes later", target_text(v));
+		return error_hint(err, "end those that are not the baseline; or compare two of them at once, without --by-time");
+	}
+	return 0;
 }
 
 static bool begins_with(const char *build_id, const struct verify_arm_spec *s)
 {
 	return s->by == VERIFY_ARM_BUILD && strncmp(build_id, s->text, strlen(s->text)) == 0;
-}
-
-static const char *target_text(const struct verify *v)
-{
-	return v->spec.target_text ? v->spec.target_text : "the target";
 }
 
 /* The only build that runs. */
@@ -77,7 +96,7 @@ static int guess_baseline(struct verify *v, struct error *err)
 
 int verify_time_begin(struct verify *v, uint64_t now_ns, struct error *err)
 {
-	struct arm *b = &v->arm[BASELINE], *c = &v->arm[CANDIDATE];
+	struct arm *c = &v->arm[CANDIDATE];
 	int rc = 0;
 
 	for (uint32_t i = 0; i < v->n_running; i++)
@@ -89,16 +108,15 @@ int verify_time_begin(struct verify *v, uint64_t now_ns, struct error *err)
 		rc = guess_baseline(v, err);
 	if (!rc)
 		rc = verify_fill_arm(v, BASELINE, now_ns, err);
-	for (uint32_t i = 0; !rc && i < v->n_running; i++)
-		if (strcmp(v->running[i].build_id, b->build_id) != 0)
-			leave_out(v, &v->running[i], "it ran before the verification began");
+	if (!rc)
+		rc = leave_out_others(v, err);
 	snprintf(c->label, sizeof(c->label), "another build, to come");
 	return rc;
 }
 
 /* ---- the candidate comes ---- */
 
-/* Who may be the candidate: a build that nobody knows; what else there is gets its remark. */
+/* Who may be the candidate: a build that nobody knows; what else there is gets its remark, while there is room for it. */
 static const struct running *find_candidate(struct verify *v)
 {
 	const struct arm *c = &v->arm[CANDIDATE];

@@ -241,6 +241,35 @@ static void beginnings_that_cannot_be(void **state)
 	}
 }
 
+/* A build that ran before, and for which there was no room, would be the candidate later. */
+static void more_builds_than_can_be_known(void **state)
+{
+	static const unsigned counts[] = { 40, 60 };
+
+	for (size_t k = 0; k < 2; k++) {
+		struct bench_process p[64] = { base };
+		char build[64][24];
+		struct verify_spec s;
+		struct bench b;
+
+		spec_of_test(&s, "none", NULL);
+		s.by_time = true;
+		s.function = strdup("f");
+		assert_int_equal(verify_spec_arm(&s.baseline, "build:" BUILD_B, NULL), 0);
+		begin_spec(&b, &s);
+		for (unsigned i = 1; i < counts[k]; i++) {
+			snprintf(build[i], sizeof(build[i]), "d%019u", i);
+			p[i] = (struct bench_process){ 200 + i, build[i], NULL, 9 };
+		}
+		assert_int_equal(give_processes(&b, counts[k], p), k ? -E2BIG : 0);
+		if (k)
+			assert_non_null(strstr(b.err.text, "orderd runs in too many builds to tell which one comes later"));
+		else
+			assert_true(has_remark(&b, "process 239 runs another build"));
+		verify_free(b.v);
+	}
+}
+
 /* ---- functions ---- */
 
 /* What the candidate has otherwise cannot be judged, and is listed. */
@@ -517,6 +546,7 @@ int main(void)
 		cmocka_unit_test(first_one_then_the_other), cmocka_unit_test(the_unseen_share_is_told),
 		cmocka_unit_test(no_candidate_is_inconclusive), cmocka_unit_test(the_candidate_is_looked_for_each_second),
 		cmocka_unit_test(a_third_build_is_in_neither_arm), cmocka_unit_test(beginnings_that_cannot_be),
+		cmocka_unit_test(more_builds_than_can_be_known),
 		cmocka_unit_test(a_candidate_that_cannot_be_compared), cmocka_unit_test(a_baseline_without_the_code),
 		cmocka_unit_test(an_added_line_is_anchored), cmocka_unit_test(a_candidate_that_ends_at_once),
 		cmocka_unit_test(a_candidate_whose_function_is_not_there), cmocka_unit_test(a_crash_inside_an_arm),
