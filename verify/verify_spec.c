@@ -290,6 +290,28 @@ static int check_by_time(const struct verify_spec *s, struct error *err)
 	return 0;
 }
 
+/* Pids or hosts that stand in both lists. */
+static int check_lists(const struct verify_spec *s, struct error *err)
+{
+	const char *a = s->baseline.text, *end;
+
+	if (s->baseline.by != s->candidate.by || (s->baseline.by != VERIFY_ARM_PID && s->baseline.by != VERIFY_ARM_HOST))
+		return 0;
+	for (; a; a = *end ? end + 1 : NULL) {
+		size_t len;
+
+		end = strchrnul(a, ',');
+		len = (size_t)(end - a);
+		for (const char *b = s->candidate.text, *stop; len && b; b = *stop ? stop + 1 : NULL) {
+			stop = strchrnul(b, ',');
+			if ((size_t)(stop - b) == len && memcmp(a, b, len) == 0)
+				return error_set(err, EINVAL, "%s %.*s is in both arms: what it does would count for either",
+						 s->baseline.by == VERIFY_ARM_PID ? "process" : "host", (int)(len < 60 ? len : 60), a);
+		}
+	}
+	return 0;
+}
+
 static int check_arms(const struct verify_spec *s, struct error *err)
 {
 	bool given = s->baseline.by || s->candidate.by;
@@ -305,7 +327,7 @@ static int check_arms(const struct verify_spec *s, struct error *err)
 		return error_set(err, EINVAL, "baseline and candidate are the same: there is nothing to compare (--aa does that on purpose)");
 	if ((s->baseline.by == VERIFY_ARM_NONE) != (s->candidate.by == VERIFY_ARM_NONE) && !s->aa && !s->by_time)
 		return error_set(err, EINVAL, "give both arms, --baseline and --candidate, or none");
-	return 0;
+	return check_lists(s, err);
 }
 
 /* Of a function that takes about as long as its probes it cannot be judged, and then nothing could ever pass: it is optional. */

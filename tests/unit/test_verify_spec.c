@@ -148,6 +148,17 @@ static void wrong_claims(void **state)
 	}
 }
 
+/* A name may begin or end like another one. */
+static void lists_that_share_nothing(void **state)
+{
+	struct verify_spec s;
+	struct error err;
+
+	assert_int_equal(read_claim("target: {service: s}\nfunction: f\narms: {baseline: 'host:web-1,web', candidate: 'host:web-11,eb-1'}\n", &s, &err), 0);
+	assert_int_equal(verify_spec_finish(&s, &err), 0);
+	verify_spec_free(&s);
+}
+
 /* Without guards of the user's; one after the other, latencies differ for other reasons. */
 static void default_guards(void **state)
 {
@@ -174,6 +185,8 @@ static void impossible_wishes(void **state)
 		{ "target: {pid: 1}\npatch: x\ntrigger: 'a == 1'\n", "neither a patch nor a function" },
 		{ "target: {pid: 1}\nfunction: f\narms: {baseline: 'build:abcdef'}\n", "give both arms" },
 		{ "target: {pid: 1}\nfunction: f\narms: {baseline: 'build:abcdef', candidate: 'build:abcdef'}\n", "are the same" },
+		{ "target: {service: s}\nfunction: f\narms: {baseline: 'host:a,x', candidate: 'host:b,x'}\n", "host x is in both arms" },
+		{ "target: {service: s}\nfunction: f\narms: {baseline: 'pid:1,23', candidate: 'pid:23,2'}\n", "process 23 is in both arms" },
 		{ "target: {pid: 1}\nfunction: f\narms: {by: 'x', aa: true}\n", "exclude" },
 		{ "target: {pid: 1}\nfunction: f\nexpect: gone\narms: {aa: true}\n", "compares a build with itself" },
 		{ "target: {pid: 1}\nfunction: f\narms: {by_time: true}\n", "a process ends with the restart" },
@@ -203,6 +216,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(expectations), cmocka_unit_test(guards), cmocka_unit_test(arms), cmocka_unit_test(a_whole_claim),
 		cmocka_unit_test(wrong_claims), cmocka_unit_test(impossible_wishes), cmocka_unit_test(default_guards),
+		cmocka_unit_test(lists_that_share_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
