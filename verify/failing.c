@@ -21,6 +21,7 @@ struct argument {
 	char *name;
 	struct value value[FAILING_VALUES];
 	uint32_t n_values;
+	uint64_t others[VERIFY_SIDES];   /* calls with a value that has no row */
 };
 
 struct failing {
@@ -96,8 +97,12 @@ static void count_value(struct adding *a, const char *name, const char *text)
 			arg->value[i].count[a->side]++;
 			return;
 		}
-	if (!arg || arg->n_values == FAILING_VALUES)
+	if (!arg)
 		return;
+	if (arg->n_values == FAILING_VALUES) {
+		arg->others[a->side]++;
+		return;
+	}
 	v = &arg->value[arg->n_values];
 	v->text = strdup(text);
 	a->no_memory |= !v->text;
@@ -246,6 +251,19 @@ unsigned failing_always(const struct failing *f, struct failing_row *out, unsign
 	for (uint32_t i = 0; i < f->n_arguments && n < max; i++)
 		if (is_constant(f, f->argument[i]))
 			out[n++] = row_of(f, f->argument[i], 0);
+	return n;
+}
+
+unsigned failing_others(const struct failing *f, struct failing_row *out, unsigned max)
+{
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < f->n_arguments && n < max; i++) {
+		const struct argument *a = f->argument[i];
+
+		if (a->others[BASELINE] || a->others[CANDIDATE])
+			out[n++] = (struct failing_row){ a->name, NULL, { a->others[BASELINE], a->others[CANDIDATE] }, false };
+	}
 	return n;
 }
 

@@ -4,7 +4,7 @@
  * argument had each value, per arm.  Members of structs are arguments of their own: "o->qty".
  *
  * Both arms share one table of an argument's values, so a value that has a row was counted from its first call on, in both: that it
- * came in one arm only is true of all calls that were shown.  Values beyond FAILING_VALUES are counted together.
+ * came in one arm only is true of all calls that were shown.  Values beyond FAILING_VALUES are counted together (failing_others).
  */
 #ifndef PLUMB_VERIFY_FAILING_H
 #define PLUMB_VERIFY_FAILING_H
@@ -40,6 +40,8 @@ struct failing_row {
 /* At most `max` rows of arguments that have several values: first those whose share of the failing calls clearly differs between the arms,
  * then the most frequent. Values that came once in an arm are left out. Returns how many. */
 unsigned failing_rows(const struct failing *f, struct failing_row *out, unsigned max);
+/* At most `max` arguments that had more values than there was room for, and in how many calls it was one of those; `value` is NULL. */
+unsigned failing_others(const struct failing *f, struct failing_row *out, unsigned max);
 /* At most `max` arguments that had one value in all calls that were shown, in their order. */
 unsigned failing_always(const struct failing *f, struct failing_row *out, unsigned max);
 

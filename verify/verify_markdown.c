@@ -29,12 +29,26 @@ static void md_argument(struct buf *out, const struct failing_row *r)
 	md_text(out, r->value);
 }
 
+/* Arguments with more values than are counted one by one. */
+static void md_others(struct buf *out, const struct failing *f)
+{
+	struct failing_row row[SHAPE_ROWS];
+	unsigned n = failing_others(f, row, SHAPE_ROWS);
+
+	for (unsigned i = 0; i < n; i++) {
+		buf_str(out, "| ");
+		md_text(out, row[i].name);
+		buf_printf(out, ": other values | %" PRIu64 " | %" PRIu64 " | |\n", row[i].count[BASELINE], row[i].count[CANDIDATE]);
+	}
+}
+
 static void md_failing_rows(struct buf *out, const struct failing *f)
 {
 	struct failing_row row[SHAPE_ROWS];
 	unsigned n = failing_rows(f, row, SHAPE_ROWS);
+	struct failing_row other;
 
-	if (n)
+	if (n || failing_others(f, &other, 1))
 		buf_str(out, "\n| argument | baseline | candidate | |\n|---|---:|---:|---|\n");
 	for (unsigned i = 0; i < n; i++) {
 		buf_str(out, "| ");
@@ -42,6 +56,7 @@ static void md_failing_rows(struct buf *out, const struct failing *f)
 		buf_printf(out, " | %" PRIu64 " | %" PRIu64 " | %s |\n", row[i].count[BASELINE], row[i].count[CANDIDATE],
 			   !row[i].only ? "" : row[i].count[BASELINE] ? "baseline only" : "candidate only");
 	}
+	md_others(out, f);
 	n = failing_always(f, row, SHAPE_ROWS);
 	for (unsigned i = 0; i < n; i++) {
 		buf_str(out, i ? ", " : "\nAll of them: ");

@@ -96,6 +96,20 @@ static void json_shape(struct buf *out, const struct errset *errors)
 	buf_char(out, ']');
 }
 
+/* Arguments with more values than are counted one by one. */
+static void json_others(struct buf *out, const struct failing *f)
+{
+	struct failing_row row[SHAPE_ROWS];
+	unsigned n = f ? failing_others(f, row, SHAPE_ROWS) : 0;
+
+	buf_str(out, "],\"others\":[");
+	for (unsigned i = 0; i < n; i++) {
+		buf_str(out, i ? ",{" : "{");
+		key_text(out, "argument", row[i].name);
+		buf_printf(out, ",\"baseline\":%" PRIu64 ",\"candidate\":%" PRIu64 "}", row[i].count[BASELINE], row[i].count[CANDIDATE]);
+	}
+}
+
 static void json_failing(struct buf *out, const struct verify_function_view *f)
 {
 	static const char *const keys[VERIFY_SIDES] = { "baseline", "candidate" };
@@ -118,6 +132,7 @@ static void json_failing(struct buf *out, const struct verify_function_view *f)
 		key_text(out, "only", !row[i].only ? NULL : keys[row[i].count[BASELINE] ? BASELINE : CANDIDATE]);
 		buf_char(out, '}');
 	}
+	json_others(out, f->failing);
 	buf_str(out, "],\"always\":[");
 	n = f->failing ? failing_always(f->failing, row, SHAPE_ROWS) : 0;
 	for (unsigned i = 0; i < n; i++) {

@@ -286,6 +286,22 @@ static void put_argument(const struct failing_row *r, struct buf *out)
 	safe(out, r->value);
 }
 
+/* Arguments with more values than are counted one by one. */
+static void put_others(const struct failing *f, struct buf *out)
+{
+	struct failing_row row[FAILING_ROWS];
+	unsigned n = failing_others(f, row, FAILING_ROWS);
+
+	for (unsigned i = 0; i < n; i++) {
+		struct buf text = { 0 };
+
+		safe(&text, row[i].name);
+		buf_str(&text, ": other values");
+		buf_printf(out, "    %-23s %10" PRIu64 "  %10" PRIu64 "\n", buf_text(&text), row[i].count[BASELINE], row[i].count[CANDIDATE]);
+		buf_free(&text);
+	}
+}
+
 /* What all of them have in common may be why they fail, or what all calls have. */
 static void put_always(const struct failing *f, struct buf *out)
 {
@@ -335,6 +351,7 @@ static void put_failing(const struct verify_function_view *f, struct buf *out)
 			   !row[i].only ? "" : row[i].count[BASELINE] ? "  baseline only" : "  candidate only");
 		buf_free(&text);
 	}
+	put_others(f->failing, out);
 	put_always(f->failing, out);
 }
 

@@ -38,7 +38,7 @@ static void call_init(struct one_call *c, unsigned fields, enum shape_kind kind)
 	c->record = (struct record){ .probe = &c->probe, .error = true, .value = c->value };
 }
 
-static void values_beyond_the_room_stay_out(void **state)
+static void values_beyond_the_room_are_counted_together(void **state)
 {
 	struct failing_row row[200];
 	struct failing *f = failing_new();
@@ -56,6 +56,11 @@ static void values_beyond_the_room_stay_out(void **state)
 		assert_int_equal(row[i].count[BASELINE], 2);
 		assert_false(row[i].only);   /* no call of the candidate was shown: there is nothing that it lacks */
 	}
+	assert_int_equal(failing_others(f, row, 200), 1);
+	assert_string_equal(row[0].name, "a0");
+	assert_int_equal(row[0].count[BASELINE], 1000 - 2 * FAILING_VALUES);
+	assert_int_equal(row[0].count[CANDIDATE], 0);
+	assert_int_equal(failing_others(f, row, 0), 0);
 	assert_int_equal(failing_calls(f, BASELINE), 1000);
 	failing_free(f);
 }
@@ -73,6 +78,7 @@ static void arguments_beyond_the_room_are_counted(void **state)
 	assert_int_equal(failing_rows(f, row, 64), 0);   /* they have one value each */
 	assert_int_equal(failing_always(f, row, 64), FAILING_ARGUMENTS);
 	assert_int_equal(failing_always(f, row, 5), 5);
+	assert_int_equal(failing_others(f, row, 64), 0);
 	c.value[3].via.u64 = 7;
 	for (int i = 0; i < 2; i++)
 		failing_add(f, CANDIDATE, &c.record);
@@ -210,7 +216,7 @@ static void nothing_is_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(values_beyond_the_room_stay_out), cmocka_unit_test(arguments_beyond_the_room_are_counted),
+		cmocka_unit_test(values_beyond_the_room_are_counted_together), cmocka_unit_test(arguments_beyond_the_room_are_counted),
 		cmocka_unit_test(differences_come_first), cmocka_unit_test(few_calls_are_in_no_arm_only),
 		cmocka_unit_test(a_long_value_is_cut), cmocka_unit_test(odd_values),
 		cmocka_unit_test(nothing_is_nothing),

@@ -240,6 +240,24 @@ static void failing_calls_tell_their_arguments(void **state)
 	buf_free(&now);
 }
 
+/* More of them than are counted one by one. */
+static void other_values_are_counted_too(void **state)
+{
+	struct buf text = { 0 };
+	struct bench b;
+
+	begin_probed(&b, "none", false);
+	give_shaped_probe(&b, b.request[0]);
+	give_failing_calls(&b, b.request[0], FAILING_VALUES + 9, 0, "bob", 0);   /* each has an id of its own */
+	assert_int_equal(second(&b, 1000, 100, 0), 0);
+	text_of(b.v, &text);
+	expect_in(&text, "    o->id: other values              9           0\n");
+	expect_in(&text, "\"others\":[{\"argument\":\"o->id\",\"baseline\":9,\"candidate\":0}]");
+	expect_in(&text, "| o-&#62;id: other values | 9 | 0 | |");
+	verify_free(b.v);
+	buf_free(&text);
+}
+
 /* Details: the verification goes on without those that cannot be read. */
 static void a_cut_chunk_is_a_remark(void **state)
 {
@@ -845,7 +863,7 @@ int main(void)
 		cmocka_unit_test(no_end_ends_it), cmocka_unit_test(a_second_stop_is_at_once),
 		cmocka_unit_test(functions_that_cannot_be_compared), cmocka_unit_test(a_claimed_function_that_has_changed),
 		cmocka_unit_test(a_signature_that_is_not_known), cmocka_unit_test(a_replay_says_the_same),
-		cmocka_unit_test(failing_calls_tell_their_arguments), cmocka_unit_test(a_cut_chunk_is_a_remark),
+		cmocka_unit_test(failing_calls_tell_their_arguments), cmocka_unit_test(other_values_are_counted_too), cmocka_unit_test(a_cut_chunk_is_a_remark),
 		cmocka_unit_test(a_record_without_its_texts),
 		cmocka_unit_test(reports_are_well_formed), cmocka_unit_test(lines_without_code_say_why),
 		cmocka_unit_test(lines_that_share_their_code), cmocka_unit_test(lines_of_one_build),
