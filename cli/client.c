@@ -17,7 +17,6 @@ enum {
 	PRIVATE_END_MS = 20000,
 	CONNECT_SECONDS = 10,
 	HANDSHAKE_MS = 15000,    /* a private agent calibrates the machine when it starts */
-	TEXT_MAX = 4096,
 };
 
 struct client {
@@ -155,30 +154,20 @@ static int receive(struct client *c, struct frame_in *in, int64_t until_ms, stru
 
 /* ---- refusals ---- */
 
-static void copy_text(char *to, size_t size, const msgpack_object *o)
-{
-	char *text = object_text(o, TEXT_MAX);
-
-	if (text) {
-		strncpy(to, text, size - 1);
-		to[size - 1] = '\0';
-	}
-	free(text);
-}
-
 /* {"code","text","hint","col","len","probe"} -> error; probe -1 is the --error expression. */
 static int refused(const struct client *c, const msgpack_object *payload, int *input, struct error *err)
 {
+	char text[sizeof(err->text)];
 	uint64_t code = 0;
 	int64_t col = 0, len = 0, probe = 0;
 
 	object_u64(map_get(payload, "code"), &code);
-	error_set(err, code > 0 && code < 4096 ? (int)code : EINVAL, "%s refused the request", c->peer);
+	object_copy_text(text, sizeof(text), map_get(payload, "text"));
+	error_set(err, code > 0 && code < 4096 ? (int)code : EINVAL, "%s%s", text[0] ? text : c->peer, text[0] ? "" : " refused the request");
 	object_i64(map_get(payload, "col"), &col);
 	object_i64(map_get(payload, "len"), &len);
 	if (err) {
-		copy_text(err->text, sizeof(err->text), map_get(payload, "text"));
-		copy_text(err->hint, sizeof(err->hint), map_get(payload, "hint"));
+		object_copy_text(err->hint, sizeof(err->hint), map_get(payload, "hint"));
 		if (col > 0 && col <= INT32_MAX)
 			error_at(err, (int)col, len > 0 && len <= INT32_MAX ? (int)len : 1);
 	}

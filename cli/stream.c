@@ -25,18 +25,6 @@ static int64_t now_ms(void)
 
 /* ---- frames ---- */
 
-static void take_text(char *to, size_t size, const msgpack_object *o)
-{
-	char *text = object_text(o, 4096);
-
-	to[0] = '\0';
-	if (text) {
-		strncpy(to, text, size - 1);
-		to[size - 1] = '\0';
-	}
-	free(text);
-}
-
 static void say(struct stream *s, const struct source *from, const char *text)
 {
 	output_flush(&s->out);
@@ -57,13 +45,13 @@ static void on_host(struct stream *s, const struct source *from, const char *cod
 {
 	char text[512], more[512], line[1200];
 
-	take_text(text, sizeof(text), map_get(map, "text"));
+	object_copy_text(text, sizeof(text), map_get(map, "text"));
 	if (strcmp(code, "refused") == 0) {
-		take_text(more, sizeof(more), map_get(map, "hint"));
+		object_copy_text(more, sizeof(more), map_get(map, "hint"));
 		snprintf(line, sizeof(line), "refused: %s%s%s%s", text, more[0] ? " (" : "", more, more[0] ? ")" : "");
 		say(s, from, line);
 	} else if (strcmp(code, "end") == 0) {
-		take_text(more, sizeof(more), map_get(map, "reason"));
+		object_copy_text(more, sizeof(more), map_get(map, "reason"));
 		snprintf(line, sizeof(line), "ended (%s): %s", more, text);
 		if (!is_asked_for(more))
 			say(s, from, line);
@@ -80,7 +68,7 @@ static void note_state(struct source *from, const char *code, const msgpack_obje
 	} else if (strcmp(code, "refused") == 0 || strcmp(code, "away") == 0) {
 		from->quiet = from->missing = true;
 	} else if (strcmp(code, "end") == 0) {
-		take_text(reason, sizeof(reason), map_get(what, "reason"));
+		object_copy_text(reason, sizeof(reason), map_get(what, "reason"));
 		from->quiet = true;
 		from->missing = !is_asked_for(reason);
 	}
@@ -94,14 +82,14 @@ static int on_notice(struct stream *s, const struct frame_in *in)
 	if (in->count < 4)
 		return 0;
 	from = model_source(&s->model, in, 4);
-	take_text(code, sizeof(code), &in->items[2]);
+	object_copy_text(code, sizeof(code), &in->items[2]);
 	if (from)
 		note_state(from, code, &in->items[3]);
 	if (in->items[3].type == MSGPACK_OBJECT_MAP) {   /* "process", "source": who they are, nothing to say */
 		on_host(s, from, code, &in->items[3]);
 		return model_notice(&s->model, in) == -ENOMEM ? -ENOMEM : 0;
 	}
-	take_text(text, sizeof(text), &in->items[3]);
+	object_copy_text(text, sizeof(text), &in->items[3]);
 	say(s, from, text);
 	return 0;
 }
@@ -111,8 +99,8 @@ static int on_end(struct stream *s, const struct frame_in *in, struct error *err
 	if (in->count < 5)
 		return error_set(err, EPROTO, "the agent sent a malformed end");
 	s->ended = true;
-	take_text(s->reason, sizeof(s->reason), &in->items[2]);
-	take_text(s->text, sizeof(s->text), &in->items[3]);
+	object_copy_text(s->reason, sizeof(s->reason), &in->items[2]);
+	object_copy_text(s->text, sizeof(s->text), &in->items[3]);
 	return model_stats(&s->model, in, err);
 }
 

@@ -137,14 +137,6 @@ static void forward(struct request *r, const struct part *p, const struct frame_
 
 /* ---- what it means ---- */
 
-static void copy_text(char *to, size_t size, const msgpack_object *o)
-{
-	char *text = object_text(o, 4096);
-
-	snprintf(to, size, "%s", text ? text : "");
-	free(text);
-}
-
 static void keep_refusal(struct request *r, const msgpack_object *payload)
 {
 	int64_t col = 0, len = 0;
@@ -154,8 +146,8 @@ static void keep_refusal(struct request *r, const msgpack_object *payload)
 		return;
 	object_u64(map_get(payload, "code"), &code);
 	r->refusal.code = code > 0 && code < 4096 ? (int)code : EINVAL;
-	copy_text(r->refusal.text, sizeof(r->refusal.text), map_get(payload, "text"));
-	copy_text(r->refusal.hint, sizeof(r->refusal.hint), map_get(payload, "hint"));
+	object_copy_text(r->refusal.text, sizeof(r->refusal.text), map_get(payload, "text"));
+	object_copy_text(r->refusal.hint, sizeof(r->refusal.hint), map_get(payload, "hint"));
 	if (object_i64(map_get(payload, "col"), &col) && object_i64(map_get(payload, "len"), &len) && col > 0 && col < INT16_MAX)
 		error_at(&r->refusal, (int)col, len > 0 && len < INT16_MAX ? (int)len : 1);
 	r->refusal_probe = -1;
@@ -183,7 +175,7 @@ static void on_refused(struct request *r, struct part *p, const struct live_item
 	uint64_t code = 0;
 
 	object_u64(map_get(payload, "code"), &code);
-	copy_text(p->text, sizeof(p->text), map_get(payload, "text"));
+	object_copy_text(p->text, sizeof(p->text), map_get(payload, "text"));
 	if (code == ESRCH) {
 		p->state = PART_ABSENT;
 		p->again_ns = mono_ns() + ASK_AGAIN_NS;
@@ -256,8 +248,8 @@ static void on_end(struct request *r, struct part *p, const struct live_item *it
 
 	if (in->count < 5)
 		return;
-	copy_text(p->reason, sizeof(p->reason), &in->items[END_REASON]);
-	copy_text(p->text, sizeof(p->text), &in->items[END_TEXT]);
+	object_copy_text(p->reason, sizeof(p->reason), &in->items[END_REASON]);
+	object_copy_text(p->text, sizeof(p->text), &in->items[END_TEXT]);
 	for (size_t i = 0; i < sizeof(again) / sizeof(again[0]); i++)
 		if (strcmp(again[i].reason, p->reason) == 0)
 			state = again[i].state;

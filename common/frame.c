@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -485,6 +486,14 @@ char *object_text(const msgpack_object *o, size_t max)
 	if (memchr(o->via.str.ptr, '\0', o->via.str.size))
 		return NULL;
 	return strndup(o->via.str.ptr, o->via.str.size);
+}
+
+void object_copy_text(char *to, size_t size, const msgpack_object *o)
+{
+	char *text = object_text(o, WIRE_FRAME_MAX);
+
+	snprintf(to, size, "%s", text ? text : "");
+	free(text);
 }
 
 const msgpack_object *map_get(const msgpack_object *map, const char *key)

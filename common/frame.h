@@ -71,6 +71,8 @@ bool object_i64(const msgpack_object *o, int64_t *out);
 bool object_bool(const msgpack_object *o, bool *out);
 /* A malloc'ed NUL-terminated copy without embedded NULs, at most `max` bytes; NULL otherwise. */
 char *object_text(const msgpack_object *o, size_t max);
+/* Such a text into `to`, cut to fit it; "" if it is none. */
+void object_copy_text(char *to, size_t size, const msgpack_object *o);
 const msgpack_object *map_get(const msgpack_object *map, const char *key);
 
 #endif

@@ -324,14 +324,6 @@ void verify_stop(struct verify *v, const char *reason, uint64_t now_ns)
 		v->stage = VERIFY_DONE;
 }
 
-static void take_text(char *to, size_t size, const msgpack_object *o)
-{
-	char *text = object_text(o, 1000);
-
-	snprintf(to, size, "%s", text ? text : "");
-	free(text);
-}
-
 static void arm_lost_pid(struct arm *a, uint64_t pid, uint64_t now_ns)
 {
 	uint32_t kept = 0;
@@ -353,8 +345,8 @@ static int on_end(struct verify *v, struct arm_request *r, const struct frame_in
 
 	if (in->count < 5)
 		return error_set(err, EPROTO, "the agent sent a malformed end");
-	take_text(reason, sizeof(reason), &in->items[2]);
-	take_text(text, sizeof(text), &in->items[3]);
+	object_copy_text(reason, sizeof(reason), &in->items[2]);
+	object_copy_text(text, sizeof(text), &in->items[3]);
 	if (strcmp(reason, "gone") == 0)
 		verify_note_gone(r);
 	if (r->state == REQUEST_ACCEPTED)

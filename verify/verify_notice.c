@@ -12,14 +12,6 @@
 
 enum { NOTICE_CODE = 2, NOTICE_TEXT = 3, NOTICE_ELEMENTS = 4, PLACE_MAX = 360 };
 
-static void copy_text(char *to, size_t size, const msgpack_object *o)
-{
-	char *text = object_text(o, 1000);
-
-	snprintf(to, size, "%s", text ? text : "");
-	free(text);
-}
-
 /* Whom it is about: "build 8f3a21c0", "build 8f3a21c0 on web-2". */
 static int place_of(struct verify *v, struct arm_request *r, const struct frame_in *in, char out[PLACE_MAX])
 {
@@ -37,8 +29,8 @@ static int refused_there(struct verify *v, const struct arm_request *r, const ch
 {
 	char text[512], hint[400];
 
-	copy_text(text, sizeof(text), map_get(payload, "text"));
-	copy_text(hint, sizeof(hint), map_get(payload, "hint"));
+	object_copy_text(text, sizeof(text), map_get(payload, "text"));
+	object_copy_text(hint, sizeof(hint), map_get(payload, "hint"));
 	verify_remark(v, "%s: the probes are refused: %s", place, text);
 	if (r->group == GROUP_LINES || v->stage > VERIFY_RUNNING)
 		return 0;
@@ -66,8 +58,8 @@ static void ended_there(struct verify *v, const struct arm_request *r, const cha
 {
 	char reason[32], text[512];
 
-	copy_text(reason, sizeof(reason), map_get(payload, "reason"));
-	copy_text(text, sizeof(text), map_get(payload, "text"));
+	object_copy_text(reason, sizeof(reason), map_get(payload, "reason"));
+	object_copy_text(text, sizeof(text), map_get(payload, "text"));
 	if (v->stage != VERIFY_RUNNING || !strcmp(reason, "stopped"))
 		return;
 	verify_remark(v, "%s: %s", place, text);
@@ -84,7 +76,7 @@ int verify_take_notice(struct verify *v, struct arm_request *r, const struct fra
 
 	if (in->count < NOTICE_ELEMENTS)
 		return 0;
-	copy_text(code, sizeof(code), &in->items[NOTICE_CODE]);
+	object_copy_text(code, sizeof(code), &in->items[NOTICE_CODE]);
 	if (model_notice(&r->model, in) == -ENOMEM)
 		return error_set(err, ENOMEM, "no memory for what the agent sends");
 	if (place_of(v, r, in, place))
@@ -97,7 +89,7 @@ int verify_take_notice(struct verify *v, struct arm_request *r, const struct fra
 		return 0;
 	if (!strcmp(code, "gone") && !v->gone_ns)
 		v->gone_ns = now_ns;
-	copy_text(text, sizeof(text), what);
+	object_copy_text(text, sizeof(text), what);
 	verify_remark(v, "%s: %s", place, text);
 	return 0;
 }

@@ -417,21 +417,13 @@ int verify_send_stop(struct verify *v, const struct arm_request *r, struct error
 
 /* ---- refusals ---- */
 
-static void copy_text(char *to, size_t size, const msgpack_object *o)
-{
-	char *text = object_text(o, 4096);
-
-	snprintf(to, size, "%s", text ? text : "");
-	free(text);
-}
-
 /* What the agent said, as an error of ours. */
 static int agent_says(const struct verify *v, const struct arm_request *r, const msgpack_object *payload, struct error *err)
 {
 	char text[400], hint[400];
 
-	copy_text(text, sizeof(text), map_get(payload, "text"));
-	copy_text(hint, sizeof(hint), map_get(payload, "hint"));
+	object_copy_text(text, sizeof(text), map_get(payload, "text"));
+	object_copy_text(hint, sizeof(hint), map_get(payload, "hint"));
 	error_set(err, EINVAL, "%s: %s", r->side == BASELINE ? v->arm[BASELINE].label : v->arm[CANDIDATE].label, text);
 	return hint[0] ? error_hint(err, "%s", hint) : -EINVAL;
 }

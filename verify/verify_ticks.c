@@ -28,14 +28,6 @@ const struct item *verify_item_of(const struct verify *v, const struct arm_reque
 	return NULL;
 }
 
-static void take_text(char *to, size_t size, const msgpack_object *o)
-{
-	char *text = object_text(o, 4096);
-
-	snprintf(to, size, "%s", text ? text : "");
-	free(text);
-}
-
 int verify_take_probe(struct verify *v, struct arm_request *r, const struct frame_in *in, struct error *err)
 {
 	int rc = model_probe(&r->model, in, err);
@@ -48,7 +40,7 @@ int verify_take_probe(struct verify *v, struct arm_request *r, const struct fram
 	/* A probe on several functions or files: the dearest one counts. */
 	if (object_u64(map_get(map, "cost_ns"), &cost) && cost >= v->item[index].cost_ns[r->side] && cost < 1000000000) {
 		v->item[index].cost_ns[r->side] = cost;
-		take_text(v->item[index].site_kind[r->side], CLAIM_SITE, map_get(map, "site_kind"));
+		object_copy_text(v->item[index].site_kind[r->side], CLAIM_SITE, map_get(map, "site_kind"));
 	}
 	return 0;
 }

@@ -46,7 +46,7 @@ static void test_round_trip(void **state)
 	uint64_t n;
 	int64_t i;
 	bool flag;
-	char *text;
+	char *text, cut[4];
 	int used;
 
 	frame_begin(&f, &b, WIRE_REQUEST, 4);
@@ -74,6 +74,13 @@ static void test_round_trip(void **state)
 	assert_string_equal(text, "trace");
 	free(text);
 	assert_null(object_text(&in.items[2], 4));
+	object_copy_text(cut, sizeof(cut), &in.items[2]);
+	assert_int_equal(strlen(cut), sizeof(cut) - 1);
+	assert_memory_equal(cut, in.items[2].via.str.ptr, sizeof(cut) - 1);
+	object_copy_text(cut, sizeof(cut), &in.items[1]);   /* a number */
+	assert_string_equal(cut, "");
+	object_copy_text(cut, sizeof(cut), NULL);
+	assert_string_equal(cut, "");
 	assert_true(object_u64(map_get(&in.items[3], "limit"), &n));
 	assert_true(n == 1ULL << 63);
 	assert_false(object_i64(map_get(&in.items[3], "limit"), &i));
