@@ -451,6 +451,8 @@ void verify_progress(const struct verify_view *v, struct buf *out)
 	seconds(out, v->elapsed_ns);
 	buf_str(out, " of ");
 	seconds(out, v->deadline_ns);
+	if (v->n_functions)
+		buf_printf(out, ": %" PRIu64 " and %" PRIu64 " calls", v->function[0].view->base->calls, v->function[0].view->cand->calls);
 	verdict_eta_text(v->eta_s, eta, sizeof(eta));
 	if (v->eta_s > 0)
 		buf_printf(out, "; to a verdict: %s", eta);

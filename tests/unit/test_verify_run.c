@@ -648,6 +648,19 @@ static void a_signature_that_is_not_known(void **state)
 	}
 }
 
+static void progress_tells_the_calls(void **state)
+{
+	struct buf text = { 0 };
+	struct bench b;
+
+	begin_probed(&b, "none", false);
+	assert_int_equal(second(&b, 300, 3, 3), 0);
+	verify_progress(verify_view(b.v), &text);
+	expect_in(&text, "comparing 1s of 20s: 300 and 300 calls");
+	verify_free(b.v);
+	buf_free(&text);
+}
+
 /* ---- records and reports ---- */
 
 static void a_replay_says_the_same(void **state)
@@ -684,6 +697,39 @@ static void a_replay_says_the_same(void **state)
 	buf_free(&file);
 	buf_free(&then);
 	buf_free(&now);
+}
+
+/* Fuzzing begins with records that this version can play: what is said of a damaged one is soon found. */
+static void the_seeds_can_be_played(void **state)
+{
+	static const char *const seeds[] = { "record", "record_by_time" };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct buf raw = { 0 }, file = { 0 };
+		struct error err = { 0 };
+		char path[64], data[16384];
+		struct verify *v;
+		bool is_signed;
+		size_t n;
+		FILE *f;
+
+		snprintf(path, sizeof(path), "tests/fuzz/corpus/verify/%s", seeds[i]);
+		f = fopen(path, "rb");
+		assert_non_null(f);
+		n = fread(data, 1, sizeof(data), f);
+		fclose(f);
+		assert_in_range(n, 2, sizeof(data) - 1);
+		assert_int_equal(data[0] % 3, 2);   /* the fuzz target takes it for a record */
+		buf_add(&raw, data + 1, n - 1);
+		assert_int_equal(record_seal(&raw, NULL, &file, &err), 0);
+		v = record_replay(file.data, file.len, NULL, 0, &is_signed, &err);
+		if (!v)
+			fail_msg("%s: %s", path, err.text);
+		assert_int_equal(verify_view(v)->state, i ? VERDICT_FAIL : VERDICT_PASS);
+		verify_free(v);
+		buf_free(&raw);
+		buf_free(&file);
+	}
 }
 
 /* It says that a name, or an arm's build, was given, and has none. */
@@ -864,7 +910,8 @@ int main(void)
 		cmocka_unit_test(functions_that_cannot_be_compared), cmocka_unit_test(a_claimed_function_that_has_changed),
 		cmocka_unit_test(a_signature_that_is_not_known), cmocka_unit_test(a_replay_says_the_same),
 		cmocka_unit_test(failing_calls_tell_their_arguments), cmocka_unit_test(other_values_are_counted_too), cmocka_unit_test(a_cut_chunk_is_a_remark),
-		cmocka_unit_test(a_record_without_its_texts),
+		cmocka_unit_test(a_record_without_its_texts), cmocka_unit_test(progress_tells_the_calls),
+		cmocka_unit_test(the_seeds_can_be_played),
 		cmocka_unit_test(reports_are_well_formed), cmocka_unit_test(lines_without_code_say_why),
 		cmocka_unit_test(lines_that_share_their_code), cmocka_unit_test(lines_of_one_build),
 	};
