@@ -418,13 +418,17 @@ int verify_send_stop(struct verify *v, const struct arm_request *r, struct error
 /* ---- refusals ---- */
 
 /* What the agent said, as an error of ours. */
-static int agent_says(const struct verify *v, const struct arm_request *r, const msgpack_object *payload, struct error *err)
+static int agent_says(const struct verify *v, const struct arm_request *r, const msgpack_object *payload, int64_t probe, struct error *err)
 {
+	bool trigger = probe >= 0 && probe < r->n_items && v->item[r->item[probe]].kind == ITEM_TRIGGER;
 	char text[400], hint[400];
 
 	object_copy_text(text, sizeof(text), map_get(payload, "text"));
 	object_copy_text(hint, sizeof(hint), map_get(payload, "hint"));
-	error_set(err, EINVAL, "%s: %s", r->side == BASELINE ? v->arm[BASELINE].label : v->arm[CANDIDATE].label, text);
+	error_set(err, EINVAL, "%s: %s%.80s%s%s", v->arm[r->side].label, trigger ? "trigger '" : "", trigger ? v->spec.trigger : "",
+		  trigger ? "': " : "", text);
+	if (!hint[0] && trigger)
+		return error_hint(err, "a trigger must be known in both builds: use other parameters, or --function with a caller that has them");
 	return hint[0] ? error_hint(err, "%s", hint) : -EINVAL;
 }
 
@@ -460,10 +464,11 @@ int verify_refused(struct verify *v, struct arm_request *r, const msgpack_object
 {
 	enum item_group group = r->group;
 	int64_t probe = -1;
-	int rc = agent_says(v, r, payload, err);
+	int rc;
 
-	r->state = REQUEST_OVER;
 	object_i64(map_get(payload, "probe"), &probe);
+	rc = agent_says(v, r, payload, probe, err);
+	r->state = REQUEST_OVER;
 	if (probe < 0 || probe >= r->n_items || !drop_item(v, &v->item[r->item[probe]], err))
 		return rc;
 	rc = 0;

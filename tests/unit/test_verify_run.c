@@ -360,6 +360,26 @@ static void a_claim_on_an_unknown_function(void **state)
 	verify_free(b.v);
 }
 
+/* One build has the parameter in no place: which condition it is, and in which build, is told. */
+static void a_trigger_that_one_build_cannot_tell(void **state)
+{
+	struct verify_spec s;
+	struct bench b;
+	uint32_t id[8];
+	char text[8][64];
+
+	spec_of_test(&s, "none", NULL);
+	s.function = strdup("f");
+	s.trigger = strdup("n > 5");
+	begin_spec(&b, &s);
+	assert_int_equal(give_ps(&b, 2, two_builds), 0);
+	assert_int_equal(take_requests(&b, id, text, 8), 2);
+	assert_true(give_refusal(&b, id[1], 1, "the condition cannot be decided: optimised out") < 0);
+	assert_string_equal(b.err.text, "build cccccccccccc: trigger 'n > 5': the condition cannot be decided: optimised out");
+	assert_non_null(strstr(b.err.hint, "must be known in both builds"));
+	verify_free(b.v);
+}
+
 /* The lines go, the function stays: but whether the new code ran cannot be told then. */
 static void lines_that_cannot_be_probed(void **state)
 {
@@ -903,6 +923,7 @@ int main(void)
 		cmocka_unit_test(a_restart_counts_on), cmocka_unit_test(an_error_that_moves_shows),
 		cmocka_unit_test(arms_that_cannot_be), cmocka_unit_test(a_patch_that_touches_nothing),
 		cmocka_unit_test(a_claim_on_an_unknown_function), cmocka_unit_test(builds_of_one_age), cmocka_unit_test(no_lines),
+		cmocka_unit_test(a_trigger_that_one_build_cannot_tell),
 		cmocka_unit_test(lines_that_cannot_be_probed),
 		cmocka_unit_test(one_host_does_not_take_part), cmocka_unit_test(one_host_refuses_before_it_runs),
 		cmocka_unit_test(no_answer_ends_it), cmocka_unit_test(a_stop_before_the_probes_is_at_once),
