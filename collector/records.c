@@ -25,6 +25,8 @@ struct walk {
 	const char *ids;             /* the wanted probes, for json_each */
 	int64_t *wanted;             /* the same, sorted */
 	size_t n_wanted;
+	int64_t *pattern;            /* sorted: those of which the wanted probes are functions */
+	size_t n_patterns;
 	uint32_t broken;
 	struct error *err;
 };
@@ -53,6 +55,27 @@ static int sort_wanted(struct walk *w)
 	return 0;
 }
 
+static const char select_patterns[] =
+	"SELECT DISTINCT pattern FROM probe WHERE pattern <> 0 AND id IN (SELECT value FROM json_each(?1)) ORDER BY pattern";
+
+/* There are no more of them than wanted probes. */
+static int read_patterns(struct walk *w)
+{
+	sqlite3_stmt *st = reader_statement(w->r, select_patterns, w->err);
+	int rc;
+
+	if (!st)
+		return -w->err->code;
+	w->pattern = calloc(w->n_wanted + 1, sizeof(*w->pattern));
+	if (!w->pattern)
+		return error_set(w->err, ENOMEM, "no memory for an answer");
+	reader_bind_text(st, 1, w->ids);
+	while ((rc = reader_step(w->r, st, w->err)) > 0 && w->n_patterns < w->n_wanted)
+		w->pattern[w->n_patterns++] = sqlite3_column_int64(st, 0);
+	sqlite3_reset(st);
+	return rc < 0 ? rc : 0;
+}
+
 static int decoder_for(struct walk *w, const struct pick *p)
 {
 	if (decoder_is_for(w->decoder, p->agent, p->run, p->request))
@@ -64,13 +87,20 @@ static int decoder_for(struct walk *w, const struct pick *p)
 
 /* ---- records ---- */
 
-/* A pattern's records are wanted for the name of their function, too. */
+static bool is_in(int64_t id, const int64_t *sorted, size_t n)
+{
+	return bsearch(&id, sorted, n, sizeof(id), by_id);
+}
+
+/* A pattern's records are wanted for the name of their function, too. A chunk has records of other patterns of its request as well,
+ * e.g. of the same functions in another build. */
 static bool is_of_probe(const struct walk *w, const struct record *rec)
 {
 	int64_t probe = decoder_probe(w->decoder, rec);
 
-	return bsearch(&probe, w->wanted, w->n_wanted, sizeof(probe), by_id) ||
-	       (w->q->function && rec->probe->n_functions && !strcmp(probe_function(rec->probe, rec->function), w->q->function));
+	return is_in(probe, w->wanted, w->n_wanted) ||
+	       (w->q->function && is_in(probe, w->pattern, w->n_patterns) &&
+		!strcmp(probe_function(rec->probe, rec->function), w->q->function));
 }
 
 static bool is_wanted(const struct walk *w, const struct record *rec, int64_t offset_ns)
@@ -198,6 +228,8 @@ int records_each(struct reader *r, const struct query *q, uint32_t chunks_max,
 	if (!rc)
 		rc = sort_wanted(&w);
 	if (!rc)
+		rc = read_patterns(&w);
+	if (!rc)
 		rc = pick_chunks(&w, chunks_max, pick, &n);
 	*more = n > chunks_max;
 	for (uint32_t i = 0; !rc && i < n && i < chunks_max; i++)
@@ -205,6 +237,7 @@ int records_each(struct reader *r, const struct query *q, uint32_t chunks_max,
 	*broken = w.broken;
 	decoder_free(w.decoder);
 	free(w.wanted);
+	free(w.pattern);
 	buf_free(&ids);
 	free(pick);
 	return rc < 0 ? rc : 0;

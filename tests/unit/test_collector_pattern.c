@@ -15,7 +15,7 @@
 #include "query.h"
 #include "wire_pack.h"
 
-enum { PROBE = 1, FUNCTIONS = 600, RUN = 7 };
+enum { PROBE = 1, OTHER_BUILD = 2, FUNCTIONS = 600, RUN = 7 };
 
 static struct fixture fx;
 static struct collector_counts counts;
@@ -43,13 +43,13 @@ static int give(struct buf *frame)
 	return rc;
 }
 
-static void pack_names(struct buf *out, uint32_t first, uint32_t n)
+static void pack_names(struct buf *out, uint32_t probe, uint32_t first, uint32_t n)
 {
 	struct frame f;
 
 	frame_begin(&f, out, WIRE_FUNCTIONS, 5);
 	msgpack_pack_uint64(&f.pk, 1);
-	msgpack_pack_int(&f.pk, PROBE);
+	msgpack_pack_uint32(&f.pk, probe);
 	msgpack_pack_uint32(&f.pk, first);
 	msgpack_pack_array(&f.pk, n);
 	for (uint32_t i = first; i < first + n; i++) {
@@ -61,17 +61,39 @@ static void pack_names(struct buf *out, uint32_t first, uint32_t n)
 	frame_end(&f);
 }
 
-static void give_names(uint32_t first, uint32_t n)
+static void give_names(uint32_t probe, uint32_t first, uint32_t n)
 {
 	struct buf b = { 0 };
 
-	pack_names(&b, first, n);
+	pack_names(&b, probe, first, n);
 	assert_int_equal(give(&b), 0);
+}
+
+static void give_probe(uint32_t number, const char *build)
+{
+	struct buf probe = { 0 };
+	struct frame f;
+
+	frame_begin(&f, &probe, WIRE_PROBE, 3);
+	msgpack_pack_uint64(&f.pk, 1);
+	msgpack_pack_map(&f.pk, 6);
+	pack_key_u64(&f.pk, "probe", number);
+	pack_key_text(&f.pk, "build_id", build);
+	pack_key_text(&f.pk, "spec", "step_*");
+	pack_key_text(&f.pk, "function", "step_*");
+	pack_key_u64(&f.pk, "functions", FUNCTIONS);
+	pack_key(&f.pk, "fields");
+	msgpack_pack_array(&f.pk, 1);
+	pack_field(&f.pk, "$function", 0, SHAPE_INT);
+	frame_end(&f);
+	assert_int_equal(give(&probe), 0);
+	give_names(number, 0, 300);
+	give_names(number, 300, 300);
 }
 
 static void give_begin(void)
 {
-	struct buf run = { 0 }, probe = { 0 };
+	struct buf run = { 0 };
 	struct frame f;
 
 	frame_begin(&f, &run, WIRE_RUN, 3);
@@ -79,10 +101,7 @@ static void give_begin(void)
 	msgpack_pack_uint64(&f.pk, T0);
 	frame_end(&f);
 	assert_int_equal(give(&run), 0);
-	pack_pattern_frame(&probe, PROBE, FUNCTIONS);
-	assert_int_equal(give(&probe), 0);
-	give_names(0, 300);
-	give_names(300, 300);
+	give_probe(PROBE, "aa11");
 }
 
 /* What has been counted since the start: in function 0 `a` calls that all failed, in each of the n after it `b` calls. */
@@ -273,7 +292,7 @@ static void test_functions_that_are_none(void **state)
 	uint64_t before = counts.orphans;
 	struct frame f;
 
-	pack_names(&names, FUNCTIONS - 1, 2);
+	pack_names(&names, PROBE, FUNCTIONS - 1, 2);
 	assert_int_equal(give(&names), -EPROTO);
 	frame_begin(&f, &rows, WIRE_FUNCTION_STATS, 4);
 	msgpack_pack_uint64(&f.pk, 1);
@@ -294,6 +313,72 @@ static void test_functions_that_are_none(void **state)
 	assert_int_equal(ingest_commit(ingest, NULL), 0);
 	assert_int_equal(ask(&fx, "SELECT count(*) FROM probe WHERE pattern <> 0"), 0);
 	assert_int_equal(ask(&fx, "SELECT count(*) FROM rollup"), 0);
+}
+
+/* Two failing calls of function 0, one of each build, in one chunk. */
+static void give_calls(void)
+{
+	const struct test_count c[] = { { "calls", 1 }, { "errors", 1 }, { NULL, 0 } };
+	struct buf rows = { 0 }, records = { 0 }, chunk = { 0 };
+	struct frame f;
+	msgpack_packer pk;
+
+	frame_begin(&f, &rows, WIRE_FUNCTION_STATS, 4);
+	msgpack_pack_uint64(&f.pk, 1);
+	msgpack_pack_uint64(&f.pk, T0 + SECOND);
+	msgpack_pack_array(&f.pk, 2);
+	pack_function_row(&f.pk, PROBE, 100, 0, c);
+	pack_function_row(&f.pk, OTHER_BUILD, 101, 0, c);
+	frame_end(&f);
+	assert_int_equal(give(&rows), 0);
+	pack_into(&pk, &records);
+	for (uint32_t probe = PROBE; probe <= OTHER_BUILD; probe++) {
+		msgpack_pack_array(&pk, 7);
+		msgpack_pack_uint32(&pk, probe);
+		msgpack_pack_int(&pk, 5);
+		msgpack_pack_uint32(&pk, 99 + probe);
+		msgpack_pack_uint32(&pk, 99 + probe);
+		msgpack_pack_uint32(&pk, EVENT_RETURN | EVENT_ERROR);
+		msgpack_pack_int(&pk, 1000);
+		msgpack_pack_int(&pk, 0);
+	}
+	pack_chunk_frame(&chunk, T0 + SECOND, 2, &records);
+	buf_free(&records);
+	assert_int_equal(give(&chunk), 0);
+	assert_int_equal(ingest_commit(ingest, NULL), 0);
+}
+
+static void assert_calls(const char *build, size_t n, int64_t pid)
+{
+	struct query q = { .from_ns = T0, .to_ns = T0 + 60 * SECOND, .function = "step_000", .build = build, .errors_only = true };
+	struct error err = { 0 };
+	struct reader *r = NULL;
+	struct buf out = { 0 };
+	json_t *o, *calls;
+
+	if (reader_open(fx.path, &r, &err))
+		fail_msg("%s", err.text);
+	reader_begin(r, 10000);
+	if (query_calls(r, &q, &out, &err))
+		fail_msg("%s", err.text);
+	o = json_loads(buf_text(&out), 0, NULL);
+	calls = json_object_get(o, "calls");
+	assert_int_equal(json_array_size(calls), n);
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(calls, 0), "pid")), pid);
+	json_decref(o);
+	buf_free(&out);
+	reader_close(r);
+}
+
+/* Both builds run on one host: their records are in the same chunks. */
+static void test_calls_of_one_build(void **state)
+{
+	give_probe(OTHER_BUILD, "bb22");
+	give_calls();
+	assert_calls("aa", 1, 100);
+	assert_calls("bb", 1, 101);
+	assert_calls("cc", 0, 0);
+	assert_calls(NULL, 2, 101);
 }
 
 /* Names, functions and their counters go with their request. */
@@ -320,7 +405,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		PATTERN_TEST(test_functions_add_up), PATTERN_TEST(test_number_is_bounded), PATTERN_TEST(test_after_a_restart),
-		PATTERN_TEST(test_what_is_lost_is_made_up_for), PATTERN_TEST(test_functions_that_are_none), PATTERN_TEST(test_age),
+		PATTERN_TEST(test_what_is_lost_is_made_up_for), PATTERN_TEST(test_functions_that_are_none), PATTERN_TEST(test_calls_of_one_build),
+		PATTERN_TEST(test_age),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
