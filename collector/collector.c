@@ -33,6 +33,12 @@ uint64_t mono_ns(void)
 	return clock_ns(CLOCK_MONOTONIC);
 }
 
+/* For clock.h. */
+static uint64_t boot_ns(void)
+{
+	return clock_ns(CLOCK_BOOTTIME);
+}
+
 uint64_t wall_ns(void)
 {
 	return clock_ns(CLOCK_REALTIME);
@@ -122,7 +128,7 @@ static void expire(struct collector *c)
 	if (began < c->expire_again_ns)
 		return;
 	do
-		rc = store_expire(c->store, clock_for_age(&c->clock, wall_ns(), began), &err);
+		rc = store_expire(c->store, clock_for_age(&c->clock, wall_ns(), boot_ns()), &err);
 	while (rc > 0 && mono_ns() - began < EXPIRE_NS);
 	if (rc < 0) {   /* the commit that follows fails as well */
 		log_error("collector", "not-expired", "reason=\"%s\"", err.text);
@@ -150,7 +156,7 @@ static int open_tokens(struct collector *c, struct error *err)
 /* What lies ahead keeps its distance: requests and verdicts, and the clocks of agents, which did not jump. */
 static void follow_clock(struct collector *c)
 {
-	int64_t jump = clock_jump(&c->clock, wall_ns(), mono_ns());
+	int64_t jump = clock_jump(&c->clock, wall_ns(), boot_ns());
 	struct error err = { 0 };
 
 	if (!jump)
@@ -238,7 +244,7 @@ static int start(struct collector *c, struct error *err)
 	raise_limits();
 	gethostname(c->host, sizeof(c->host) - 1);
 	c->started_ns = wall_ns();
-	clock_jump(&c->clock, c->started_ns, mono_ns());
+	clock_jump(&c->clock, c->started_ns, boot_ns());
 	c->base = event_base_new();
 	c->live = live_new();
 	if (!c->base || !c->live)

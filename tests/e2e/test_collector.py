@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import random
+import re
 import signal
 import socket
 import ssl
@@ -418,7 +419,7 @@ class Faults(CollectorCase):
         self.assertEqual(s.connections, 1)
 
 
-# The wall clock of one process, set by whoever writes the file. Clocks that only count on are as they are.
+# The wall clock of one process, set by whoever writes the file. Clocks that only count on are as they are; one of them also counts sleep.
 CLOCK = r"""
 #include <fcntl.h>
 #include <stdlib.h>
@@ -427,13 +428,13 @@ CLOCK = r"""
 #include <time.h>
 #include <unistd.h>
 
-static const volatile long *ahead;
+static const volatile struct { long ahead, slept; } *shift;
 
 __attribute__((constructor)) static void begin(void)
 {
 	int fd = open(getenv("CLOCK_FILE"), O_RDONLY);
 
-	ahead = mmap(NULL, sizeof(*ahead), PROT_READ, MAP_SHARED, fd, 0);
+	shift = mmap(NULL, sizeof(*shift), PROT_READ, MAP_SHARED, fd, 0);
 	close(fd);
 }
 
@@ -441,15 +442,17 @@ int clock_gettime(clockid_t id, struct timespec *ts)
 {
 	int rc = (int)syscall(SYS_clock_gettime, id, ts);
 
-	if (!rc && id == CLOCK_REALTIME && ahead)
-		ts->tv_sec += *ahead;
+	if (!rc && id == CLOCK_REALTIME && shift)
+		ts->tv_sec += shift->ahead + shift->slept;
+	if (!rc && id == CLOCK_BOOTTIME && shift)
+		ts->tv_sec += shift->slept;
 	return rc;
 }
 """
 
 
 class Clock(CollectorCase):
-    """The clock of the collector's machine is set while it runs."""
+    """The clock of the collector's machine is set while it runs, or the machine sleeps."""
 
     def setUp(self):
         super().setUp()
@@ -461,9 +464,9 @@ class Clock(CollectorCase):
         self.c = self.collector('--keep-days', '0.02', env=dict(os.environ, LD_PRELOAD=library, CLOCK_FILE=self.file,
                                                                 ASAN_OPTIONS=os.environ.get('ASAN_OPTIONS', '') + ':verify_asan_link_order=0'))
 
-    def set(self, seconds):
+    def set(self, seconds, slept=0):
         with open(self.file, 'r+b' if os.path.exists(self.file) else 'wb') as f:
-            f.write(struct.pack('q', seconds))
+            f.write(struct.pack('qq', seconds, slept))
 
     def post(self, path, body):
         host, port = self.c.http_address().rsplit(':', 1)
@@ -495,6 +498,20 @@ class Clock(CollectorCase):
                                             int(time.time()) + ahead) // 100, 1)
                 # and nothing has become too old
                 self.assertEqual(self.c.one('SELECT sum(records) FROM chunk'), 100)
+
+    def test_a_sleep_sets_no_clock(self):
+        request = self.post('requests', {'verb': 'trace', 'target': {'name': 'nosuch'}, 'probes': ['f'], 'ttl_ns': 7200 * SECOND})
+        a = self.agent(self.c)
+        n = a.begin()
+        left = self.c.one('SELECT expires_ns FROM request WHERE id = ?', request)
+        self.set(0, slept=3600)
+        for i in range(3):     # each ACK comes with a tick
+            a.entry(n + i, stats_frame(100 * (i + 1)))
+            a.wait_ack(n + i)
+        self.assertEqual(self.c.one('SELECT expires_ns - ? FROM request WHERE id = ?', left, request), 0)
+        self.set(60, slept=3600)
+        self.c.wait_line('event=clock-was-set', stream='stderr')
+        self.assertEqual(re.findall(r'event=clock-was-set seconds=(\S+)', self.c.stderr), ['60'])
 
 
 def openssl(*args):
