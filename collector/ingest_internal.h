@@ -15,6 +15,7 @@ enum {
 	STREAM_PROCESSES_MAX = 1 << 16,
 	STREAM_ROWS_MAX = 1 << 14,        /* of one STATS */
 	STREAM_FUNCTIONS_MAX = 512,       /* of one pattern that have counters of their own; those of others are in its sum */
+	STREAM_NAMES_MAX = 18 << 20,      /* bytes of FUNCTIONS of one pattern: an agent's names are at most 16 MB, and what packs them */
 	INGEST_TEXT_MAX = 8192,
 };
 /* A time further ahead than this is a wrong clock. */
@@ -26,6 +27,8 @@ struct known_probe {
 	uint32_t chunk, slot;   /* place among the probes of the chunk that is looked at */
 	struct idmap function;  /* of a pattern: number -> the store's id, as a pointer */
 	bool has_functions;     /* those that are stored are in it */
+	uint64_t names_bytes;   /* of its FUNCTIONS in the store */
+	bool has_names_bytes;
 };
 
 struct ingest {

@@ -11,10 +11,29 @@
 
 /* ---- names ---- */
 
+/* A frame of names takes the place of the one before that began with the same. */
+static int put_names(const struct taken *t, struct known_probe *p, uint32_t first, struct error *err)
+{
+	struct store *s = t->st->ingest->store;
+	uint64_t before, bytes;
+	int rc = p->has_names_bytes ? 0 : store_names_bytes(s, p->is.id, 0, UINT32_MAX, &p->names_bytes, err);
+
+	p->has_names_bytes = rc == 0;
+	if (!rc)
+		rc = store_names_bytes(s, p->is.id, first, first, &before, err);
+	if (rc)
+		return rc;
+	bytes = p->names_bytes - before + t->len;
+	if (bytes > STREAM_NAMES_MAX)
+		return malformed(err, "list of functions: its pattern's names are too long");
+	p->names_bytes = bytes;
+	return store_names(s, p->is.id, first, t->frame, t->len, err);
+}
+
 int ingest_functions(const struct taken *t, struct error *err)
 {
 	uint64_t request, number, first;
-	const struct known_probe *p;
+	struct known_probe *p;
 	const msgpack_object *names;
 	int rc = taken_request(t, &request, err);
 
@@ -30,7 +49,7 @@ int ingest_functions(const struct taken *t, struct error *err)
 	names = &t->in->items[4];
 	if (names->type != MSGPACK_OBJECT_ARRAY || first > p->is.functions || names->via.array.size > p->is.functions - first)
 		return malformed(err, "list of functions: it has not so many");
-	rc = store_names(t->st->ingest->store, p->is.id, (uint32_t)first, t->frame, t->len, err);
+	rc = put_names(t, p, (uint32_t)first, err);
 	if (!rc && request)
 		taken_publish(t, request);
 	return rc;

@@ -137,6 +137,8 @@ int store_function(struct store *s, int64_t pattern, uint32_t function, const ch
 int store_function_each(struct store *s, int64_t pattern, int (*visit)(uint32_t function, int64_t id, void *arg), void *arg, struct error *err);
 /* A FUNCTIONS frame; the one that names a function: 1 and its bytes in out, 0: there is none, -errno. */
 int store_names(struct store *s, int64_t pattern, uint32_t first, const void *frame, size_t len, struct error *err);
+/* How much of them is there, of the frames whose first names are from..to. */
+int store_names_bytes(struct store *s, int64_t pattern, uint32_t from, uint32_t to, uint64_t *bytes, struct error *err);
 int store_names_find(struct store *s, int64_t pattern, uint32_t function, struct buf *out, struct error *err);
 int store_process(struct store *s, int64_t agent, uint64_t run, uint32_t pid, const char *comm, struct error *err);
 

@@ -70,6 +70,17 @@ int store_names(struct store *s, int64_t pattern, uint32_t first, const void *fr
 			 (int64_t)first, frame, len);
 }
 
+int store_names_bytes(struct store *s, int64_t pattern, uint32_t from, uint32_t to, uint64_t *bytes, struct error *err)
+{
+	static const char sql[] = "SELECT coalesce(sum(length(frame)), 0) FROM pattern_names WHERE probe = ?1 AND first BETWEEN ?2 AND ?3";
+	sqlite3_stmt *row;
+	int rc = store_row(s, ST_NAMES_BYTES, sql, &row, err, "iii", pattern, (int64_t)from, (int64_t)to);
+
+	*bytes = rc > 0 ? (uint64_t)sqlite3_column_int64(row, 0) : 0;
+	store_done(row);
+	return rc < 0 ? rc : 0;
+}
+
 int store_names_find(struct store *s, int64_t pattern, uint32_t function, struct buf *out, struct error *err)
 {
 	static const char sql[] = "SELECT frame FROM pattern_names WHERE probe = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1";

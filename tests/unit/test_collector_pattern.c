@@ -61,6 +61,26 @@ static void pack_names(struct buf *out, uint32_t probe, uint32_t first, uint32_t
 	frame_end(&f);
 }
 
+/* One long name for each of them. */
+static int give_long_name(uint32_t first, size_t len)
+{
+	char *name = calloc(1, len + 1);
+	struct buf b = { 0 };
+	struct frame f;
+
+	assert_non_null(name);
+	memset(name, 'x', len);
+	frame_begin(&f, &b, WIRE_FUNCTIONS, 5);
+	msgpack_pack_uint64(&f.pk, 1);
+	msgpack_pack_uint32(&f.pk, PROBE);
+	msgpack_pack_uint32(&f.pk, first);
+	msgpack_pack_array(&f.pk, 1);
+	pack_text(&f.pk, name);
+	frame_end(&f);
+	free(name);
+	return give(&b);
+}
+
 static void give_names(uint32_t probe, uint32_t first, uint32_t n)
 {
 	struct buf b = { 0 };
@@ -315,6 +335,28 @@ static void test_functions_that_are_none(void **state)
 	assert_int_equal(ask(&fx, "SELECT count(*) FROM rollup"), 0);
 }
 
+/* As much as an agent may have; told again, nothing more. */
+static void test_names_are_bounded(void **state)
+{
+	enum { PART = 512 << 10 };
+	uint32_t most = STREAM_NAMES_MAX / PART - 1;
+
+	for (uint32_t i = 1; i <= most; i++)
+		assert_int_equal(give_long_name(i, PART), 0);
+	for (uint32_t i = 1; i <= most; i++)
+		assert_int_equal(give_long_name(i, PART), 0);
+	assert_int_equal(give_long_name(most + 1, PART), -EPROTO);
+	assert_int_equal(ingest_commit(ingest, NULL), 0);
+	disconnect();
+	fixture_reopen(&fx);
+	connect_agent();
+	assert_int_equal(give_long_name(most + 2, PART), -EPROTO);
+	assert_int_equal(give_long_name(most, PART), 0);
+	assert_int_equal(ingest_commit(ingest, NULL), 0);
+	assert_true(ask(&fx, "SELECT sum(length(frame)) FROM pattern_names") <= STREAM_NAMES_MAX);
+	assert_int_equal(ask(&fx, "SELECT count(*) FROM loss WHERE reason = 'refused'"), 2);
+}
+
 /* Two failing calls of function 0, one of each build, in one chunk. */
 static void give_calls(void)
 {
@@ -405,7 +447,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		PATTERN_TEST(test_functions_add_up), PATTERN_TEST(test_number_is_bounded), PATTERN_TEST(test_after_a_restart),
-		PATTERN_TEST(test_what_is_lost_is_made_up_for), PATTERN_TEST(test_functions_that_are_none), PATTERN_TEST(test_calls_of_one_build),
+		PATTERN_TEST(test_what_is_lost_is_made_up_for), PATTERN_TEST(test_functions_that_are_none), PATTERN_TEST(test_calls_of_one_build), PATTERN_TEST(test_names_are_bounded),
 		PATTERN_TEST(test_age),
 	};
 
