@@ -8,6 +8,9 @@ set -eu
 [ $# -ge 2 ] || { echo "usage: begin.sh CLAIM.yaml TITLE [PATCH]" >&2; exit 2; }
 body=$(jq -n --rawfile claim "$1" --arg title "$2" --rawfile patch "${3:-/dev/null}" \
 	'{claim: $claim, title: $title} + (if $patch == "" then {} else {patch: $patch} end)')
-answer=$(printf '%s' "$body" | curl --fail-with-body --silent --show-error --header "Authorization: Bearer $PLUMB_TOKEN" --data @- \
-	"$PLUMB_COLLECTOR/api/v1/verify") || { printf '%s\n' "$answer" >&2; exit 1; }
+# The token goes through a pipe: the command line is everybody's to see.
+answer=$(printf '%s' "$body" | curl --fail-with-body --silent --show-error --header @/dev/fd/3 --data @- "$PLUMB_COLLECTOR/api/v1/verify" 3<<EOF
+Authorization: Bearer $PLUMB_TOKEN
+EOF
+) || { printf '%s\n' "$answer" >&2; exit 1; }
 printf '%s' "$answer" | jq .id

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import shlex
 import subprocess
 import threading
 import time
@@ -20,6 +21,12 @@ FILES = os.path.join(HERE, '..', '..', 'docs', 'pipelines')
 STATES = ('PASS', 'FAIL', 'INCONCLUSIVE', 'RUNNING', None)    # None: nothing was stored
 TITLE = 'fix "7" of a&b'
 
+# Everybody on the machine sees a command line.
+CURL = '''#!/bin/sh
+case "$*" in *plumb_*) echo 'a token on the command line' >&2; exit 97;; esac
+PATH=%s exec curl "$@"
+'''
+
 
 def load(name):
     with open(os.path.join(FILES, name)) as f:
@@ -32,6 +39,11 @@ class Pipeline(Verdicts):
         self.c = self.start()
         self.view = self.token('pipeline', 'view')
         self.url = 'http://%s:%d' % (self.host, self.port)
+        programs = self.path('programs')
+        os.mkdir(programs)
+        with open(os.path.join(programs, 'curl'), 'w', opener=lambda p, flags: os.open(p, flags, 0o755)) as f:
+            f.write(CURL % shlex.quote(os.environ['PATH']))
+        self.programs = programs + ':' + os.environ['PATH']
 
     def store(self, state, title=TITLE, service='orderd', **more):
         """An older one with the opposite state, one of another service, and the newest, whose title tries to be a state."""
@@ -46,7 +58,7 @@ class Pipeline(Verdicts):
 
     def shell(self, script, **env):
         """-> exit code, as a runner's shell gives it."""
-        done = subprocess.run(['bash', '-e', '-c', script], env={'PATH': os.environ['PATH'], 'PLUMB_COLLECTOR': self.url, 'PLUMB_TOKEN': self.view, **env},
+        done = subprocess.run(['bash', '-e', '-c', script], env={'PATH': self.programs, 'PLUMB_COLLECTOR': self.url, 'PLUMB_TOKEN': self.view, **env},
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, timeout=30)
         self.assertNotIn(self.view, done.stdout + done.stderr)
         return done.returncode
@@ -125,7 +137,7 @@ class Begin(Pipeline):
     """begin.sh, as a deployment runs it: no agent is there, so the verdict is INCONCLUSIVE."""
 
     def begin(self, *args, token=None):
-        return subprocess.run([os.path.join(FILES, 'begin.sh'), *args], env={'PATH': os.environ['PATH'], 'PLUMB_COLLECTOR': self.url,
+        return subprocess.run([os.path.join(FILES, 'begin.sh'), *args], env={'PATH': self.programs, 'PLUMB_COLLECTOR': self.url,
                               'PLUMB_TOKEN': token or self.secret}, capture_output=True, text=True, check=False, timeout=30)
 
     def file(self, text):
