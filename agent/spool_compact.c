@@ -106,7 +106,7 @@ static void take_entry(struct rewrite *w, const struct spool_entry *e)
 	} else if (e->type == WIRE_CHUNK) {
 		keep_loss(w, e, e->records);
 	} else if (e->type == WIRE_FUNCTION_STATS && w->level >= LEVEL_THIN) {
-		return;   /* details of sums that stay; all are told again within a minute */
+		return;   /* details of sums that stay; all are told again within a minute, unless their request has ended */
 	} else if (e->type != WIRE_STATS || w->level < LEVEL_THIN || !sum || e->sequence == sum->stats_at) {
 		keep(w, e);
 	}

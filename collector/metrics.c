@@ -197,6 +197,8 @@ static void put_own(struct http *h, struct buf *out)
 		{ "plumb_collector_lost_records_total", "Records that agents lost after they had accepted them.", n->lost_records },
 		{ "plumb_collector_chunk_bytes_total", "Bytes of records as stored.", n->chunk_bytes },
 		{ "plumb_collector_orphans_total", "Frames of requests and probes that the store does not know.", n->orphans },
+		{ "plumb_collector_clock_jumps_total", "Clocks that were set while they were watched: the collector's and those of agents.", n->clock_jumps },
+		{ "plumb_collector_wrong_times_total", "Times of agents so far off that the time of arrival was taken.", n->wrong_times },
 		{ "plumb_collector_commits_total", "Commits of the store.", n->commits },
 		{ "plumb_collector_commit_failures_total", "Commits that failed.", n->commit_failures },
 	};

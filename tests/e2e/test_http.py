@@ -314,6 +314,8 @@ class Metrics(HttpCase):
         p = subprocess.run(['promtool', 'check', 'metrics'], input=text, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         self.assertEqual((p.returncode, p.stdout), (0, b''))
         self.assertIn(b'plumb_calls_total{request="1",service="orderd",function="parse_order",build_id="ab12",host="web-1"} 600', text)
+        self.assertIn(b'\nplumb_collector_clock_jumps_total 0\n', text)
+        self.assertIn(b'\nplumb_collector_wrong_times_total 0\n', text)
         buckets = [int(m) for m in re.findall(rb'plumb_call_duration_seconds_bucket\{[^}]*\} (\d+)', text)]
         self.assertEqual(buckets, sorted(buckets))
         self.assertEqual(buckets[-1], 600)
