@@ -9,6 +9,8 @@
 #include "log.h"
 #include "text.h"
 
+#define SET_BACK_AGAIN_NS (60ULL * 1000000000)   /* between two lines of the log about one connection */
+
 int malformed(struct error *err, const char *what)
 {
 	return error_set(err, EPROTO, "a malformed %s", what);
@@ -186,12 +188,15 @@ void taken_orphan(const struct taken *t)
 }
 
 /* Times of a run rise. Going on where it was is nearer to the truth than an hour ago, until the next connection measures the clock anew. */
-static int64_t clock_set_back(struct stream *st, int64_t at)
+static int64_t clock_set_back(struct stream *st, int64_t at, uint64_t now_ns)
 {
 	int64_t back = (int64_t)st->heard_ns - at;
 
 	st->ingest->counts->clock_jumps++;
-	log_warn("ingest", "agent-clock-was-set", "host=\"%s\" seconds=-%.0f", st->host, (double)back / 1e9);
+	if (!st->set_back_ns || now_ns - st->set_back_ns >= SET_BACK_AGAIN_NS) {   /* an agent can say so in each frame */
+		log_warn("ingest", "agent-clock-was-set", "host=\"%s\" seconds=-%.0f", st->host, (double)back / 1e9);
+		st->set_back_ns = now_ns;
+	}
 	st->offset_ns += back;
 	return (int64_t)st->heard_ns;
 }
@@ -207,7 +212,7 @@ uint64_t taken_time(const struct taken *t, uint64_t agent_ns)
 		return t->now_ns;
 	}
 	if ((uint64_t)at + FUTURE_NS < st->heard_ns)
-		at = clock_set_back(st, at);
+		at = clock_set_back(st, at, t->now_ns);
 	if ((uint64_t)at > st->heard_ns)
 		st->heard_ns = (uint64_t)at;
 	return (uint64_t)at;

@@ -55,6 +55,7 @@ struct stream {
 	uint64_t acked, durable;
 	int64_t offset_ns;
 	uint64_t heard_ns;                    /* the last time that the agent told, the collector's clock; 0: none yet */
+	uint64_t set_back_ns;                 /* when the log told last that its clock was set back */
 	uint64_t *serves;
 	size_t n_serves;
 	struct idmap probe_of;                /* numbers of this run -> struct known_probe */
