@@ -37,9 +37,8 @@ const char *collector_address(const struct collector *c);
 /* The same of the HTTP side; "": there is none. */
 const char *collector_http_address(const struct collector *c);
 void collector_on_reload(struct collector *c, collector_reload_fn *fn, void *arg);
-/* Takes over what can change while it runs: ages, sizes, certificates (for new connections), the key that
- * signs. What else differs is logged as needing
- * a restart. -errno: a certificate or key cannot be used, and nothing has changed. */
+/* Takes over what can change while it runs: ages, sizes, certificates (for new connections), the key that signs. What else differs is
+ * logged as needing a restart. -errno: a certificate or key cannot be used, and nothing has changed. */
 int collector_reload(struct collector *c, const struct collector_options *opt, struct error *err);
 /* Runs until SIGTERM or SIGINT. */
 int collector_run(struct collector *c);

@@ -171,8 +171,9 @@ int agent_frame(struct agent *a, const struct frame_in *in, enum refusal *why, s
 void agent_down(struct agent *a);
 /* ACK to each whose entries have become durable. */
 void agents_ack(struct collector *c);
-/* Lets all go: what they sent since the last commit is not stored. */
+/* The collector's clock was set: theirs was not, so their offsets follow. */
 void agents_clock_jumped(struct collector *c, int64_t jump_ns);
+/* Lets all go: what they sent since the last commit is not stored. */
 void agents_drop(struct collector *c, const char *why);
 struct agent *agent_find(struct collector *c, int64_t id);   /* NULL: not connected */
 

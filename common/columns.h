@@ -2,7 +2,7 @@
 /*
  * A chunk's records turned by 90 degrees, for WIRE_CODEC_COLUMNS: what stands in the same place of records of the same probe lies
  * together.  Of integers, what no code makes smaller goes into a `hard` part, as bits; everything else into a `soft` part, which is
- * deflated.  So zlib, which would take half of the agent's time, sees a tenth of the bytes.
+ * deflated.  So libdeflate, which would take most of the agent's time, sees a tenth of the bytes.
  *
  *   a CHUNK's bytes:  u32 (big-endian) bytes of the deflated soft part, that, hard part
  *   soft part:  varint records, varint groups, then per group: varint elements of its records, varint probe, varint records
