@@ -190,7 +190,7 @@ void verify_report_markdown(const struct verify_view *v, struct buf *out)
 	buf_str(out, ", candidate ");
 	md_text(out, v->arm[CANDIDATE].label);
 	md_processes(out, v->arm[CANDIDATE].most_processes);
-	buf_printf(out, ", compared for %.0f s.\n", (double)v->elapsed_ns / 1e9);
+	buf_printf(out, ", compared for %.0f s%s.\n", (double)v->elapsed_ns / 1e9, v->spec->by_time ? ", one after the other" : "");
 	for (uint32_t i = 0; i < v->n_functions; i++)
 		md_function(out, &v->function[i]);
 	md_lines(out, v);

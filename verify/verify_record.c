@@ -186,7 +186,10 @@ static int play_frame(struct verify *v, const msgpack_object *o, uint64_t now_ns
 	struct frame_in in;
 	int rc;
 
-	if (frame_take(o->via.bin.ptr, o->via.bin.size, &in, NULL) != (int)o->via.bin.size)
+	rc = frame_take(o->via.bin.ptr, o->via.bin.size, &in, NULL);
+	if (rc > 0 && rc != (int)o->via.bin.size)
+		frame_in_free(&in);
+	if (rc != (int)o->via.bin.size)
 		return damaged(err);
 	rc = verify_frame(v, &in, o->via.bin.ptr, o->via.bin.size, now_ns, err);
 	frame_in_free(&in);

@@ -288,6 +288,7 @@ void verify_report_json(const struct verify_view *v, struct buf *out)
 	json_number(out, v->deadline_ns ? (double)v->deadline_ns / 1e9 : NAN);
 	buf_str(out, ",\"eta_s\":");
 	json_number(out, v->eta_s);
+	buf_printf(out, ",\"by_time\":%s", v->spec->by_time ? "true" : "false");
 	json_arm(out, "baseline", &v->arm[BASELINE]);
 	json_arm(out, "candidate", &v->arm[CANDIDATE]);
 	buf_str(out, ",\"functions\":[");
@@ -371,6 +372,9 @@ void verify_report_junit(const struct verify_view *v, struct buf *out)
 	junit_count(v, &tests, &failures, &skipped);
 	buf_printf(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"plumb verify\" tests=\"%u\" failures=\"%u\" "
 		   "errors=\"0\" skipped=\"%u\" time=\"%.3f\">\n", tests, failures, skipped, (double)v->elapsed_ns / 1e9);
+	if (v->spec->by_time)
+		buf_str(out, "  <properties><property name=\"arms\" value=\"one after the other: whatever else changed between them counts as "
+			     "the candidate's\"/></properties>\n");
 	buf_str(out, "  <testcase classname=\"plumb verify\" name=\"verdict\">");
 	if (v->state != VERDICT_PASS) {
 		buf_printf(out, "<%s message=\"%s: ", v->state == VERDICT_FAIL ? "failure" : "skipped", verdict_state_name(v->state));

@@ -107,6 +107,9 @@ static void check_replay(struct bench *b)
 	text_of(again, &now);
 	assert_string_equal(buf_text(&then), buf_text(&now));
 	assert_non_null(strstr(buf_text(&now), "the arms ran one after the other: whatever else changed"));
+	assert_non_null(strstr(buf_text(&now), "\"by_time\":true"));
+	assert_non_null(strstr(buf_text(&now), "s, one after the other.\n"));
+	assert_non_null(strstr(buf_text(&now), "<property name=\"arms\" value=\"one after the other: whatever else changed"));
 	verify_free(again);
 	buf_free(&file);
 	buf_free(&then);
