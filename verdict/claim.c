@@ -94,6 +94,8 @@ static int names_check(const struct claim *c, struct error *err)
 		ok = ok && is_text(c->line[i]);
 	for (uint32_t i = 0; i < c->watched; i++)
 		ok = ok && is_text(c->watched_name[i]);
+	if (c->lines_shared > c->lines)
+		return error_set(err, EINVAL, "more changed lines share their code than there are");
 	return ok ? 0 : error_set(err, EINVAL, "a name in the claim is longer than %d bytes", CLAIM_NAME - 1);
 }
 

@@ -64,6 +64,7 @@ struct claim {
 	uint64_t warmup_calls;           /* of the baseline, before latency thresholds are frozen; 0: by quantile (20 above it) */
 	uint64_t deadline_ns;            /* of probed time; 0: none */
 	uint32_t lines, watched, guards;
+	uint32_t lines_shared;           /* of `lines`: those whose code is another line's too, so that a hit may be that one's */
 	char line[CLAIM_LINES][CLAIM_NAME];
 	char watched_name[CLAIM_WATCHED][CLAIM_NAME];
 	struct guard guard[CLAIM_GUARDS];

@@ -133,13 +133,23 @@ static uint32_t lines_not_run(const struct verdict *v, const char **first)
 	return n;
 }
 
+/* ", the code of every changed line ran": a hit of code that is another line's too may be that one's. */
+static void lines_ran(const struct claim *c, char *out, size_t size)
+{
+	int len = snprintf(out, size, "%s", c->lines ? ", the code of every changed line ran" : "");
+
+	if (c->lines_shared)
+		snprintf(out + len, size - (size_t)len, ", %" PRIu32 " of them share%s it with other lines", c->lines_shared,
+			 c->lines_shared == 1 ? "s" : "");
+}
+
 static void exposure_judge(struct verdict *v, struct gate *g)
 {
 	const struct claim *c = &v->claim;
 	uint64_t have = trigger_total(c, &v->cand).n;
 	const char *line = "";
 	uint32_t missing = lines_not_run(v, &line);
-	char times[48];
+	char times[48], ran[96];
 
 	if (!arm_was_seen(v, g, &v->cand, "candidate") || !arm_was_seen(v, g, &v->base, "baseline"))
 		return;
@@ -152,8 +162,8 @@ static void exposure_judge(struct verdict *v, struct gate *g)
 			 times, c->min_triggers);
 		gate_eta(g, eta_of(v->cand.span_ns, (double)have, (double)c->min_triggers));
 	} else {
-		gate_set(g, GATE_PASS, "the candidate saw %s %s%s", c->trigger[0] ? "the trigger" : "the call", times,
-			 c->lines ? ", every changed line ran" : "");
+		lines_ran(c, ran, sizeof(ran));
+		gate_set(g, GATE_PASS, "the candidate saw %s %s%s", c->trigger[0] ? "the trigger" : "the call", times, ran);
 	}
 }
 

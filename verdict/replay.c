@@ -108,6 +108,12 @@ static bool take_guards(const msgpack_object *o, struct claim *c)
 	return true;
 }
 
+/* 0 is never written. */
+static bool take_shared(const msgpack_object *o, struct claim *c)
+{
+	return !o || (get_u32(o, &c->lines_shared) && c->lines_shared);
+}
+
 static bool take_claim(const msgpack_object *map, struct claim *c)
 {
 	uint32_t arms, expect;
@@ -125,7 +131,7 @@ static bool take_claim(const msgpack_object *map, struct claim *c)
 	       get_double(map_get(map, "unpaired_limit"), &c->unpaired_limit) &&
 	       object_u64(map_get(map, "warmup_calls"), &c->warmup_calls) &&
 	       object_u64(map_get(map, "deadline_ns"), &c->deadline_ns) &&
-	       take_names(map_get(map, "lines"), c->line, &c->lines, CLAIM_LINES) &&
+	       take_names(map_get(map, "lines"), c->line, &c->lines, CLAIM_LINES) && take_shared(map_get(map, "lines_shared"), c) &&
 	       take_names(map_get(map, "watched"), c->watched_name, &c->watched, CLAIM_WATCHED) &&
 	       take_guards(map_get(map, "guards"), c);
 }

@@ -42,7 +42,7 @@ void verdict_pack_claim(struct buf *out, const struct claim *c)
 	msgpack_pack_array(&pk, 3);
 	pack_text(&pk, "plumb-verdict");
 	msgpack_pack_int(&pk, VERDICT_VERSION);
-	msgpack_pack_map(&pk, 16);
+	msgpack_pack_map(&pk, 16 + (c->lines_shared != 0));
 	pack_key_text(&pk, "function", c->function);
 	pack_key_text(&pk, "trigger", c->trigger);
 	pack_key_u64(&pk, "arms", c->arms);
@@ -59,6 +59,8 @@ void verdict_pack_claim(struct buf *out, const struct claim *c)
 	pack_names(&pk, "lines", c->line, c->lines);
 	pack_names(&pk, "watched", c->watched_name, c->watched);
 	pack_guards(&pk, c);
+	if (c->lines_shared)
+		pack_key_u64(&pk, "lines_shared", c->lines_shared);
 }
 
 static void pack_hist(msgpack_packer *pk, const __u64 *hist)

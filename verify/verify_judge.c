@@ -35,6 +35,7 @@ static int claim_lines(struct verify *v, struct judged *j, bool first)
 			j->line_item[j->n_line_items++] = i;
 	j->any_line = v->spec.lines == VERIFY_LINES_ANY && j->n_line_items;
 	j->claim.lines = j->any_line ? 1 : j->n_line_items;
+	j->claim.lines_shared = 0;
 	for (uint32_t i = 0; i < j->claim.lines; i++) {
 		const struct covered_line *l = &v->coverage->line[v->item[j->line_item[i]].index];
 
@@ -42,6 +43,7 @@ static int claim_lines(struct verify *v, struct judged *j, bool first)
 			snprintf(j->claim.line[i], CLAIM_NAME, "(any of %u)", j->n_line_items);
 		else
 			snprintf(j->claim.line[i], CLAIM_NAME, "%.120s:%u", l->file->new_path, l->line->new_line);
+		j->claim.lines_shared += !j->any_line && l->shared;
 	}
 	return 0;
 }
@@ -193,7 +195,7 @@ int verify_begin_candidate(struct verify *v, uint64_t now_ns, struct error *err)
 		j->n_line_items = 0;
 		rc = claim_lines(v, j, i == 0) < 0 ? error_set(err, ENOMEM, "no memory for a claim") : 0;
 		if (!rc)
-			rc = verdict_set_lines(j->verdict, j->claim.lines, j->claim.line, err);
+			rc = verdict_set_lines(j->verdict, j->claim.lines, j->claim.lines_shared, j->claim.line, err);
 		if (v->spec.claim.deadline_ns)
 			verdict_set_time_left(j->verdict, time_left(v, now_ns));
 	}

@@ -23,6 +23,7 @@ static struct claim claim_with_all(void)
 	c.lines = 2;
 	strcpy(c.line[0], "order.c:212");
 	strcpy(c.line[1], "order.c:213");
+	c.lines_shared = 1;
 	c.watched = 1;
 	strcpy(c.watched_name[0], "charge_card");
 	c.deadline_ns = 400ULL * 1000000000;

@@ -846,6 +846,15 @@ static void lines_that_share_their_code(void **state)
 		assert_int_equal(strstr(buf_text(&text), "; ~ no statement of the line begins") != NULL, shared);
 		verify_free(b.v);
 		buf_free(&text);
+		begin(&b, "gone", true);
+		b.shared = shared;
+		set_probes(&b, true);
+		run_until_decided(&b, 50, 0);
+		text_of(b.v, &text);
+		expect_in(&text, shared ? "times, the code of every changed line ran, 1 of them shares it with other lines\n" :
+					  "times, the code of every changed line ran\n");
+		verify_free(b.v);
+		buf_free(&text);
 	}
 }
 

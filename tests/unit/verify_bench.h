@@ -316,14 +316,13 @@ static inline void begin(struct bench *b, const char *expect, bool patch)
 
 static const char *const two_builds[] = { BUILD_B, BUILD_C };
 
-/* As far as the probes. */
-static inline void begin_probed(struct bench *b, const char *expect, bool patch)
+/* From the beginning as far as the probes. */
+static inline void set_probes(struct bench *b, bool patch)
 {
 	uint32_t id[8];
 	char text[8][64];
 	unsigned n;
 
-	begin(b, expect, patch);
 	assert_int_equal(give_ps(b, 2, two_builds), 0);
 	if (patch) {
 		assert_int_equal(give_lines(b, 0, "int f(int n)", true, true), 0);
@@ -342,6 +341,12 @@ static inline void begin_probed(struct bench *b, const char *expect, bool patch)
 		accept_one(b, id[i], text[i]);
 	}
 	assert_int_equal(verify_view(b->v)->stage, VERIFY_RUNNING);
+}
+
+static inline void begin_probed(struct bench *b, const char *expect, bool patch)
+{
+	begin(b, expect, patch);
+	set_probes(b, patch);
 }
 
 static inline void run_until_decided(struct bench *b, unsigned base_errors, unsigned cand_errors)
