@@ -29,6 +29,7 @@ struct member {
 	uint64_t pid;
 	uint64_t start_ns;             /* when it began to run this build, as far as is known */
 	uint64_t counted_ns;           /* until then its time is in lived_ns and probed_ns; 0: not yet */
+	uint64_t away_ns;              /* lived since its agent was lost: probed if that comes back with its probes, else not */
 };
 
 struct arm {
@@ -195,6 +196,12 @@ void verify_arm_add(struct verify *v, struct arm *a, const struct running *p, ui
 const struct running *verify_find_running(const struct verify *v, const char *host, uint64_t pid, const char *build_id);
 /* Looks again who of the arms is there. */
 void verify_count_arms(struct verify *v, uint64_t now_ns);
+/* The agent of that host is back, and has held on to its probes. */
+void verify_back(struct verify *v, enum verify_side side, const char *host);
+/* Nothing comes from that host: its connection is gone. */
+bool verify_is_away(const struct verify *v, enum verify_side side, const char *host);
+/* One of those hosts; NULL: there is none. */
+const char *verify_away(const struct verify *v);
 /* The time since the last call, of each process: how much of it was probed. */
 void verify_count_time(struct verify *v, uint64_t now_ns);
 

@@ -28,6 +28,42 @@ const struct running *verify_find_running(const struct verify *v, const char *ho
 	return NULL;
 }
 
+bool verify_is_away(const struct verify *v, enum verify_side side, const char *host)
+{
+	for (uint32_t i = 0; i < v->n_requests; i++) {
+		const struct arm_request *r = v->request[i];
+
+		for (uint32_t k = 0; r->side == side && r->state == REQUEST_ACCEPTED && k < r->model.n_sources; k++) {
+			const struct source *s = r->model.source[k];
+
+			if (s->quiet && s->host && strcmp(s->host, host) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+const char *verify_away(const struct verify *v)
+{
+	for (int side = 0; side < VERIFY_SIDES; side++)
+		for (uint32_t i = 0; i < v->arm[side].n_members; i++)
+			if (verify_is_away(v, (enum verify_side)side, v->arm[side].member[i].host))
+				return v->arm[side].member[i].host;
+	return NULL;
+}
+
+void verify_back(struct verify *v, enum verify_side side, const char *host)
+{
+	struct arm *a = &v->arm[side];
+
+	for (uint32_t i = 0; i < a->n_members; i++) {
+		if (strcmp(a->member[i].host, host) != 0)
+			continue;
+		a->probed_ns += a->member[i].away_ns;
+		a->member[i].away_ns = 0;
+	}
+}
+
 /* over: it has ended. A process whose counters have not come yet is not known to be probed or not: that is seen next time. */
 static void count_time_of(const struct verify *v, enum verify_side side, struct arm *a, struct member *m, bool over, uint64_t now_ns)
 {
@@ -38,9 +74,14 @@ static void count_time_of(const struct verify *v, enum verify_side side, struct 
 	if (now_ns <= from || (!since && !over && now_ns - from < UNKNOWN_NS))
 		return;
 	a->lived_ns += now_ns - from;
+	m->counted_ns = now_ns;
+	if (verify_is_away(v, side, m->host)) {
+		m->away_ns += now_ns - from;
+		return;
+	}
+	m->away_ns = 0;   /* if it was not told to be back, it has begun anew */
 	if (since)
 		a->probed_ns += now_ns - (since < from ? from : since < now_ns ? since : now_ns);
-	m->counted_ns = now_ns;
 }
 
 void verify_count_time(struct verify *v, uint64_t now_ns)

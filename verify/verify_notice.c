@@ -19,7 +19,10 @@ static int place_of(struct verify *v, struct arm_request *r, const struct frame_
 
 	if (!s)
 		return -EPROTO;
-	snprintf(out, PLACE_MAX, "%s%s%.250s", v->arm[r->side].label, s->host ? " on " : "", s->host ? s->host : "");
+	if (s->host && verify_arm_spec_of(v, r->side)->by == VERIFY_ARM_HOST && strcmp(verify_arm_spec_of(v, r->side)->text, s->host) == 0)
+		snprintf(out, PLACE_MAX, "host %.250s", s->host);   /* which is its name already */
+	else
+		snprintf(out, PLACE_MAX, "%s%s%.250s", v->arm[r->side].label, s->host ? " on " : "", s->host ? s->host : "");
 	return 0;
 }
 
@@ -69,6 +72,19 @@ static void ended_there(struct verify *v, const struct arm_request *r, const cha
 	verify_break_off(v, v->reason, now_ns);
 }
 
+/* Counters wait on that host, if its agent is still there: what is not known to be probed does not count as that. */
+static void note_away(struct verify *v, struct arm_request *r, const struct frame_in *in, const char *code)
+{
+	struct source *s = model_source(&r->model, in, NOTICE_ELEMENTS);
+
+	if (s && s->host && !strcmp(code, "away"))
+		s->quiet = true;
+	if (s && s->host && !strcmp(code, "back")) {
+		s->quiet = false;
+		verify_back(v, r->side, s->host);
+	}
+}
+
 int verify_take_notice(struct verify *v, struct arm_request *r, const struct frame_in *in, uint64_t now_ns, struct error *err)
 {
 	const msgpack_object *what = &in->items[NOTICE_TEXT];
@@ -89,6 +105,7 @@ int verify_take_notice(struct verify *v, struct arm_request *r, const struct fra
 		return 0;
 	if (!strcmp(code, "gone") && !v->gone_ns)
 		v->gone_ns = now_ns;
+	note_away(v, r, in, code);
 	object_copy_text(text, sizeof(text), what);
 	verify_remark(v, "%s: %s", place, text);
 	return 0;

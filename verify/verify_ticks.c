@@ -224,9 +224,11 @@ int verify_take_stats(struct verify *v, struct arm_request *r, const struct fram
 {
 	const uint32_t own = in->type == WIRE_END ? 5 : 4;
 	int rc = model_stats(&r->model, in, err);
-	const struct source *from = rc ? NULL : model_source(&r->model, in, own);
+	struct source *from = rc ? NULL : model_source(&r->model, in, own);
 
 	r->reported = true;
+	if (from)
+		from->quiet = false;
 	for (uint32_t i = 0; from && i < r->model.n_sources; i++)
 		for (uint32_t k = 0; r->model.source[i] == from && k < from->n_rows; k++)
 			if (take_row(v, r, i, k, in->type == WIRE_END, now_ns) < 0)

@@ -42,6 +42,16 @@ static void reason_of_all(struct verify *v)
 					verdict_view(v->judged[i].verdict)->reason);
 }
 
+/* Why an arm has shown so little. */
+static void add_away(struct verify *v)
+{
+	const char *host = verify_away(v);
+	size_t len = strlen(v->reason);
+
+	if (host)
+		snprintf(v->reason + len, sizeof(v->reason) - len, "; nothing comes from host %s any more, its connection is gone", host);
+}
+
 /* The sentence that decides: of the function that failed, else of the first that is not passed. */
 static void view_functions(struct verify *v)
 {
@@ -66,6 +76,8 @@ static void view_functions(struct verify *v)
 		reason_of_all(v);
 	else if (why)
 		snprintf(v->reason, sizeof(v->reason), "%s", why->reason);
+	if (why && why->state == VERDICT_INCONCLUSIVE)
+		add_away(v);
 }
 
 static void view_hits(struct verify *v)

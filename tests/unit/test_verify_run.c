@@ -528,6 +528,64 @@ static void one_host_does_not_take_part(void **state)
 	}
 }
 
+static void give_words(struct bench *b, uint32_t id, const char *code, const char *text)
+{
+	struct buf out = { 0 };
+	struct frame f;
+
+	frame_begin(&f, &out, WIRE_NOTICE, 5);
+	msgpack_pack_uint64(&f.pk, id);
+	pack_text(&f.pk, code);
+	pack_text(&f.pk, text);
+	msgpack_pack_uint32(&f.pk, 0);
+	frame_end(&f);
+	assert_int_equal(give(b, &out), 0);
+}
+
+/* The agent of the candidate's host is lost: its time counts as probed if it turns out to have stayed, and the sentence names it if not. */
+static void a_host_that_is_away(void **state)
+{
+	static const struct bench_process two[] = { { 100, BUILD_B, "web-1", 10 }, { 101, BUILD_C, "web-2", 9 } };
+
+	for (int back = 0; back < 2; back++) {
+		const struct verify_view *view;
+		struct verify_spec s;
+		struct bench b;
+
+		spec_of_test(&s, "gone", NULL);
+		s.function = strdup("f");
+		assert_int_equal(verify_spec_arm(&s.baseline, "host:web-1", NULL), 0);
+		assert_int_equal(verify_spec_arm(&s.candidate, "host:web-2", NULL), 0);
+		begin_spec(&b, &s);
+		assert_int_equal(give_processes(&b, 2, two), 0);
+		set_probes(&b, false);
+		for (int side = 0; side < 2; side++)
+			assert_int_equal(give_host(&b, b.request[side], side ? "web-2" : "web-1", 0), 0);
+		for (int i = 0; i < 3; i++)
+			assert_int_equal(second(&b, 10, 0, 0), 0);
+		give_words(&b, b.request[1], "away", "its connection is gone");
+		view = verify_view(b.v);
+		assert_string_equal(view->remark[view->n_remarks - 1], "host web-2: its connection is gone");
+		for (int i = 0; i < (back ? 9 : 40) && verify_view(b.v)->stage == VERIFY_RUNNING; i++) {
+			b.now_ns += SECOND;
+			give_stats(&b, b.request[0], b.calls[0] += 10, 0, true);
+			assert_int_equal(verify_timer(b.v, b.now_ns, &b.err), 0);
+		}
+		view = verify_view(b.v);
+		assert_true(view->arm[BASELINE].probed_ns == view->arm[BASELINE].run_ns);
+		assert_true(view->arm[CANDIDATE].probed_ns + 5 * SECOND < view->arm[CANDIDATE].run_ns);
+		if (back) {
+			give_words(&b, b.request[1], "back", "its connection is back");
+			view = verify_view(b.v);
+			assert_true(view->arm[CANDIDATE].probed_ns == view->arm[CANDIDATE].run_ns);
+		} else {
+			assert_int_equal(view->state, VERDICT_INCONCLUSIVE);
+			assert_non_null(strstr(view->reason, "; nothing comes from host web-2 any more, its connection is gone"));
+		}
+		verify_free(b.v);
+	}
+}
+
 /* The others are not set yet: it is refused as an agent itself refuses it. */
 static void one_host_refuses_before_it_runs(void **state)
 {
@@ -848,6 +906,7 @@ static void lines_that_share_their_code(void **state)
 		buf_free(&text);
 		begin(&b, "gone", true);
 		b.shared = shared;
+		assert_int_equal(give_ps(&b, 2, two_builds), 0);
 		set_probes(&b, true);
 		run_until_decided(&b, 50, 0);
 		text_of(b.v, &text);
@@ -932,7 +991,7 @@ int main(void)
 		cmocka_unit_test(a_restart_counts_on), cmocka_unit_test(an_error_that_moves_shows),
 		cmocka_unit_test(arms_that_cannot_be), cmocka_unit_test(a_patch_that_touches_nothing),
 		cmocka_unit_test(a_claim_on_an_unknown_function), cmocka_unit_test(builds_of_one_age), cmocka_unit_test(no_lines),
-		cmocka_unit_test(a_trigger_that_one_build_cannot_tell),
+		cmocka_unit_test(a_trigger_that_one_build_cannot_tell), cmocka_unit_test(a_host_that_is_away),
 		cmocka_unit_test(lines_that_cannot_be_probed),
 		cmocka_unit_test(one_host_does_not_take_part), cmocka_unit_test(one_host_refuses_before_it_runs),
 		cmocka_unit_test(no_answer_ends_it), cmocka_unit_test(a_stop_before_the_probes_is_at_once),
