@@ -136,8 +136,8 @@ int request_connect(const struct args *a, enum client_private mode, struct clien
 	char token[TOKEN_MAX];
 	int rc;
 
-	if (!where.address)
-		return client_open(out, args_socket(a), mode, err);
+	if (!where.address)   /* who names a socket means the agent there, not another one */
+		return client_open(out, args_socket(a), mode == PRIVATE_ROOT && a->socket ? PRIVATE_NEVER : mode, err);
 	rc = token_load(a, token, err);
 	if (!rc)
 		rc = client_open_collector(out, &where, token, err);

@@ -152,7 +152,7 @@ class Access(KernelCase):
 
     def test_no_agent_and_no_root(self):
         """What is missing is said in words."""
-        p = Process(self, [PLUMB, '--socket', self.path('none'), 'ps'],
+        p = Process(self, [PLUMB, 'ps'],
                     preexec_fn=lambda: (os.setgroups([]), os.setgid(self.NOBODY), os.setuid(self.NOBODY)))
         self.assertEqual(p.wait(), 1)
         self.assertIn('root', p.stderr)
@@ -160,7 +160,8 @@ class Access(KernelCase):
 
 class Private(KernelCase):
     def plumb(self, *args, code=0):
-        p = Process(self, [PLUMB, '--socket', self.path('none'), *map(str, args)])
+        self.assertFalse(os.path.exists('/run/plumb/plumbd.sock'), 'a plumbd of this machine would answer')
+        p = Process(self, [PLUMB, *map(str, args)])
         self.assertEqual(p.wait(), code, p.stderr)
         return p
 
@@ -179,7 +180,7 @@ class Private(KernelCase):
 
     def test_a_private_agent_ends_with_its_command(self):
         t = Target(self, 'execer')
-        p = Process(self, [PLUMB, '--socket', self.path('none'), 'trace', '-p', str(t.pid), 'tick'])
+        p = Process(self, [PLUMB, 'trace', '-p', str(t.pid), 'tick'])
         p.wait_line('tick')
         children = wait_for('private agent', lambda: subprocess.run(
             ['pgrep', '-P', str(p.pid)], stdout=subprocess.PIPE, check=False).stdout.split())
@@ -187,6 +188,13 @@ class Private(KernelCase):
         wait_for('end of the private agent', lambda: not any(alive(int(c)) for c in children), 10)
         t.signal(signal.SIGTERM)
         self.assertEqual(t.wait(), 0)
+
+    def test_a_socket_that_was_named_is_not_replaced_by_a_private_agent(self):
+        t, none = Target(self, 'execer'), self.path('none')
+        for args in (['trace', '-p', str(t.pid), '--limit', '1', 'tick'], ['ps'], ['funcs', '-p', str(t.pid)]):
+            p = Process(self, [PLUMB, '--socket', none, *args])
+            self.assertEqual(p.wait(), 1, p.stderr)
+            self.assertIn('no plumbd listens on ' + none, p.stderr)
 
     def test_list_makes_no_sense_without_plumbd(self):
         self.assertIn('plumbd', self.plumb('list', code=1).stderr)
