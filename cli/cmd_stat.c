@@ -55,33 +55,42 @@ static int show(struct stream *s, uint64_t now_ns)
 	return statview_tick(s->view, &s->model, now_ns) < 0 ? -ENOMEM : draw(s);
 }
 
-/* A moment after a tick there is nothing to tell of the time since, but there are the last counts. */
+/*
+ * A moment after a tick there is no rate to tell of the time since, but there are the last counts.  Programs add ticks up: for them the
+ * last one is what came since, however short.
+ */
 static int show_end(struct stream *s)
 {
 	struct statview *v = s->view;
 	uint64_t now = wall_ns();
 
-	if (!v->tick_ns || now - v->last_ns >= s->args->tick_ns / 2)
+	if (s->args->json || !v->tick_ns || now - v->last_ns >= s->args->tick_ns / 2)
 		return show(s, now);
 	return statview_total(v, &s->model) < 0 ? -ENOMEM : draw(s);
 }
 
 /*
  * Hosts report each by itself, once a second: a tick is over when all that are there have reported, so that it holds one report of
- * each; or when one reports for the second time, so that a host that is silent does not hold the others up.
+ * each; or when one reports for the second time, so that a host that is silent does not hold the others up: that report is the first
+ * of the next round as well, or else every other tick would hold two of that host.  A longer tick is several whole rounds.
  */
 static bool round_is_over(struct statview *v, const struct model *m, const struct source *now)
 {
 	uint32_t at = now->number % STAT_SOURCES, waiting = 0;
-	bool again = v->reported[at / 8] & 1 << at % 8;
+	unsigned char mark = (unsigned char)(1 << at % 8);
+	bool again = v->reported[at / 8] & mark;
 
-	v->reported[at / 8] |= (unsigned char)(1 << at % 8);
+	v->reported[at / 8] |= mark;
 	for (uint32_t i = 0; i < m->n_sources; i++) {
 		const struct source *other = m->source[i];
 		uint32_t bit = other->number % STAT_SOURCES;
 
 		waiting += other->host && !other->quiet && !(v->reported[bit / 8] & 1 << bit % 8);
 	}
+	if (again || !waiting)
+		memset(v->reported, 0, sizeof(v->reported));
+	if (again)
+		v->reported[at / 8] |= mark;
 	return again || !waiting;
 }
 
@@ -93,7 +102,6 @@ static int merged_frame(struct stream *s, const struct frame_in *in, struct erro
 
 	if (!from || !round_is_over(v, &s->model, from) || now - v->last_ns + TICK_NS / 2 < s->args->tick_ns)
 		return 0;
-	memset(v->reported, 0, sizeof(v->reported));
 	return show(s, now) < 0 ? error_set(err, ENOMEM, "no memory") : 0;
 }
 

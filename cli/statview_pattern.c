@@ -9,6 +9,8 @@
 #include "text.h"
 #include "units.h"
 
+enum { BUILD_WIDTH = 8, HOST_WIDTH = 16 };
+
 /* One function of a probe. */
 struct line {
 	const struct probe *probe;
@@ -21,6 +23,7 @@ struct lines {
 	struct line *line;
 	size_t n;
 	uint64_t calls, before, functions;
+	bool builds, hosts;          /* there are several: a function may have a line for each */
 };
 
 /* With a condition, calls are those for which it was true: so are errors and durations. */
@@ -40,11 +43,25 @@ static int line_compare(const void *a, const void *b)
 	return strcmp(probe_function(x->probe, x->row->function), probe_function(y->probe, y->row->function));
 }
 
+static void note_differences(struct lines *l, const struct probe *a, const struct probe *b)
+{
+	const char *x = a->source->host, *y = b->source->host;
+
+	l->builds |= strcmp(a->build_id, b->build_id) != 0;
+	l->hosts |= x && y && strcmp(x, y) != 0;
+}
+
 static void collect(struct lines *l, const struct model *m, const char *spec)
 {
-	for (uint32_t i = 0; i < m->n_probes; i++)
-		if (m->probe[i]->n_functions && strcmp(m->probe[i]->spec, spec) == 0)
-			l->functions += m->probe[i]->n_functions;
+	const struct probe *first = NULL;
+
+	for (uint32_t i = 0; i < m->n_probes; i++) {
+		if (!m->probe[i]->n_functions || strcmp(m->probe[i]->spec, spec) != 0)
+			continue;
+		first = first ? first : m->probe[i];
+		note_differences(l, first, m->probe[i]);
+		l->functions += m->probe[i]->n_functions;
+	}
 	l->line = calloc(l->functions + 1, sizeof(*l->line));
 	for (uint32_t i = 0; l->line && i < m->n_probes; i++) {
 		const struct probe *p = m->probe[i];
@@ -66,10 +83,21 @@ static void collect(struct lines *l, const struct model *m, const char *spec)
 		qsort(l->line, l->n, sizeof(*l->line), line_compare);
 }
 
-static void put_heads(struct output *o, struct buf *text)
+static void put_name(const struct lines *all, const char *function, const char *build, const char *host, struct output *o, struct buf *text)
+{
+	text_cell(text, function, NAME_WIDTH, o->utf8);
+	if (all->builds)
+		buf_printf(text, " %-*.*s", BUILD_WIDTH, BUILD_WIDTH, build[0] ? build : "no id");
+	if (all->hosts) {
+		buf_char(text, ' ');
+		text_cell(text, host ? host : "", HOST_WIDTH, o->utf8);
+	}
+}
+
+static void put_heads(const struct lines *all, struct output *o, struct buf *text)
 {
 	text_paint(text, o, PAINT_BOLD);
-	text_cell(text, "FUNCTION", NAME_WIDTH, o->utf8);
+	put_name(all, "FUNCTION", "BUILD", "HOST", o, text);
 	buf_printf(text, "%*s%*s%*s", COUNT_WIDTH, "CALLS", COUNT_WIDTH, "NOW", TIME_WIDTH, "ERRORS");
 	buf_printf(text, "%*s%*s%*s", TIME_WIDTH, "P50", TIME_WIDTH, "P99", TIME_WIDTH, "MAX");
 	text_paint(text, o, PAINT_NONE);
@@ -95,14 +123,14 @@ static void put_cell(struct buf *out, bool any, uint64_t value, bool duration)
 	buf_free(&cell);
 }
 
-static void put_line(const struct statview *v, const struct line *l, struct output *o, struct buf *text)
+static void put_line(const struct statview *v, const struct lines *all, const struct line *l, struct output *o, struct buf *text)
 {
 	struct counts c;
 	bool timed;
 
 	pattern_row_counts(l->row, &c);
 	timed = hist_total(c.hist) != 0;
-	text_cell(text, probe_function(l->probe, l->row->function), NAME_WIDTH, o->utf8);
+	put_name(all, probe_function(l->probe, l->row->function), l->probe->build_id, l->probe->source->host, o, text);
 	put_count(text, l->calls, 0);
 	put_count(text, more_than(l->calls, l->before), v->tick_ns);
 	put_cell(text, l->probe->has_error, c.errors, false);
@@ -148,9 +176,9 @@ void pattern_text(const struct statview *v, const struct model *m, struct output
 		collect(&l, m, m->probe[i]->spec);
 		if (text->len)
 			buf_char(text, '\n');
-		put_heads(o, text);
+		put_heads(&l, o, text);
 		for (size_t k = 0; k < l.n && k < lines; k++)
-			put_line(v, &l.line[k], o, text);
+			put_line(v, &l, &l.line[k], o, text);
 		put_rest(v, &l, l.n < lines ? l.n : lines, o, text);
 		free(l.line);
 	}

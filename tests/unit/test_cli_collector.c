@@ -290,6 +290,37 @@ static void test_stat_json(void **state)
 	assert_non_null(strstr(r.out, "{\"host\":\"web-1\",\"probe\":\"parse_order\""));
 }
 
+/* What each tick of one function holds adds up to what all hosts have counted. */
+static void play_stat_goes_on(struct fake *a)
+{
+	welcome(a);
+	take_request(a, "stat");
+	fake_accept(a);
+	begin_source(a, 1, "web-1");
+	begin_source(a, 2, "web-2");
+	send_counts(a, 1, 10);
+	send_counts(a, 2, 5);
+	fake_send(a);
+	usleep(600000);   /* a tick is at least half of its time */
+	send_counts(a, 1, 20);
+	send_counts(a, 2, 8);
+	send_counts(a, 1, 40);
+	send_counts(a, 2, 9);
+	send_end(a, "for");
+}
+
+static void test_stat_ticks_add_up(void **state)
+{
+	static const char tick[] = "\"tick\":{\"calls\":";
+	uint64_t sum = 0;
+
+	run_collector(play_stat_goes_on, "stat -s checkoutd --json parse");
+	assert_int_equal(r.code, CLI_OK);
+	for (const char *at = r.out; (at = strstr(at, tick)) != NULL; at++)
+		sum += strtoull(at + sizeof(tick) - 1, NULL, 10);
+	assert_int_equal(sum, 49);
+}
+
 /* ---- answers of several ---- */
 
 static void play_ps(struct fake *a)
@@ -432,7 +463,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_trace), cmocka_unit_test(test_trace_json), cmocka_unit_test(test_the_limit_is_of_all),
-		cmocka_unit_test(test_stat_sums_up), cmocka_unit_test(test_stat_by_host), cmocka_unit_test(test_stat_json),
+		cmocka_unit_test(test_stat_sums_up), cmocka_unit_test(test_stat_by_host), cmocka_unit_test(test_stat_json), cmocka_unit_test(test_stat_ticks_add_up),
 		cmocka_unit_test(test_ps), cmocka_unit_test(test_audit), cmocka_unit_test(test_a_refused_login),
 		cmocka_unit_test(test_a_token_that_others_read), cmocka_unit_test(test_nobody_answers),
 	};
