@@ -287,20 +287,47 @@ static int add_series(struct grid *g, json_t *answer)
 	return rc;
 }
 
+static int by_calls(const void *a, const void *b)
+{
+	json_int_t x = json_integer_value(json_object_get(*(json_t *const *)a, "calls"));
+	json_int_t y = json_integer_value(json_object_get(*(json_t *const *)b, "calls"));
+
+	return (x < y) - (x > y);
+}
+
+/* The commonest value of any argument first. */
+static int add_sorted(struct grid *g, json_t *rows)
+{
+	size_t n = json_array_size(rows);
+	json_t **row = calloc(n ? n : 1, sizeof(json_t *));
+	int rc = row ? 0 : -ENOMEM;
+
+	for (size_t i = 0; row && i < n; i++)
+		row[i] = json_array_get(rows, i);
+	if (row)
+		qsort(row, n, sizeof(json_t *), by_calls);   /* glibc's keeps the order of equal ones */
+	for (size_t i = 0; !rc && i < n; i++)
+		rc = grid_add(g, row[i]);
+	free(row);
+	return rc;
+}
+
 static int add_top(struct grid *g, json_t *answer)
 {
-	json_t *field, *value, *fields = json_object_get(answer, "fields");
+	json_t *field, *value, *fields = json_object_get(answer, "fields"), *rows = json_array();
 	size_t i, k;
-	int rc = 0;
+	int rc = rows ? 0 : -ENOMEM;
 
 	json_array_foreach(fields, i, field) {
 		json_t *values = json_object_get(field, "values");
 
 		json_array_foreach(values, k, value) {
 			json_object_set(value, "name", json_object_get(field, "name"));
-			rc = rc ? rc : grid_add(g, value);
+			rc = rc ? rc : json_array_append(rows, value) ? -ENOMEM : 0;
 		}
 	}
+	rc = rc ? rc : add_sorted(g, rows);
+	json_decref(rows);
 	return rc;
 }
 
@@ -409,8 +436,10 @@ int query_show(const char *what, const char *json, enum query_format format, str
 		error_set(err, ENOMEM, "no memory for the answer");
 	else if (g.csv)
 		show_csv(&g, o);
-	else
+	else if (g.n_cells)
 		show_table(&g, o);
+	else
+		buf_str(&o->text, "nothing that is stored matches\n");
 	if (!rc && !g.csv)
 		show_notes(k, answer, o);
 	grid_free(&g);
