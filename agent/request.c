@@ -341,6 +341,8 @@ void request_advance(struct request *rq)
 	stream_expect(rq->agent);
 	LIST_FOREACH(in, &rq->instances, link)
 		pattern_send_note(rq, in);
+	if (request_everywhere(rq) && LIST_EMPTY(&rq->watched))
+		request_notice(rq, "waiting", "no process maps %.400s; waiting", rq->args.target.text);
 	log_info("request", "start", "id=%lu verb=%s uid=%u probe=\"%s\"", (unsigned long)rq->id, verb_names[rq->verb],
 		 rq->uid, rq->args.probes[0]);
 	guard_ends(rq); /* it may have been at work already while the last processes were being attached */

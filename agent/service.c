@@ -210,7 +210,10 @@ static int read_failed(pid_t pid, int rc, struct error *err)
 	if (rc != -EACCES && rc != -EPERM)
 		return error_set(err, -rc, "cannot read process %d: %s", (int)pid, strerror(-rc));
 	rc = error_set(err, EACCES, "not permitted to look into process %d", (int)pid);
-	error_hint(err, "it belongs to another user: run as root or with CAP_SYS_PTRACE");
+	if (geteuid() == 0)
+		error_hint(err, "not even root may here: CAP_SYS_PTRACE is missing, or a container or a security module forbids it");
+	else
+		error_hint(err, "it belongs to another user: run as root or with CAP_SYS_PTRACE");
 	return rc;
 }
 
