@@ -215,6 +215,7 @@ void agent_down(struct agent *a)
 {
 	log_info("agents", "disconnected", "agent=%s host=\"%s\" run=%lu", a->uid, a->host, (unsigned long)a->run);
 	control_agent_down(a);
+	store_agent_seen(a->collector->store, stream_agent(a->stream), wall_ns(), NULL);
 	ingest_close(a->stream);
 	LIST_REMOVE(a, link);
 	a->collector->n_agents--;

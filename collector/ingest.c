@@ -131,7 +131,7 @@ int ingest_open(struct ingest *g, const struct ingest_hello *h, uint64_t now_ns,
 
 static int put_acked(struct stream *st, struct error *err)
 {
-	return st->dirty ? store_agent_acked(st->ingest->store, st->agent, st->acked, err) : 0;
+	return st->dirty ? store_agent_acked(st->ingest->store, st->agent, st->acked, st->seen_ns, err) : 0;
 }
 
 /* What it has put stays in the transaction. */
@@ -365,6 +365,7 @@ int ingest_entry(struct stream *st, uint64_t sequence, const void *frame, size_t
 	counts->gaps += sequence - st->acked - 1;
 	st->ingest->pending += len;
 	st->acked = sequence;
+	st->seen_ns = now_ns;
 	st->dirty = true;
 	return rc;
 }

@@ -53,6 +53,7 @@ struct stream {
 	bool dirty;                           /* acked is ahead of the store's */
 	bool lost;                            /* so is what it has put: it takes nothing in any more */
 	uint64_t acked, durable;
+	uint64_t seen_ns;                     /* when the last entry came, the collector's clock */
 	int64_t offset_ns;
 	uint64_t heard_ns;                    /* the last time that the agent told, the collector's clock; 0: none yet */
 	uint64_t set_back_ns;                 /* when the log told last that its clock was set back */

@@ -183,6 +183,21 @@ static int run(struct collector_options *options, struct daemon *daemon, struct 
 	return rc;
 }
 
+/* "--data DIR token add ..." is "token --data DIR add ...": the word comes to the front. */
+static void word_first(int argc, char **argv)
+{
+	int at = 1;
+	char *word;
+
+	while (at < argc && (!strcmp(argv[at], "-d") || !strcmp(argv[at], "--data") || !strncmp(argv[at], "--data=", 7)))
+		at += strchr(argv[at], '=') ? 1 : 2;
+	if (at >= argc || (strcmp(argv[at], "token") && strcmp(argv[at], "agent")))
+		return;
+	word = argv[at];
+	memmove(argv + 2, argv + 1, (size_t)(at - 1) * sizeof(*argv));
+	argv[1] = word;
+}
+
 int main(int argc, char **argv)
 {
 	struct daemon daemon = {
@@ -194,6 +209,7 @@ int main(int argc, char **argv)
 	struct error err = { 0 };
 	int rc;
 
+	word_first(argc, argv);
 	if (argc > 1 && !strcmp(argv[1], "token"))
 		return token_command(argc - 1, argv + 1);
 	if (argc > 1 && !strcmp(argv[1], "agent"))

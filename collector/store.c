@@ -8,9 +8,11 @@
 #include "store_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "schema.h"
 #include "schema_2.h"
@@ -295,6 +297,15 @@ static int set_up(struct store *s, struct error *err)
 	return rc;
 }
 
+/* SQLite makes files that all may read, and gives those beside a database its mode. What fails here fails there too, with words. */
+static void create_private(const char *path)
+{
+	int fd = strcmp(path, ":memory:") ? open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640) : -1;
+
+	if (fd >= 0)
+		close(fd);
+}
+
 int store_open(const struct store_options *opt, struct store **out, struct error *err)
 {
 	struct store *s = calloc(1, sizeof(*s));
@@ -304,6 +315,7 @@ int store_open(const struct store_options *opt, struct store **out, struct error
 		return error_set(err, ENOMEM, "out of memory");
 	s->opt = *opt;
 	s->opt.path = NULL;   /* the caller's */
+	create_private(opt->path);
 	rc = sqlite3_open_v2(opt->path, &s->db,
 			     SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
 	if (rc == SQLITE_OK)

@@ -75,8 +75,10 @@ int store_agent_offset(struct store *s, int64_t agent, int64_t offset_ns, struct
 /* Another run of the agent: what was open on it has ended ("restart"), except the n requests it says it still serves. */
 int store_agent_restarted(struct store *s, int64_t agent, uint64_t run, const uint64_t *serves, size_t n, uint64_t now_ns,
 			  struct error *err);
-/* The last sequence taken in; part of the same commit as the entries. */
-int store_agent_acked(struct store *s, int64_t agent, uint64_t sequence, struct error *err);
+/* The last sequence taken in, and when it came; part of the same commit as the entries. */
+int store_agent_acked(struct store *s, int64_t agent, uint64_t sequence, uint64_t seen_ns, struct error *err);
+/* Connected until then. */
+int store_agent_seen(struct store *s, int64_t agent, uint64_t seen_ns, struct error *err);
 
 /* ---- requests ---- */
 struct store_request {

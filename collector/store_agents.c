@@ -71,9 +71,15 @@ int store_agent_offset(struct store *s, int64_t agent, int64_t offset_ns, struct
 	return store_run(s, ST_AGENT_OFFSET, "UPDATE agent SET offset_ns = ?2 WHERE id = ?1", err, "ii", agent, offset_ns);
 }
 
-int store_agent_acked(struct store *s, int64_t agent, uint64_t sequence, struct error *err)
+int store_agent_acked(struct store *s, int64_t agent, uint64_t sequence, uint64_t seen_ns, struct error *err)
 {
-	return store_run(s, ST_AGENT_ACKED, "UPDATE agent SET acked = ?2 WHERE id = ?1", err, "iu", agent, sequence);
+	return store_run(s, ST_AGENT_ACKED, "UPDATE agent SET acked = ?2, last_seen_ns = max(last_seen_ns, ?3) WHERE id = ?1", err, "iuu", agent,
+			 sequence, seen_ns);
+}
+
+int store_agent_seen(struct store *s, int64_t agent, uint64_t seen_ns, struct error *err)
+{
+	return store_run(s, ST_AGENT_SEEN, "UPDATE agent SET last_seen_ns = max(last_seen_ns, ?2) WHERE id = ?1", err, "iu", agent, seen_ns);
 }
 
 /* A list of ids that a statement gives; owns it. */

@@ -40,11 +40,18 @@ static void test_agents(void **state)
 
 	assert_int_equal(store_agent(f->store, UID_A, "web-1", "plumbd", T0, &a, NULL), 0);
 	assert_int_equal(a.acked, 0);
-	assert_int_equal(store_agent_acked(f->store, a.id, 77, NULL), 0);
+	assert_int_equal(store_agent_acked(f->store, a.id, 77, T0 + 3 * SECOND, NULL), 0);
 	assert_int_equal(store_agent_clock(f->store, a.id, -1500, 300, NULL), 0);
 	assert_int_equal(store_agent_restarted(f->store, a.id, 0xfedcba9876543210ULL, NULL, 0, T0, NULL), 0);
 	commit(f);
 	fixture_reopen(f);
+	assert_int_equal(ask(f, "SELECT last_seen_ns - first_seen_ns FROM agent"), 3 * SECOND);
+	assert_int_equal(store_agent_seen(f->store, a.id, T0 + 2 * SECOND, NULL), 0);   /* never back */
+	commit(f);
+	assert_int_equal(ask(f, "SELECT last_seen_ns - first_seen_ns FROM agent"), 3 * SECOND);
+	assert_int_equal(store_agent_seen(f->store, a.id, T0 + 4 * SECOND, NULL), 0);
+	commit(f);
+	assert_int_equal(ask(f, "SELECT last_seen_ns - first_seen_ns FROM agent"), 4 * SECOND);
 	assert_int_equal(store_agent(f->store, UID_A, "web-2", "plumbd", T0 + SECOND, &again, NULL), 0);
 	assert_int_equal(again.id, a.id);
 	assert_int_equal(again.acked, 77);
@@ -86,9 +93,9 @@ static void test_uncommitted_is_gone(void **state)
 	add_agent(f, UID_A);
 	commit(f);
 	assert_int_equal(store_agent(f->store, UID_A, "web-1", "plumbd", T0, &a, NULL), 0);
-	store_agent_acked(f->store, a.id, 5, NULL);
+	store_agent_acked(f->store, a.id, 5, T0, NULL);
 	store_rollback(f->store);
-	store_agent_acked(f->store, a.id, 4, NULL);
+	store_agent_acked(f->store, a.id, 4, T0, NULL);
 	fixture_reopen(f);
 	assert_int_equal(ask(f, "SELECT acked FROM agent"), 0);
 }
@@ -456,7 +463,7 @@ static void test_full(void **state)
 	assert_int_equal(rc, -ENOSPC);
 	/* Whatever the engine has kept of it: it must not be taken for stored. */
 	assert_true(store_spoiled(f->store));
-	assert_int_equal(store_agent_acked(f->store, agent, 5, NULL), -EIO);
+	assert_int_equal(store_agent_acked(f->store, agent, 5, T0, NULL), -EIO);
 	assert_int_equal(store_commit(f->store, NULL), -EIO);
 	store_rollback(f->store);
 	commit(f);
