@@ -531,6 +531,7 @@ class Real(Control):
         wait_for('end of the old one there', lambda: [r['probes'] for r in self.local(a)] == [[PROBE + '(i)']])
         self.plumb('rm', 1)
         wait_for('end', lambda: not self.rows('list') and not self.local(a))
+        wait_for('the commit of the end', lambda: self.c.ask("SELECT count(*) FROM request_agent WHERE state = 'ended'")[0][0] == 1)
         stored, sampled, matched = self.c.ask("SELECT (SELECT sum(records) FROM chunk), sum(sampled + drop_rate), sum(matched) "
                                               "FROM rollup WHERE span = 1")[0]
         self.assertEqual(stored + sampled, matched)
