@@ -47,7 +47,7 @@ static uint32_t power_of_two(uint32_t v)
 
 static int ring_open(struct one_ring *ring, uint32_t bytes, int epoll_fd)
 {
-	struct epoll_event ev = { .events = EPOLLIN };
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET };   /* a wake-up counts, not that there are events */
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	void *map;
 
@@ -161,6 +161,16 @@ uint32_t rings_bytes(const struct rings *r) { return r->bytes; }
 int rings_map_fd(const struct rings *r) { return r->outer_fd; }
 int rings_state_fd(const struct rings *r) { return r->state_fd; }
 int rings_epoll_fd(const struct rings *r) { return r->epoll_fd; }
+
+void rings_heard(struct rings *r)
+{
+	struct epoll_event ev[8];
+	int n;
+
+	do
+		n = epoll_wait(r->epoll_fd, ev, 8, 0);
+	while (n == 8);
+}
 
 static void ring_skip(struct one_ring *ring, uint32_t len)
 {

@@ -25,7 +25,9 @@ unsigned rings_count(const struct rings *r);          /* a power of two */
 uint32_t rings_bytes(const struct rings *r);          /* of one ring */
 int rings_map_fd(const struct rings *r);              /* the array of ring buffers */
 int rings_state_fd(const struct rings *r);            /* struct ring_shared */
-int rings_epoll_fd(const struct rings *r);            /* readable when the kernel woke us */
+int rings_epoll_fd(const struct rings *r);            /* readable when the kernel woke us, until rings_heard */
+/* The wake-ups so far are seen to: to be called before the events are taken. */
+void rings_heard(struct rings *r);
 
 /* Events merged over all rings in the order they were finished, oldest first; stops when `max` were taken. The event is
  * valid during the call only. Returns how many there were. */

@@ -232,8 +232,11 @@ static bool holds_events(const struct agent *a)
 static void on_poll(evutil_socket_t fd, short what, void *arg)
 {
 	struct agent *a = arg;
-	size_t n = take_batch(a);
+	size_t n;
 
+	if (what & EV_READ)
+		rings_heard(a->rings);
+	n = take_batch(a);
 	event_add(a->ring_wake, NULL);
 	if (n || holds_events(a)) {
 		a->quiet_polls = 0;
