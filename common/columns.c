@@ -271,7 +271,7 @@ static void put_raw(struct columns *c, const uint32_t *at, const uint64_t *len, 
 	for (size_t i = 0; i < n; i++)
 		bytes += len[i];
 	buf_char(&c->out.soft, COLUMN_RAW);
-	column_varint(&c->out.soft, bytes);
+	varint_put(&c->out.soft, bytes);
 	for (size_t i = 0; i < n; i++)
 		buf_add(&c->out.soft, c->data + at[i], len[i]);
 }
@@ -308,12 +308,12 @@ static void put_head(struct columns *c)
 {
 	struct buf *out = &c->out.soft;
 
-	column_varint(out, c->shared.rows);
-	column_varint(out, c->n_groups);
+	varint_put(out, c->shared.rows);
+	varint_put(out, c->n_groups);
 	for (uint32_t g = 0; g < c->n_groups; g++) {
-		column_varint(out, c->group[g]->table.columns + COLUMNS_HEAD);
-		column_varint(out, c->group[g]->probe);
-		column_varint(out, c->group[g]->table.rows);
+		varint_put(out, c->group[g]->table.columns + COLUMNS_HEAD);
+		varint_put(out, c->group[g]->probe);
+		varint_put(out, c->group[g]->table.rows);
 	}
 	if (c->n_groups > 1)
 		column_ints(&c->out, COLUMN_UNSIGNED, c->order, c->shared.rows);
@@ -327,7 +327,7 @@ static void put_columns(struct columns *c)
 	for (uint32_t g = 0; g < c->n_groups; g++)
 		for (uint32_t k = 0; k < c->group[g]->table.columns; k++)
 			put_column(c, &c->group[g]->table, k);
-	column_varint(&c->out.soft, c->words.n);
+	varint_put(&c->out.soft, c->words.n);
 	words_write(&c->words, &c->out.soft);
 }
 

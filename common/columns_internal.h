@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "columns.h"
+#include "varint.h"
 
 enum { COLUMNS_SHARED = 3, COLUMNS_HEAD = 1 + COLUMNS_SHARED };
 
@@ -18,16 +19,6 @@ enum column_form {
 /* What values of a column have been seen. */
 enum { SEEN_SMALL = 1, SEEN_NEGATIVE = 2, SEEN_LARGE = 4, SEEN_OTHER = 8 };
 
-static inline uint64_t columns_zigzag(uint64_t v)
-{
-	return v << 1 ^ (0 - (v >> 63));
-}
-
-static inline uint64_t columns_unzigzag(uint64_t v)
-{
-	return v >> 1 ^ (0 - (v & 1));
-}
-
 /* ---- writing one column (columns_ints.c) ---- */
 
 /* The two parts that are being written, and room for numbers. */
@@ -37,7 +28,6 @@ struct column_out {
 	size_t cap_scratch;
 };
 
-void column_varint(struct buf *out, uint64_t v);
 /* At least one integer; `v` is kept. */
 void column_ints(struct column_out *o, enum column_form form, const uint64_t *v, size_t n);
 

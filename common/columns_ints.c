@@ -17,17 +17,6 @@ enum {
 	NOISE_BITS = 4,          /* above these a value of usual size is not noise */
 };
 
-void column_varint(struct buf *out, uint64_t v)
-{
-	uint8_t bytes[10];
-	size_t n = 0;
-
-	for (; v >= 0x80; v >>= 7)
-		bytes[n++] = (uint8_t)(v | 0x80);
-	bytes[n++] = (uint8_t)v;
-	buf_add(out, bytes, n);
-}
-
 /* ---- choosing ---- */
 
 /* log2(v) in units; v > 0. Between powers of two a straight line and its mean error will do. */
@@ -102,7 +91,7 @@ static void spread_of(struct spread *s, const struct way *w, const uint64_t *v, 
 	for (; i < n; i += step, s->n++) {
 		uint64_t x = w->flags ? v[i] - v[i - 1] : v[i];
 
-		s->of[bits_of(w->flags & COLUMN_ZIGZAG ? columns_zigzag(x) : x - w->base)]++;
+		s->of[bits_of(w->flags & COLUMN_ZIGZAG ? zigzag(x) : x - w->base)]++;
 	}
 }
 
@@ -114,7 +103,7 @@ static unsigned width_between(int64_t from, int64_t to)
 /* Wide values: the cheapest way, by how they are spread. */
 static void choose_wide(struct way *w, const struct range *r, const uint64_t *v, size_t n, struct spread *best)
 {
-	uint64_t outer = columns_zigzag((uint64_t)r->least) | columns_zigzag((uint64_t)r->most);
+	uint64_t outer = zigzag((uint64_t)r->least) | zigzag((uint64_t)r->most);
 	const struct way others[] = {
 		{ .flags = COLUMN_DIFFERENCE, .base = (uint64_t)r->least, .width = width_between(r->least, r->most) },
 		{ .flags = COLUMN_DIFFERENCE | COLUMN_ZIGZAG, .width = bits_of(outer) },
@@ -190,7 +179,7 @@ static void distances(const struct way *w, const uint64_t *v, size_t n, uint64_t
 	for (size_t i = 1; i < n; i++) {
 		uint64_t d = v[i] - v[i - 1];
 
-		out[i] = w->flags & COLUMN_ZIGZAG ? columns_zigzag(d) : d - w->base;
+		out[i] = w->flags & COLUMN_ZIGZAG ? zigzag(d) : d - w->base;
 	}
 }
 
@@ -240,9 +229,9 @@ static void put_description(struct buf *out, enum column_form form, const struct
 	buf_char(out, (char)((unsigned)form | w->flags));
 	buf_char(out, (char)w->low);
 	buf_char(out, (char)w->high);
-	column_varint(out, w->flags || form == COLUMN_SIGNED ? columns_zigzag(w->base) : w->base);
+	varint_put(out, w->flags || form == COLUMN_SIGNED ? zigzag(w->base) : w->base);
 	if (w->flags)
-		column_varint(out, first);
+		varint_put(out, first);
 }
 
 void column_ints(struct column_out *o, enum column_form form, const uint64_t *v, size_t n)

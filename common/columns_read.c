@@ -66,26 +66,12 @@ void column_values(const struct column_in *c, uint64_t *out)
 	}
 	for (size_t i = 0; i < c->n; i++) {
 		if (i)
-			v += c->form & COLUMN_ZIGZAG ? columns_unzigzag(out[i]) : c->base + out[i];
+			v += c->form & COLUMN_ZIGZAG ? unzigzag(out[i]) : c->base + out[i];
 		out[i] = v;
 	}
 }
 
 /* ---- the head ---- */
-
-static bool get_varint(struct columns_reader *r, uint64_t *v)
-{
-	unsigned shift = 0;
-
-	for (*v = 0; r->at < r->end && shift < 64; shift += 7) {
-		uint8_t byte = *r->at++;
-
-		*v |= (uint64_t)(byte & 127) << shift;
-		if (!(byte & 128))
-			return true;
-	}
-	return false;
-}
 
 static bool get_byte(struct columns_reader *r, unsigned *v)
 {
@@ -110,8 +96,9 @@ static int read_group(struct columns_reader *r, struct group_in *g)
 {
 	uint64_t elements, probe, records;
 
-	if (!get_varint(r, &elements) || !get_varint(r, &probe) || !get_varint(r, &records) || elements < COLUMNS_HEAD ||
-	    elements > UINT16_MAX || probe > UINT32_MAX || !records || elements - COLUMNS_HEAD > COLUMNS_MAX - r->n_columns)
+	if (!varint_get(&r->at, r->end, &elements) || !varint_get(&r->at, r->end, &probe) ||
+	    !varint_get(&r->at, r->end, &records) || elements < COLUMNS_HEAD || elements > UINT16_MAX ||
+	    probe > UINT32_MAX || !records || elements - COLUMNS_HEAD > COLUMNS_MAX - r->n_columns)
 		return -EPROTO;
 	*g = (struct group_in){ .probe = (uint32_t)probe, .elements = (uint32_t)elements, .first_column = r->n_columns,
 				.records = records };
@@ -123,7 +110,7 @@ static int read_head(struct columns_reader *r)
 {
 	uint64_t records, groups, sum = 0;
 
-	if (!get_varint(r, &records) || !get_varint(r, &groups) || groups > COLUMNS_GROUPS_MAX)
+	if (!varint_get(&r->at, r->end, &records) || !varint_get(&r->at, r->end, &groups) || groups > COLUMNS_GROUPS_MAX)
 		return -EPROTO;
 	r->n_groups = (uint32_t)groups;
 	for (uint32_t i = 0; i < r->n_groups; i++) {
@@ -159,7 +146,7 @@ static int read_raw(struct columns_reader *r, struct column_in *c)
 	const uint8_t *p;
 	uint64_t bytes;
 
-	if (!get_varint(r, &bytes) || bytes > (uint64_t)(r->end - r->at))
+	if (!varint_get(&r->at, r->end, &bytes) || bytes > (uint64_t)(r->end - r->at))
 		return -EPROTO;
 	p = r->at;
 	c->soft = p;
@@ -184,11 +171,11 @@ static int read_ints(struct columns_reader *r, struct column_in *c)
 	bool differ = c->form & COLUMN_DIFFERENCE;
 	size_t soft, hard;
 
-	if (!get_byte(r, &c->low) || !get_byte(r, &c->high) || !are_widths(c->low, c->high) || !get_varint(r, &c->base) ||
-	    (differ && !get_varint(r, &c->first)))
+	if (!get_byte(r, &c->low) || !get_byte(r, &c->high) || !are_widths(c->low, c->high) || !varint_get(&r->at, r->end, &c->base) ||
+	    (differ && !varint_get(&r->at, r->end, &c->first)))
 		return -EPROTO;
 	if (differ || column_is_signed(c))
-		c->base = columns_unzigzag(c->base);
+		c->base = unzigzag(c->base);
 	soft = c->high > 8 ? c->n * (c->high / 8) : bits_bytes(c->n, c->high);
 	hard = bits_bytes(c->n, c->low);
 	if (soft > (size_t)(r->end - r->at) || hard > (size_t)(r->hard_end - r->hard))
@@ -244,7 +231,7 @@ static int read_words(struct columns_reader *r)
 {
 	uint64_t n;
 
-	if (!get_varint(r, &n) || n > COLUMNS_WORDS_MAX)
+	if (!varint_get(&r->at, r->end, &n) || n > COLUMNS_WORDS_MAX)
 		return -EPROTO;
 	r->n_words = (uint32_t)n;
 	for (uint32_t i = 0; i < r->n_words; i++) {
