@@ -229,6 +229,13 @@ static bool holds_events(const struct agent *a)
 	return false;
 }
 
+/* By the next event, unless one is there that is being written. */
+static void be_woken(struct agent *a)
+{
+	if (!rings_arm(a->rings))
+		poll_again(a, POLL_BUSY_MS);
+}
+
 static void on_poll(evutil_socket_t fd, short what, void *arg)
 {
 	struct agent *a = arg;
@@ -243,18 +250,15 @@ static void on_poll(evutil_socket_t fd, short what, void *arg)
 		poll_again(a, n < QUIET_EVENTS ? POLL_QUIET_MS : n < 10 * QUIET_EVENTS ? POLL_MS : POLL_BUSY_MS);
 	} else if (++a->quiet_polls < 2) {
 		poll_again(a, POLL_QUIET_MS);
-	} else if (rings_arm(a->rings)) {
-		event_add(a->ring_wake, NULL);
 	} else {
-		poll_again(a, POLL_BUSY_MS); /* an event that is being written */
+		be_woken(a);
 	}
 }
 
 void stream_expect(struct agent *a)
 {
 	event_add(a->ring_wake, NULL);
-	if (!rings_arm(a->rings))
-		poll_again(a, POLL_BUSY_MS);
+	be_woken(a);
 }
 
 int stream_start(struct agent *a, struct error *err)
