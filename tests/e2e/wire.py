@@ -300,6 +300,7 @@ class Collector:
         self.last_question = 1 << 40
         self.top = {}
         self.thread = None
+        self.ended = threading.Condition()   # told when `line` has ended
         self.up()
 
     def up(self):
@@ -317,10 +318,13 @@ class Collector:
         self.listener.close()
 
     def cut(self):
+        """Ends the line, and returns when it has ended: `line` is None, or the next one."""
         line = self.line
         if line:
             with contextlib.suppress(OSError):
                 line.shutdown(socket.SHUT_RDWR)
+            with self.ended:
+                self.ended.wait_for(lambda: self.line is not line, 30)
 
     def serve(self):
         while not self.stopping:
@@ -334,8 +338,10 @@ class Collector:
                 pass
             except Exception as e:   # a test that fails must say why
                 self.wrong.append(repr(e))
-            self.line.close()
-            self.line = None
+            with self.ended:
+                self.line.close()
+                self.line = None
+                self.ended.notify_all()
 
     def send(self, frame):
         body = pack(frame)
