@@ -184,6 +184,7 @@ static int restore(const struct store_request *s, void *arg)
 {
 	struct control *k = arg;
 	struct request *r = k->n_requests < REQUESTS_MAX ? request_new(k) : NULL;
+	int rc;
 
 	if (!r)
 		return -ENOMEM;
@@ -202,7 +203,10 @@ static int restore(const struct store_request *s, void *arg)
 	r->live = live_subscribe(k->collector->live, r->id, request_on_live, r);
 	if (!r->target || !r->service || !r->probes_json || r->arguments.failed || !r->live)
 		return -ENOMEM;
-	return restore_hosts(r);
+	rc = restore_hosts(r);
+	if (rc == -EINVAL)
+		r->keep = false;     /* whom to ask cannot be read any more: it ends with those that nobody looks on */
+	return rc == -EINVAL ? 0 : rc;
 }
 
 /* Nobody looks on any more: those that were not to be kept end. */

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """plumb through a collector: real agents, real probes.  The agents are on one machine, so each of them sees every process; what
 tells them apart is their name."""
+import contextlib
 import json
 import os
 import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 import unittest
@@ -306,6 +308,23 @@ class Told(Control):
         self.assertEqual((stop[2], stop[3]), ('stop', {'id': requests[1]}))
         states = {r['id']: r['state'] for r in self.rows('list')}
         self.assertEqual(states[1], 'kept')
+
+    def test_a_kept_request_that_cannot_be_read_after_a_restart(self):
+        """A damaged row ends its request; the collector starts."""
+        one = self.agent(1)
+        sequence = self.begin(one)
+        wire_id = self.ask(keep=True)
+        request = one.receive(wire.REQUEST)[1]
+        self.accept(one, request, sequence)
+        self.assertTrue(self.client.receive(wire.REPLY, wire_id)[2])
+        self.c.signal(signal.SIGKILL)
+        self.c.wait()
+        with contextlib.closing(sqlite3.connect(os.path.join(self.data, 'plumb.db'))) as db, db:
+            self.assertEqual(db.execute("UPDATE request SET arguments = x'c1'").rowcount, 1)
+        self.c = self.collector()
+        one = self.agent(1, next_sequence=sequence + 2, requests=[request])
+        self.assertEqual(one.receive(wire.REQUEST)[2:], ['stop', {'id': request}])
+        self.assertEqual([r['state'] for r in self.rows('list')], ['ending'])
 
     def test_time_to_live(self):
         one = self.agent(1)
