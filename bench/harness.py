@@ -19,6 +19,10 @@ class Unavailable(Exception):
     """A subject cannot do this, or is not installed; the text goes to the table."""
 
 
+class Broken(Exception):
+    """What must work here does not: the question fails."""
+
+
 def _niced():
     try:
         os.setpriority(os.PRIO_PROCESS, 0, NICE)
@@ -80,7 +84,7 @@ class Env:
         deadline = time.monotonic() + 15
         while not os.path.exists(self.socket):
             if time.monotonic() > deadline or self.agent.poll() is not None:
-                raise Unavailable("plumbd does not start")
+                raise Broken("plumbd does not start")
             time.sleep(0.02)
         return self.agent
 

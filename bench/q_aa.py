@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 
-from harness import Unavailable, aim, end, spawn
+from harness import Broken, aim, end, spawn
 
 NAME = "aatwin"          # of the executable: nobody else's
 SEED = 20261126
@@ -41,7 +41,7 @@ class Twin:
         deadline, port = time.monotonic() + 15, None
         while not port:
             if time.monotonic() > deadline or self.process.poll() is not None:
-                raise Unavailable("the order service does not start")
+                raise Broken("the order service does not start")
             time.sleep(0.02)
             with open(self.out) as f:
                 port = re.search(r"127\.0\.0\.1:(\d+)", f.read())
@@ -75,7 +75,7 @@ class Asker(threading.Thread):
         args = self.env.plumb("verify", *self.arms, *self.claim[1], "--for", "%ds" % min(left, self.claim[2] or left), "--json")
         p = subprocess.run(args, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=left + 120)
         if p.returncode == 2:
-            raise Unavailable(p.stderr.strip())
+            raise Broken(p.stderr.strip())
         self.verdicts.append(json.loads(p.stdout))
 
     def run(self):

@@ -12,7 +12,7 @@ import time
 import urllib.request
 
 import reasons
-from harness import Target, Unavailable, aim, end, spawn, wait_attached, wait_detached
+from harness import Broken, Target, aim, end, spawn, wait_attached, wait_detached
 from peers import Bpftrace
 
 PROBE = "f_push(a, b, s)"
@@ -42,7 +42,8 @@ class Collector:
         ready = None
         while not ready:
             if time.monotonic() > deadline or self.process.poll() is not None:
-                raise Unavailable("plumb-collector does not start")
+                with open(self.log.name) as f:
+                    raise Broken("plumb-collector does not start: %s" % f.read().strip())
             time.sleep(0.02)
             with open(self.log.name) as f:
                 ready = re.search(r"event=ready listen=(\S+:\d+) .*?http=(\S+)", f.read())
@@ -83,7 +84,7 @@ def flood_once(env, millions):
         p = subprocess.run([env.program("flood"), c.address, os.path.join(spool, "spool"), str(millions)], capture_output=True,
                            text=True, timeout=600)
         if p.returncode:
-            raise Unavailable(p.stderr.strip() or "flood failed")
+            raise Broken(p.stderr.strip() or "flood failed")
         r = json.loads(p.stdout)
         r["collector_cpu"] = cpu_seconds(c.process.pid) - began
         stored, frames = c.ask("SELECT sum(records), sum(length(frame)) FROM chunk")
@@ -127,7 +128,7 @@ def stored_from_probe(env, rate, threads, ms):
             deadline = time.monotonic() + 20
             while not c.ask("SELECT count(*) FROM agent WHERE acked > 0")[0]:
                 if time.monotonic() > deadline or agent.poll() is not None:
-                    raise Unavailable("the agent does not connect")
+                    raise Broken("the agent does not connect")
                 time.sleep(0.05)
             p = spawn([*plumb, "trace", "-x", target.path, "--keep", "--ttl", "5m", "--budget", "10000%", PROBE])
             wait_attached(target, "f_push", 2, process=p)
@@ -138,7 +139,7 @@ def stored_from_probe(env, rate, threads, ms):
             deadline = time.monotonic() + 60
             while not c.ask("SELECT count(*) FROM request_agent WHERE state = 'ended'")[0]:
                 if time.monotonic() > deadline:
-                    raise Unavailable("the request does not end")
+                    raise Broken("the request does not end")
                 time.sleep(0.05)
             all_calls, dropped = c.ask("SELECT sum(calls), sum(drop_ring + drop_rate + drop_nomem + drop_client) FROM rollup WHERE span = 1")
             stored, frames = c.ask("SELECT coalesce(sum(records), 0), coalesce(sum(length(frame)), 0) FROM chunk")

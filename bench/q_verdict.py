@@ -3,7 +3,7 @@
 import json
 import subprocess
 
-from harness import Unavailable, aim
+from harness import Broken, aim
 
 SEED = 20261126
 CASE = ("share", "rate", "ticks", "together")
@@ -14,7 +14,7 @@ def simulate(env):
     try:
         p = subprocess.run([env.program("verdict_sim"), runs, str(SEED)], stdout=subprocess.PIPE, text=True, check=True, timeout=1200)
     except (FileNotFoundError, subprocess.CalledProcessError) as e:
-        raise Unavailable("bench/verdict_sim does not run: %s" % e)
+        raise Broken("bench/verdict_sim does not run: %s" % e)
     return json.loads(p.stdout)
 
 

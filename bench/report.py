@@ -77,6 +77,11 @@ def markdown(results, info):
     return "\n".join(lines) + "\n"
 
 
+def quoted(text):
+    """A string of gnuplot."""
+    return "'%s'" % text.replace("'", "''")
+
+
 def plot(directory, p):
     """p: name, title, x, y, logx, logy, series: [(label, [(x, y), ...])]."""
     data = os.path.join(directory, p["name"] + ".dat")
@@ -86,14 +91,14 @@ def plot(directory, p):
             for x, y in points:
                 f.write("%g %g\n" % (x, y))
             f.write("\n\n")
-    script = ["set terminal pngcairo size 1000,600 noenhanced", "set output '%s.png'" % os.path.join(directory, p["name"]),
-              "set title '%s'" % p["title"], "set xlabel '%s'" % p["x"], "set ylabel '%s'" % p["y"], "set grid",
+    script = ["set terminal pngcairo size 1000,600 noenhanced", "set output " + quoted(os.path.join(directory, p["name"]) + ".png"),
+              "set title " + quoted(p["title"]), "set xlabel " + quoted(p["x"]), "set ylabel " + quoted(p["y"]), "set grid",
               "set key left top", "set yrange [0:*]" if not p.get("logy") else "set logscale y"]
     if p.get("logx"):
         script.append("set logscale x")
-    script.append("plot " + ", ".join("'%s' index %d using 1:2 with linespoints lw 2 title columnheader(1)" % (data, i)
+    script.append("plot " + ", ".join("%s index %d using 1:2 with linespoints lw 2 title columnheader(1)" % (quoted(data), i)
                                       for i in range(len(p["series"]))))
-    subprocess.run(["gnuplot"], input="\n".join(script), text=True, check=False)
+    subprocess.run(["gnuplot"], input="\n".join(script), text=True, check=True)
 
 
 def write(directory, name, results, info):
