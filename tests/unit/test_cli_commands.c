@@ -286,6 +286,27 @@ static void play_kept(struct fake *a)
 		_exit(14);
 }
 
+/* Until a signal has reached the process: one that waits to be taken would swallow the next one. */
+static void wait_taken(pid_t pid, int sig)
+{
+	char path[64], line[256];
+	unsigned long long mask, waiting = 1;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	for (int i = 0; i < 2000 && waiting; i++) {
+		FILE *f = fopen(path, "r");
+
+		assert_non_null(f);
+		for (waiting = 0; fgets(line, sizeof(line), f);)
+			if (sscanf(line, "SigPnd: %llx", &mask) == 1 || sscanf(line, "ShdPnd: %llx", &mask) == 1)
+				waiting |= mask >> (sig - 1) & 1;
+		fclose(f);
+		if (waiting)
+			usleep(5000);
+	}
+	assert_int_equal(waiting, 0);
+}
+
 /* Runs plumb until it has printed a line, then signals it. */
 static void run_and_signal(script *play, const char *line, int signals)
 {
@@ -300,7 +321,7 @@ static void run_and_signal(script *play, const char *line, int signals)
 		usleep(5000);
 	for (int i = 0; i < signals; i++) {
 		kill(plumb, SIGINT);
-		usleep(100000);
+		wait_taken(plumb, SIGINT);
 	}
 	r.code = wait_code(plumb);
 	r.agent_code = wait_code(agent);
