@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The HTTP side of the collector: answers against docs/openapi.json, tokens and roles, limits, hostile texts, metrics for Prometheus."""
+import contextlib
 import http.client
 import json
 import os
@@ -47,6 +48,17 @@ def check(value, schema, where='answer'):
         for name, member in value.items():
             assert name in schema['properties'], '%s has an unknown %s' % (where, name)
             check(member, schema['properties'][name], where + '.' + name)
+
+
+def listening_port(pid):
+    """Of a program that chose one itself; None: not yet."""
+    links = set()
+    for fd in os.listdir('/proc/%d/fd' % pid):
+        with contextlib.suppress(OSError):      # closed meanwhile
+            links.add(os.readlink('/proc/%d/fd/%s' % (pid, fd)))
+    with open('/proc/net/tcp') as f:
+        rows = [line.split() for line in f][1:]
+    return next((int(r[1].split(':')[1], 16) for r in rows if r[3] == '0A' and 'socket:[%s]' % r[9] in links), None)
 
 
 class HttpCase(Case):
@@ -348,11 +360,9 @@ class Metrics(HttpCase):
         with open(self.path('prometheus.yml'), 'w') as f:
             json.dump({'scrape_configs': [{'job_name': 'plumb', 'scrape_interval': '1s', 'authorization': {'credentials_file': token},
                                            'static_configs': [{'targets': ['%s:%d' % (self.host, self.port)]}]}]}, f)
-        with socket.socket() as s:
-            s.bind(('127.0.0.1', 0))
-            port = s.getsockname()[1]
-        Process(self, [shutil.which('prometheus'), '--config.file=' + self.path('prometheus.yml'), '--storage.tsdb.path=' + self.path('tsdb'),
-                       '--web.listen-address=127.0.0.1:%d' % port])
+        p = Process(self, [shutil.which('prometheus'), '--config.file=' + self.path('prometheus.yml'), '--storage.tsdb.path=' + self.path('tsdb'),
+                       '--web.listen-address=127.0.0.1:0'])
+        port = wait_for('port of prometheus', lambda: listening_port(p.pid))
 
         def value():
             try:
