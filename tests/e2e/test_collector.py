@@ -276,8 +276,9 @@ class Hostile(CollectorCase):
 class Sender(threading.Thread):
     """An agent with a spool: sends chunks and counters, comes back when the connection goes, begins after what is acknowledged."""
 
-    def __init__(self, test, number, entries, per_chunk=200):
+    def __init__(self, test, number, entries, per_chunk=200, timeout=5):
         super().__init__(daemon=True)
+        self.timeout = timeout
         self.test, self.uid, self.per_chunk = test, '%032x' % number, per_chunk
         self.last = entries
         self.attempts = self.connections = self.acked = 0
@@ -295,7 +296,7 @@ class Sender(threading.Thread):
 
     def once(self):
         self.attempts += 1
-        a = Agent(self.test.port, uid=self.uid, timeout=5)
+        a = Agent(self.test.port, uid=self.uid, timeout=self.timeout)
         self.connections += 1
         try:
             if a.acked < self.acked:
@@ -405,7 +406,7 @@ class Faults(CollectorCase):
         c.signal(signal.SIGTERM)
         c.wait()
         c = self.collector('--keep-days', '0.02', listen='127.0.0.1:%d' % self.port)      # half an hour; a pass begins at the start
-        s = Sender(self, 1, 4000)
+        s = Sender(self, 1, 4000, timeout=60)
         s.start()
         seconds = 'SELECT count(*) FROM rollup JOIN probe ON probe.id = probe WHERE span = 1 AND at < ? AND agent = (SELECT id FROM agent WHERE uid = ?)'
         wait_for('no seconds of an hour ago', lambda: c.one(seconds, old // SECOND + 1000, 'f' * 32) == 0)
