@@ -17,7 +17,7 @@ def build_id(path):
 
 class Orders(KernelCase):
     """The services run under a name of their own: `-s` takes whatever has it."""
-    limit = 120
+    limit = 200
 
     def service(self, version, load=True, bad=5, seed=1):
         """-> (process, its build-id)"""
@@ -29,7 +29,7 @@ class Orders(KernelCase):
         p = Process(self, [path])
         port = p.wait_line(r'^listening on 127.0.0.1:(\d+)').group(1)
         if load:
-            Process(self, [target('orderload'), '--port', port, '--rate', '1500', '--seconds', '100', '--bad-percent', str(bad),
+            Process(self, [target('orderload'), '--port', port, '--rate', '1500', '--seconds', '300', '--bad-percent', str(bad),
                            '--unknown-percent', '1', '--seed', str(seed)])
         self.name = os.path.basename(path)
         return p, build_id(path)
@@ -39,5 +39,5 @@ class Orders(KernelCase):
         self.second, cand = self.service(version, seed=2, **candidate)
         return ['-s', self.name, '--baseline', 'build:' + base[:10], '--candidate', 'build:' + cand[:10]]
 
-    def verify(self, agent, *args, code, timeout=60):
+    def verify(self, agent, *args, code, timeout=150):
         return agent.run('verify', *args, code=code, timeout=timeout)

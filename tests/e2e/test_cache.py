@@ -10,7 +10,7 @@ from harness import UNBOUNDED, Agent, KernelCase, Target, target
 
 
 class Cache(KernelCase):
-    limit = 120
+    limit = 200
 
     def packed(self):
         """A copy of a program, its debug sections compressed."""

@@ -14,7 +14,7 @@ SHOTS = os.path.join(BUILD, 'screenshots')
 
 
 class Dashboard(KernelCase):
-    limit = 240
+    limit = 400
 
     def service(self):
         """The order service under a name of its own, and traffic for it."""
@@ -22,7 +22,7 @@ class Dashboard(KernelCase):
         shutil.copy(harness.target('orderd'), path)
         p = Process(self, [path, '--port', '0', '--threads', '4'])
         port = p.wait_line(r'127\.0\.0\.1:(\d+)').group(1)
-        Process(self, [harness.target('orderload'), '--port', port, '--rate', '300', '--seconds', '230', '--bad-percent', '3',
+        Process(self, [harness.target('orderload'), '--port', port, '--rate', '300', '--seconds', '400', '--bad-percent', '3',
                        '--unknown-percent', '1'])
 
     def test_page(self):
@@ -36,7 +36,7 @@ class Dashboard(KernelCase):
         os.makedirs(SHOTS)
         node = Process(self, ['node', os.path.join(HERE, 'dashboard.mjs'), 'http://%s/' % http, os.path.join(c.data, 'admin.token'), 'shopd', SHOTS],
                        env=dict(os.environ, PLUMB_NPM=NPM))
-        code = node.wait(220)
+        code = node.wait(380)
         steps = [json.loads(line) for line in node.lines()]
         for step in steps:
             with self.subTest(step['step']):

@@ -161,7 +161,7 @@ class Merged(harness.Process):
 
 
 class Docs(harness.KernelCase):
-    limit = 120
+    limit = 240
 
     def setUp(self):
         super().setUp()

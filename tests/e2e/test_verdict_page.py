@@ -14,7 +14,7 @@ SHOTS = os.path.join(BUILD, 'screenshots-verdict')
 
 
 class VerdictPage(KernelCase):
-    limit = 200
+    limit = 400
 
     def shop(self, build):
         """The order service of one build under a name of its own, with traffic."""
@@ -23,7 +23,7 @@ class VerdictPage(KernelCase):
         shutil.copy(harness.target(build), path) if build == 'orderd' else shutil.copy(harness.target(build + '/orderd'), path)
         p = Process(self, [path, '--port', '0', '--threads', '2'])
         port = p.wait_line(r'127\.0\.0\.1:(\d+)').group(1)
-        Process(self, [harness.target('orderload'), '--port', port, '--rate', '500', '--seconds', '100', '--bad-percent', '5'])
+        Process(self, [harness.target('orderload'), '--port', port, '--rate', '500', '--seconds', '300', '--bad-percent', '5'])
         return p.pid
 
     def report(self):
@@ -34,7 +34,7 @@ class VerdictPage(KernelCase):
         verify = Process(self, [PLUMB, '--socket', a.socket, 'verify', '-s', 'shopd',
                                 '--function', 'apply_coupon', '--trigger', 'o->qty == 0', '--expect', 'gone',
                                 '--baseline', 'pid:%d' % base, '--candidate', 'pid:%d' % cand, '--for', '20s', '--report', 'json=' + path])
-        self.assertIn(verify.wait(60), (0, 1, 3), verify.stderr)
+        self.assertIn(verify.wait(150), (0, 1, 3), verify.stderr)
         with open(path) as f:
             report = json.load(f)
         self.assertTrue(report['functions'], report)
@@ -48,7 +48,7 @@ class VerdictPage(KernelCase):
         os.makedirs(SHOTS)
         node = Process(self, ['node', os.path.join(HERE, 'verdict_page.mjs'), 'http://%s/' % c.http_address(), os.path.join(c.data, 'admin.token'), report, SHOTS],
                        env=dict(os.environ, PLUMB_NPM=NPM))
-        code = node.wait(120)
+        code = node.wait(240)
         steps = [json.loads(line) for line in node.lines()]
         for step in steps:
             with self.subTest(step['step']):

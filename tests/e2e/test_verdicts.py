@@ -98,13 +98,13 @@ class Stored(Verdicts):
         other = self.say(s, state='RUNNING', title='other')['id']
         wait_for('row', lambda: self.one(other))
         self.c.signal(signal.SIGTERM)
-        self.c.wait(20)
+        self.c.wait()
         db = sqlite3.connect(os.path.join(self.c.data, 'plumb.db'))
         with db:
             db.execute('UPDATE verdict SET updated_ns = updated_ns - ? WHERE id = ?', (300 * 10 ** 9, number))
         db.close()
         s = self.begin()
-        row = wait_for('end', lambda: self.one(number) if self.one(number)['state'] != 'RUNNING' else None, 20)
+        row = wait_for('end', lambda: self.one(number) if self.one(number)['state'] != 'RUNNING' else None)
         self.assertEqual((row['state'], row['record_bytes']), ('INCONCLUSIVE', 3))
         self.assertIn('was not heard of', row['reason'])
         self.assertEqual(self.one(other)['state'], 'RUNNING')

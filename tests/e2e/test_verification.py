@@ -13,7 +13,7 @@ from test_http import HttpCase
 
 
 class Verification(HttpCase, KernelCase):
-    limit = 150
+    limit = 240
 
     def shop(self, build, path, bad=5):
         os.makedirs(self.path(build))
@@ -21,7 +21,7 @@ class Verification(HttpCase, KernelCase):
         shutil.copy(harness.target(path), name)
         p = Process(self, [name, '--port', '0', '--threads', '2'])
         port = p.wait_line(r'127\.0\.0\.1:(\d+)').group(1)
-        Process(self, [harness.target('orderload'), '--port', port, '--rate', '500', '--seconds', '130', '--bad-percent', str(bad)])
+        Process(self, [harness.target('orderload'), '--port', port, '--rate', '500', '--seconds', '300', '--bad-percent', str(bad)])
         out = subprocess.run(['readelf', '-n', name], stdout=subprocess.PIPE, text=True, check=True).stdout
         return out.split('Build ID: ')[1].split()[0]
 
@@ -31,7 +31,7 @@ class Verification(HttpCase, KernelCase):
     def row(self, number):
         return self.get('/api/v1/verdicts/%d' % number)['verdicts'][0]
 
-    def ended(self, number, timeout=60):
+    def ended(self, number, timeout=150):
         return wait_for('verdict', lambda: self.row(number)['state'] != 'RUNNING' and self.row(number), timeout, 0.5)
 
     def test_a_fix_is_verified_and_the_record_gives_the_same(self):
@@ -43,7 +43,7 @@ class Verification(HttpCase, KernelCase):
                               guards=['no new error values'], baseline='build:' + base, candidate='build:' + cand, for_ns=40 * 10 ** 9)['id']
         seen = set()
         row = wait_for('verdict', lambda: (lambda r: seen.add((r['state'], bool((r['report'] or {}).get('functions')))) or (r['state'] != 'RUNNING' and r))(
-            self.row(number)), 70, 0.5)
+            self.row(number)), 150, 0.5)
         self.assertEqual((row['state'], row['title'], row['service']), ('PASS', 'fix v2', 'verifyd'), json.dumps(row)[:3000])
         self.assertIn(('RUNNING', True), seen)
         self.assertEqual(row['report']['functions'][0]['function'], 'apply_coupon')
@@ -55,10 +55,10 @@ class Verification(HttpCase, KernelCase):
         with open(path, 'wb') as f:
             f.write(self.ask('/api/v1/verdicts/%d/record' % number)[2])
         p = Process(self, [PLUMB, 'verify', '--replay', path, '--json'])
-        self.assertEqual(p.wait(30), 0, p.stderr)
+        self.assertEqual(p.wait(), 0, p.stderr)
         again = json.loads(p.stdout)
         self.assertEqual(again, row['report'])
-        wait_for('end of the requests', lambda: not self.get('/api/v1/requests?open=1')['requests'], 30, 0.2)
+        wait_for('end of the requests', lambda: not self.get('/api/v1/requests?open=1')['requests'], every=0.2)
         entries = [(e['action'], e['outcome'][:5]) for e in self.get('/api/v1/audit?from=1')['audit']]
         self.assertIn(('verdict', 'PASS:'), entries)
         self.assertIn('stat', [e[0] for e in entries])
@@ -75,7 +75,7 @@ class Verification(HttpCase, KernelCase):
         with open(path, 'wb') as f:
             f.write(data)
         p = Process(self, [PLUMB, 'verify', '--replay', path, '--verify-key', public, '--json'])
-        return p.wait(30), p
+        return p.wait(), p
 
     def test_two_patches_signed_records(self):
         """v2 mends the error, v3 moves it: the collector gets the patches as texts, finds the lines, and signs what it gives for good."""
@@ -94,7 +94,7 @@ class Verification(HttpCase, KernelCase):
                                           candidate='build:' + builds[version])['id']
         for version, state, code in (('v2', 'PASS', 0), ('v3', 'FAIL', 1)):
             with self.subTest(version):
-                row = self.ended(asked[version], 90)
+                row = self.ended(asked[version])
                 self.assertEqual((row['state'], row['title']), (state, version), json.dumps(row)[:3000])
                 hits = [line['hits'] for line in row['report']['lines'] if line.get('hits')]
                 self.assertTrue(hits and max(hits) > 0, row['report']['lines'])
@@ -127,8 +127,8 @@ class Verification(HttpCase, KernelCase):
             rows = self.get('/api/v1/verdicts?title=c01d77')['verdicts']
             seen.update(r['state'] for r in rows)
             return not p.running()
-        wait_for('end', look, 70, 0.1)
-        self.assertEqual(p.wait(10), 0, p.stderr)
+        wait_for('end', look, 150, 0.1)
+        self.assertEqual(p.wait(), 0, p.stderr)
         number = int(re.search(r'the collector keeps the verdict: #/verdict/(\d+) of its dashboard', p.stderr).group(1))
         row = self.row(number)
         self.assertEqual((row['state'], row['title'], row['service'], row['who']), ('PASS', 'c01d77', 'verifyd', 'admin'))
@@ -138,7 +138,7 @@ class Verification(HttpCase, KernelCase):
         with open(path, 'wb') as f:
             f.write(self.ask('/api/v1/verdicts/%d/record' % number)[2])
         again = Process(self, [PLUMB, 'verify', '--replay', path, '--json'])
-        self.assertEqual((again.wait(30), again.stdout), (0, p.stdout), again.stderr)
+        self.assertEqual((again.wait(), again.stdout), (0, p.stdout), again.stderr)
 
     def test_a_host_that_refuses_is_told_at_once(self):
         """The other host's counters alone would be a verdict about half of the arm."""
@@ -150,7 +150,7 @@ class Verification(HttpCase, KernelCase):
         wait_for('agents', lambda: len(c.ask('SELECT 1 FROM agent')) == 2)
         p = self.plumb(c, self.secret, '-s', 'verifyd', '--function', 'checkout', '--guard', 'error_rate < +0 %', '--baseline', 'build:' + base,
                        '--candidate', 'build:' + cand, '--budget', '5000%', '--for', '120s')
-        self.assertIn(p.wait(60), (2, 3))     # before the probes of the others are set, or after it
+        self.assertIn(p.wait(150), (2, 3))     # before the probes of the others are set, or after it
         self.assertRegex(p.stdout + p.stderr, r'build \w{12} on web-2: this agent allows a budget of 1% of one core at most')
 
     def test_hosts_whose_clocks_differ(self):
@@ -166,14 +166,14 @@ class Verification(HttpCase, KernelCase):
         path = self.path('rec')
         p = self.plumb(c, self.secret, '-s', 'verifyd', '--function', 'apply_coupon', '--trigger', 'o->qty == 0', '--expect', 'gone', '--guard',
                        'error_rate < +25 %', '--baseline', 'build:' + base, '--candidate', 'build:' + cand, '--for', '40s', '--record', path)
-        self.assertEqual(p.wait(70), 0, p.stdout + p.stderr)
+        self.assertEqual(p.wait(150), 0, p.stdout + p.stderr)
         again = Process(self, [PLUMB, 'verify', '--replay', path])
-        self.assertEqual((again.wait(30), again.stdout), (0, p.stdout), again.stderr)
+        self.assertEqual((again.wait(), again.stdout), (0, p.stdout), again.stderr)
 
     def test_plumb_stores_why_there_is_no_verdict(self):
         c = self.start()
         p = self.plumb(c, self.secret, '-s', 'nobody-has-this', '--function', 'f')
-        self.assertEqual(p.wait(30), 2, p.stderr)
+        self.assertEqual(p.wait(), 2, p.stderr)
         row = self.get('/api/v1/verdicts')['verdicts'][0]
         self.assertEqual((row['state'], row['title']), ('INCONCLUSIVE', 'f'))
         self.assertIn('no agent is connected', row['reason'])
@@ -181,7 +181,7 @@ class Verification(HttpCase, KernelCase):
     def test_plumb_without_the_right_to_store(self):
         c = self.start()
         p = self.plumb(c, self.token('vera', 'view'), '-s', 'nobody-has-this', '--function', 'f')
-        self.assertEqual(p.wait(30), 2, p.stderr)
+        self.assertEqual(p.wait(), 2, p.stderr)
         self.assertEqual(p.stderr.count('the collector does not keep the verdict: '), 1, p.stderr)
         self.assertIn('no agent is connected', p.stderr)
         self.assertEqual(self.get('/api/v1/verdicts')['verdicts'], [])
@@ -193,9 +193,9 @@ class Verification(HttpCase, KernelCase):
         wait_for('agent', lambda: c.ask('SELECT 1 FROM agent'))
         number = self.ask_for(service='verifyd', function='apply_coupon', guards=['no new error values'], baseline='build:' + base,
                               candidate='build:' + cand, for_ns=10 ** 12)['id']
-        wait_for('probes', lambda: (self.row(number)['report'] or {}).get('functions'), 30, 0.2)
+        wait_for('probes', lambda: (self.row(number)['report'] or {}).get('functions'), every=0.2)
         c.signal(signal.SIGTERM)
-        self.assertEqual(c.wait(30), 0, c.stderr[-2000:])
+        self.assertEqual(c.wait(), 0, c.stderr[-2000:])
         self.assertTrue(a.running())
 
     def test_what_cannot_be_verified(self):

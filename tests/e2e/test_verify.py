@@ -62,7 +62,7 @@ class Canary(Orders):
         p = Process(self, agent.command('verify', *arms, '--function', 'checkout', '--guard', 'error_rate < +0 %', '--for', '100s'))
         p.wait_line(r'comparing', stream='stderr')
         self.second.popen.kill()
-        self.assertEqual(p.wait(60), 3)
+        self.assertEqual(p.wait(150), 3)
         self.assertRegex(p.stdout, r'(?m)^INCONCLUSIVE  .*has no process any more')
 
     def test_an_a_a_run_finds_nothing(self):

@@ -36,7 +36,7 @@ class Files(Case):
 
     def refused(self, *args):
         p = Process(self, [PLUMB, '--socket', self.path('none'), 'verify', *args], preexec_fn=little_memory)
-        self.assertEqual((p.wait(20), p.stdout), (2, ''), p.stderr)
+        self.assertEqual((p.wait(), p.stdout), (2, ''), p.stderr)
         self.assertNotIn('\x1b', p.stderr)
         self.assertLess(len(p.stderr), 1000)
         return p.stderr
@@ -124,7 +124,7 @@ class NoVerdict(Orders):
         p = Process(self, agent.command('verify', *arms, '--function', 'checkout', '--guard', 'error_rate < +0 %', '--for', '100s'))
         p.wait_line(r'comparing', stream='stderr')
         self.first.popen.kill()
-        self.assertEqual(p.wait(60), 3)
+        self.assertEqual(p.wait(150), 3)
         self.assertRegex(p.stdout, r'(?m)^INCONCLUSIVE  .*the baseline \(build \w+\) has no process any more')
 
 
