@@ -94,8 +94,10 @@ static int names_check(const struct claim *c, struct error *err)
 		ok = ok && is_text(c->line[i]);
 	for (uint32_t i = 0; i < c->watched; i++)
 		ok = ok && is_text(c->watched_name[i]);
-	if (c->lines_shared > c->lines)
+	if (c->lines_shared > (c->lines_any ? c->lines_any : c->lines))
 		return error_set(err, EINVAL, "more changed lines share their code than there are");
+	if (c->lines_any && c->lines != 1)
+		return error_set(err, EINVAL, "where any of several changed lines must run, they are counted together");
 	return ok ? 0 : error_set(err, EINVAL, "a name in the claim is longer than %d bytes", CLAIM_NAME - 1);
 }
 

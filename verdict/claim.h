@@ -64,7 +64,8 @@ struct claim {
 	uint64_t warmup_calls;           /* of the baseline, before latency thresholds are frozen; 0: by quantile (20 above it) */
 	uint64_t deadline_ns;            /* of probed time; 0: none */
 	uint32_t lines, watched, guards;
-	uint32_t lines_shared;           /* of `lines`: those whose code is another line's too, so that a hit may be that one's */
+	uint32_t lines_shared;           /* of `lines` (of lines_any): those whose code is another line's too, so that a hit may be that one's */
+	uint32_t lines_any;              /* not 0: one of so many must run; line[0], the only one, counts the hits of all */
 	char line[CLAIM_LINES][CLAIM_NAME];
 	char watched_name[CLAIM_WATCHED][CLAIM_NAME];
 	struct guard guard[CLAIM_GUARDS];

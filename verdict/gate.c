@@ -136,7 +136,8 @@ static uint32_t lines_not_run(const struct verdict *v, const char **first)
 /* ", the code of every changed line ran": a hit of code that is another line's too may be that one's. */
 static void lines_ran(const struct claim *c, char *out, size_t size)
 {
-	int len = snprintf(out, size, "%s", c->lines ? ", the code of every changed line ran" : "");
+	int len = c->lines_any ? snprintf(out, size, ", the code of at least one of the %" PRIu32 " changed lines ran", c->lines_any) :
+				 snprintf(out, size, "%s", c->lines ? ", the code of every changed line ran" : "");
 
 	if (c->lines_shared)
 		snprintf(out + len, size - (size_t)len, ", %" PRIu32 " of them share%s it with other lines", c->lines_shared,
@@ -154,7 +155,9 @@ static void exposure_judge(struct verdict *v, struct gate *g)
 	if (!arm_was_seen(v, g, &v->cand, "candidate") || !arm_was_seen(v, g, &v->base, "baseline"))
 		return;
 	exact_count(times, sizeof(times), have, "time", "times");
-	if (missing) {
+	if (missing && c->lines_any) {
+		gate_set(g, GATE_OPEN, "none of the %" PRIu32 " changed lines ran on the candidate; one of them must", c->lines_any);
+	} else if (missing) {
 		gate_set(g, GATE_OPEN, "the changed line %s did not run on the candidate (%u of %u changed lines did not)", line,
 			 missing, c->lines);
 	} else if (have < c->min_triggers) {

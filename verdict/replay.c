@@ -109,9 +109,9 @@ static bool take_guards(const msgpack_object *o, struct claim *c)
 }
 
 /* 0 is never written. */
-static bool take_shared(const msgpack_object *o, struct claim *c)
+static bool take_optional(const msgpack_object *o, uint32_t *to)
 {
-	return !o || (get_u32(o, &c->lines_shared) && c->lines_shared);
+	return !o || (get_u32(o, to) && *to);
 }
 
 static bool take_claim(const msgpack_object *map, struct claim *c)
@@ -131,7 +131,8 @@ static bool take_claim(const msgpack_object *map, struct claim *c)
 	       get_double(map_get(map, "unpaired_limit"), &c->unpaired_limit) &&
 	       object_u64(map_get(map, "warmup_calls"), &c->warmup_calls) &&
 	       object_u64(map_get(map, "deadline_ns"), &c->deadline_ns) &&
-	       take_names(map_get(map, "lines"), c->line, &c->lines, CLAIM_LINES) && take_shared(map_get(map, "lines_shared"), c) &&
+	       take_names(map_get(map, "lines"), c->line, &c->lines, CLAIM_LINES) && take_optional(map_get(map, "lines_shared"), &c->lines_shared) &&
+	       take_optional(map_get(map, "lines_any"), &c->lines_any) &&
 	       take_names(map_get(map, "watched"), c->watched_name, &c->watched, CLAIM_WATCHED) &&
 	       take_guards(map_get(map, "guards"), c);
 }

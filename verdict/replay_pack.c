@@ -42,7 +42,7 @@ void verdict_pack_claim(struct buf *out, const struct claim *c)
 	msgpack_pack_array(&pk, 3);
 	pack_text(&pk, "plumb-verdict");
 	msgpack_pack_int(&pk, VERDICT_VERSION);
-	msgpack_pack_map(&pk, 16 + (c->lines_shared != 0));
+	msgpack_pack_map(&pk, 16U + (c->lines_shared != 0) + (c->lines_any != 0));
 	pack_key_text(&pk, "function", c->function);
 	pack_key_text(&pk, "trigger", c->trigger);
 	pack_key_u64(&pk, "arms", c->arms);
@@ -61,6 +61,8 @@ void verdict_pack_claim(struct buf *out, const struct claim *c)
 	pack_guards(&pk, c);
 	if (c->lines_shared)
 		pack_key_u64(&pk, "lines_shared", c->lines_shared);
+	if (c->lines_any)
+		pack_key_u64(&pk, "lines_any", c->lines_any);
 }
 
 static void pack_hist(msgpack_packer *pk, const __u64 *hist)

@@ -256,15 +256,16 @@ int verdict_tick(struct verdict *v, const struct arm_tick *base, const struct ar
 	return 0;
 }
 
-int verdict_set_lines(struct verdict *v, uint32_t n, uint32_t shared, const char line[][CLAIM_NAME], struct error *err)
+int verdict_set_lines(struct verdict *v, const struct claim *of, struct error *err)
 {
 	if (v->cand.calls || v->cand.span_ns)
 		return error_set(err, EBUSY, "the candidate has been watched without its changed lines");
-	if (n > CLAIM_LINES || shared > n)
+	if (of->lines > CLAIM_LINES || of->lines_shared > (of->lines_any ? of->lines_any : of->lines) || (of->lines_any && of->lines != 1))
 		return error_set(err, EINVAL, "a claim has at most %d changed lines", CLAIM_LINES);
-	v->claim.lines = n;
-	v->claim.lines_shared = shared;
-	memcpy(v->claim.line, line, n * sizeof(*line));
+	v->claim.lines = of->lines;
+	v->claim.lines_shared = of->lines_shared;
+	v->claim.lines_any = of->lines_any;
+	memcpy(v->claim.line, of->line, of->lines * sizeof(*of->line));
 	if (v->view.state == VERDICT_UNDECIDED)
 		judge(v);
 	return 0;

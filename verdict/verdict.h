@@ -85,8 +85,9 @@ struct verdict *verdict_new(const struct claim *claim, struct error *err);
 void verdict_free(struct verdict *v);
 /* One tick of both arms. -EINVAL: it cannot be true, nothing changed; -ENOSPC: too many ticks. After the end: 0, ignored. */
 int verdict_tick(struct verdict *v, const struct arm_tick *base, const struct arm_tick *cand, struct error *err);
-/* ARMS_BY_TIME: which changed lines must run, known only when the candidate has come. -EBUSY: it has had calls. */
-int verdict_set_lines(struct verdict *v, uint32_t n, uint32_t shared, const char line[][CLAIM_NAME], struct error *err);
+/* ARMS_BY_TIME: which changed lines must run (those of this claim, whose other fields are not looked at), known only when the candidate
+ * has come. -EBUSY: it has had calls. */
+int verdict_set_lines(struct verdict *v, const struct claim *of, struct error *err);
 /* The deadline comes after so much more probed time, whatever the claim said. */
 void verdict_set_time_left(struct verdict *v, uint64_t left_ns);
 /* No more ticks will come, or the arms cannot be compared: INCONCLUSIVE with this reason, unless it was decided before. */

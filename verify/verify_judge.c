@@ -33,18 +33,19 @@ static int claim_lines(struct verify *v, struct judged *j, bool first)
 	for (uint32_t i = 0; i < v->n_items && j->n_line_items < CLAIM_LINES; i++)
 		if (v->item[i].kind == ITEM_LINE && !v->item[i].dropped && answers_for(v, j, first, &v->coverage->line[v->item[i].index]))
 			j->line_item[j->n_line_items++] = i;
-	j->any_line = v->spec.lines == VERIFY_LINES_ANY && j->n_line_items;
+	j->any_line = v->spec.lines == VERIFY_LINES_ANY && j->n_line_items > 1;
 	j->claim.lines = j->any_line ? 1 : j->n_line_items;
+	j->claim.lines_any = j->any_line ? j->n_line_items : 0;
 	j->claim.lines_shared = 0;
-	for (uint32_t i = 0; i < j->claim.lines; i++) {
+	for (uint32_t i = 0; i < j->n_line_items; i++) {
 		const struct covered_line *l = &v->coverage->line[v->item[j->line_item[i]].index];
 
-		if (j->any_line)
-			snprintf(j->claim.line[i], CLAIM_NAME, "(any of %u)", j->n_line_items);
-		else
+		if (!j->any_line)
 			snprintf(j->claim.line[i], CLAIM_NAME, "%.120s:%u", l->file->new_path, l->line->new_line);
-		j->claim.lines_shared += !j->any_line && l->shared;
+		j->claim.lines_shared += l->shared;
 	}
+	if (j->any_line)
+		snprintf(j->claim.line[0], CLAIM_NAME, "(any of %u)", j->n_line_items);
 	return 0;
 }
 
@@ -195,7 +196,7 @@ int verify_begin_candidate(struct verify *v, uint64_t now_ns, struct error *err)
 		j->n_line_items = 0;
 		rc = claim_lines(v, j, i == 0) < 0 ? error_set(err, ENOMEM, "no memory for a claim") : 0;
 		if (!rc)
-			rc = verdict_set_lines(j->verdict, j->claim.lines, j->claim.lines_shared, j->claim.line, err);
+			rc = verdict_set_lines(j->verdict, &j->claim, err);
 		if (v->spec.claim.deadline_ns)
 			verdict_set_time_left(j->verdict, time_left(v, now_ns));
 	}

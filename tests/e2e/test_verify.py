@@ -121,6 +121,7 @@ class Canary(Orders):
         self.assertRegex(p.stdout, r'(?m)^PASS  ')
         self.assertRegex(p.stdout, r'(?m)^candidate +o->features & 1 +1 process')
         self.assertRegex(p.stdout, r'PASS +the error is gone: baseline failed [1-9]\d* of \d+ trigger calls, candidate 0 of [1-9]\d*')
+        self.assertRegex(p.stdout, r'PASS +exposure: .*, the code of at least one of the \d+ changed lines ran')
         self.assertRegex(p.stdout, r'(?m)^ +\d+ +no code -\s+if \(discount > o->price.subtotal\)$')
         self.assertRegex(p.stdout, r'(?m)^ +\d+ +\d+ hits.* \+\s+if \(o->features & FEATURE_FREE_SAMPLES && o->qty == 0\)$')
 

@@ -11,7 +11,7 @@
 #include "replay.h"
 #include "verdict_sim.h"
 
-static struct claim claim_with_all(void)
+static struct claim claim_with_all(bool any_line)
 {
 	struct claim c;
 
@@ -20,10 +20,11 @@ static struct claim claim_with_all(void)
 	strcpy(c.trigger, "o->qty == 0");
 	c.expect = EXPECT_GONE;
 	c.together = 2;
-	c.lines = 2;
-	strcpy(c.line[0], "order.c:212");
+	c.lines = any_line ? 1 : 2;
+	strcpy(c.line[0], any_line ? "(any of 5)" : "order.c:212");
 	strcpy(c.line[1], "order.c:213");
 	c.lines_shared = 1;
+	c.lines_any = any_line ? 5 : 0;
 	c.watched = 1;
 	strcpy(c.watched_name[0], "charge_card");
 	c.deadline_ns = 400ULL * 1000000000;
@@ -35,7 +36,7 @@ static struct claim claim_with_all(void)
 /* Runs and stores; the verdict's own print. */
 static void live(uint64_t seed, unsigned ticks, const char *end, struct buf *stored, struct buf *printed)
 {
-	struct claim c = claim_with_all();
+	struct claim c = claim_with_all(seed % 3 == 1);
 	struct verdict *v = verdict_new(&c, NULL);
 	struct sim sim = { .rnd = { seed }, .swing = 0.4, .base = sim_plain, .cand = sim_plain };
 
@@ -126,7 +127,7 @@ static void test_cut_and_damaged(void **state)
 
 static void test_other_versions_and_things(void **state)
 {
-	struct claim c = claim_with_all();
+	struct claim c = claim_with_all(false);
 	struct buf b = { 0 };
 	char *version, says[80];
 	msgpack_packer pk;
@@ -162,7 +163,7 @@ static void append_note(void *data, const char *key, const char *value)
 
 static void test_notes(void **state)
 {
-	struct claim c = claim_with_all();
+	struct claim c = claim_with_all(false);
 	struct buf b = { 0 }, told = { 0 };
 	struct error err = { 0 };
 

@@ -400,6 +400,8 @@ static void no_such_function(struct claim *c) { claim_guard(c, GUARD_CALLS)->wat
 static void no_triggers(struct claim *c) { c->min_triggers = 0; }
 static void endless_name(struct claim *c) { memset(c->trigger, 'x', sizeof(c->trigger)); }
 static void many_lines(struct claim *c) { c->lines = CLAIM_LINES + 1; }
+static void any_of_two_counters(struct claim *c) { c->lines = 2; c->lines_any = 5; }
+static void more_shared_than_any(struct claim *c) { c->lines = 1; c->lines_any = 5; c->lines_shared = 6; }
 static void no_factor(struct claim *c) { c->expect = EXPECT_RATIO; c->factor = 0; }
 static void none_together(struct claim *c) { c->together = 0; }
 static void all_lost(struct claim *c) { c->lost_limit = 1; }
@@ -410,6 +412,7 @@ static void test_claims_that_are_refused(void **state)
 		{ "names no function", no_function }, { "nothing to verify", nothing_expected }, { "nothing to verify", all_optional }, { "alpha", alpha_nan },
 		{ "5 % or more", fine_margin }, { "quantile", strange_quantile }, { "watched function", no_such_function },
 		{ "at least one trigger", no_triggers }, { "longer than", endless_name }, { "changed lines", many_lines },
+		{ "they are counted together", any_of_two_counters }, { "share their code than there are", more_shared_than_any },
 		{ "factor", no_factor }, { "limits", all_lost }, { "hang together", none_together },
 	};
 
@@ -421,6 +424,41 @@ static void test_claims_that_are_refused(void **state)
 		assert_null(verdict_new(&c, &err));
 		if (!strstr(err.text, bad[i].text))
 			fail_msg("\"%s\" is not in \"%s\"", bad[i].text, err.text);
+	}
+}
+
+/* Where one of several lines is enough, no sentence says that all of them ran, or that this one did not. */
+static void any_line_is_called_that(void **state)
+{
+	static const struct { bool run; uint32_t shared; const char *says; } any[] = {
+		{ true, 0, "times, the code of at least one of the 5 changed lines ran" },
+		{ true, 2, "times, the code of at least one of the 5 changed lines ran, 2 of them share it with other lines" },
+		{ false, 0, "none of the 5 changed lines ran on the candidate; one of them must" },
+	};
+
+	for (size_t i = 0; i < COUNT(any); i++) {
+		struct claim c = claim_of(&cases[0]);
+		struct sim_tick base, cand;
+		struct sim sim = { .rnd = { 7 }, .base = sim_plain, .cand = sim_plain };
+		const struct gate_view *g;
+		struct verdict *v;
+
+		c.lines = 1;
+		c.lines_any = 5;
+		c.lines_shared = any[i].shared;
+		strcpy(c.line[0], "(any of 5)");
+		v = verdict_new(&c, NULL);
+		sim.cand.lines_run = any[i].run;
+		sim.base.calls = sim.cand.calls = 10000;
+		sim_arm_tick(&sim, &sim.base, &base);
+		sim_arm_tick(&sim, &sim.cand, &cand);
+		assert_int_equal(verdict_tick(v, &base.t, &cand.t, NULL), 0);
+		g = verdict_view(v)->gate[0];
+		assert_string_equal(g->name, "exposure");
+		assert_int_equal(g->state, any[i].run ? GATE_PASS : GATE_OPEN);
+		if (!strstr(g->reason, any[i].says) || strstr(g->reason, "every") || strstr(g->reason, "(any of"))
+			fail_msg("case %zu: %s", i, g->reason);
+		verdict_free(v);
 	}
 }
 
@@ -547,7 +585,7 @@ int main(void)
 		cmocka_unit_test(test_an_arm_that_dies_does_not_pass),
 		cmocka_unit_test(test_ended_from_outside),
 		cmocka_unit_test(test_claims_that_are_refused),
-		cmocka_unit_test(test_ticks_that_cannot_be),
+		cmocka_unit_test(any_line_is_called_that), cmocka_unit_test(test_ticks_that_cannot_be),
 		cmocka_unit_test(test_shape_tells_that_the_error_moved),
 		cmocka_unit_test(test_shape_is_bounded),
 		cmocka_unit_test(test_several_functions),
