@@ -165,6 +165,8 @@ void request_client_gone(struct request *rq);
 /* Its breakpoints go; its counters stay. */
 void request_process_left(struct request *rq, pid_t pid);
 void request_notice(struct request *rq, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* For programs: the guard has removed this one. */
+void request_notice_removed(struct request *rq, const struct instance *in);
 void request_send_probe(struct request *rq, const struct instance *in);
 /* Root's probe on a file: in every process that maps it, without looking at the processes. */
 bool request_everywhere(const struct request *rq);

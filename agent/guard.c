@@ -184,25 +184,45 @@ static bool trip_functions(struct agent *a, const struct process_cost *p, uint64
 	return true;
 }
 
-static void trip(struct agent *a, const struct process_cost *p, uint64_t window_ns)
+/* A function, or a line of it. */
+static void name_place(const struct instance *in, char *out, size_t size)
 {
-	struct instance *in = p->worst;
+	const struct resolved *r = &in->resolved;
+
+	if (r->site.of_line)
+		snprintf(out, size, "%.130s:%u (%.80s)", r->file, r->line, r->function);
+	else
+		snprintf(out, size, "%.230s", r->function);
+}
+
+static void describe_trip(struct instance *in, const struct process_cost *p, uint64_t window_ns, const struct dropped *gone)
+{
 	double cost = 100.0 * (double)p->ns / (double)window_ns, budget = p->budget_ppm / 1e4;
 	double rate = (double)p->worst_calls * 1e9 / (double)window_ns;
 	bool pattern = is_pattern(&in->resolved);
-	struct dropped gone = { .which = "" };
+	char place[240];
 
-	if (pattern && trip_functions(a, p, window_ns, &gone))
-		return;
+	name_place(in, place, sizeof(place));
 	snprintf(in->trip, sizeof(in->trip),
 		 "probe on %s%s%.150s removed: probes cost process %d %.1f%% of one core, the budget is %.1f%% "
 		 "(%.0f calls/s at about %lu ns each%s%s); counts up to now are exact",
-		 in->resolved.function, gone.which[0] ? ", most of all " : "", gone.which, p->pid, cost, budget, rate,
+		 place, gone->which[0] ? ", most of all " : "", gone->which, p->pid, cost, budget, rate,
 		 (unsigned long)(p->worst_calls ? p->worst_ns / p->worst_calls : 0), pattern ? "" : ", on a site that is ",
 		 pattern ? "" : site_kind_name(in->resolved.site.kind));
+}
+
+static void trip(struct agent *a, const struct process_cost *p, uint64_t window_ns)
+{
+	struct instance *in = p->worst;
+	struct dropped gone = { .which = "" };
+
+	if (is_pattern(&in->resolved) && trip_functions(a, p, window_ns, &gone))
+		return;
+	describe_trip(in, p, window_ns, &gone);
 	in->detached = true;
 	in->rq->detaching++;
 	request_notice(in->rq, "guard", "%s", in->trip);
+	request_notice_removed(in->rq, in);
 	if (reaper_detach(a->reaper, in->loaded, true, on_tripped, in)) {
 		loader_detach(in->loaded, true);
 		on_tripped(in);

@@ -101,6 +101,22 @@ void request_notice(struct request *rq, const char *code, const char *fmt, ...)
 	client_flush(rq->client);
 }
 
+void request_notice_removed(struct request *rq, const struct instance *in)
+{
+	struct frame f;
+
+	if (!rq->client || rq->state == REQUEST_STARTING)
+		return;
+	frame_begin(&f, &rq->client->out, WIRE_NOTICE, 4);
+	msgpack_pack_uint64(&f.pk, rq->wire_id);
+	pack_text(&f.pk, "removed");
+	msgpack_pack_map(&f.pk, 2);
+	pack_key_u64(&f.pk, "probe", in->id);
+	pack_key_text(&f.pk, "text", in->trip);
+	frame_end(&f);
+	client_flush(rq->client);
+}
+
 /* ---- ending ---- */
 
 static void finish(struct request *rq)

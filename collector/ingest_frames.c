@@ -103,6 +103,8 @@ static int put_notice(const struct taken *t, uint64_t request, const char *code,
 			return malformed(err, "NOTICE of a process");
 		return stream_process(t->st, (uint32_t)pid, map_get(what, "comm"), err);
 	}
+	if (!strcmp(code, "removed"))   /* "guard" has told */
+		return 0;
 	if (!taken_text(what->type == MSGPACK_OBJECT_MAP ? map_get(what, "text") : what, &text))
 		rc = malformed(err, "NOTICE");
 	if (!rc)

@@ -31,6 +31,7 @@ struct covered_line {
 	enum verify_side side;          /* removed: baseline, added and context: candidate */
 	enum line_state state;
 	int32_t function;               /* index, -1: none that both builds have */
+	bool removed;                   /* LINE_PROBED until the agent's guard took a probe away: its hits are at least so many */
 	bool shared;                    /* no statement of the line begins at its code: another line has it too, or it was moved */
 	char why[COVERAGE_WHY];
 };
@@ -40,6 +41,7 @@ struct covered_function {
 	char *name, *signature[VERIFY_SIDES];
 	bool own_code[VERIFY_SIDES], inlined[VERIFY_SIDES], known[VERIFY_SIDES];
 	bool claimed;                   /* named by the claim: first in the list */
+	bool meant;                     /* by the claim's function, which is several: its calls are among that one's */
 	bool compared;                  /* call probes on both arms */
 	uint32_t changed;               /* lines with code in it, both sides */
 	char why[COVERAGE_WHY];         /* not compared: the sentence */

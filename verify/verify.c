@@ -361,6 +361,8 @@ static int on_end(struct verify *v, struct arm_request *r, const struct frame_in
 		arm_lost_pid(&v->arm[r->side], r->pid, now_ns);
 		return 0;
 	}
+	if (verify_lines_removed(r, reason))
+		return 0;
 	snprintf(v->reason, sizeof(v->reason), "the probes of the %s were removed: %s", verify_side_name[r->side], text);
 	verify_break_off(v, v->reason, now_ns);
 	return 0;

@@ -178,6 +178,9 @@ void verify_break_off(struct verify *v, const char *reason, uint64_t now_ns);
 /* Before the probes are set everywhere, a refusal is an error; later it breaks the verification off. */
 int verify_take_notice(struct verify *v, struct arm_request *r, const struct frame_in *in, uint64_t now_ns, struct error *err);
 
+/* Only changed lines are no longer counted, because their probes cost too much: the functions go on. */
+bool verify_lines_removed(const struct arm_request *r, const char *reason);
+
 /* verify_arms.c */
 int verify_ask_ps(struct verify *v, uint64_t now_ns, struct error *err);
 int verify_take_ps(struct verify *v, const msgpack_object *payload, struct error *err);

@@ -135,7 +135,8 @@ static void md_lines(struct buf *out, const struct verify_view *v)
 		verify_line_note(v, i, &note);
 		buf_str(out, "| ");
 		md_text(out, verify_line_path(l));
-		buf_printf(out, ":%u | %s | %s |\n", verify_line_number(l), l->side == BASELINE ? "removed" : "added", buf_text(&note));
+		buf_printf(out, ":%u | %s | %s%s |\n", verify_line_number(l), l->side == BASELINE ? "removed" : "added", buf_text(&note),
+			   l->removed ? ", removed: cost" : "");
 		buf_free(&note);
 	}
 	if (any)

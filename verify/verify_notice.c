@@ -46,6 +46,12 @@ static int refused_there(struct verify *v, const struct arm_request *r, const ch
 	return 0;
 }
 
+/* What they have counted holds, and a line that must run and has not run by then stays one that has not. */
+bool verify_lines_removed(const struct arm_request *r, const char *reason)
+{
+	return r->group == GROUP_LINES && !strcmp(reason, "guard");
+}
+
 /* An agent that stops, or a service that has ended there, may come back, and who is there is told by ps. */
 static bool may_come_back(const char *reason)
 {
@@ -66,7 +72,7 @@ static void ended_there(struct verify *v, const struct arm_request *r, const cha
 	if (v->stage != VERIFY_RUNNING || !strcmp(reason, "stopped"))
 		return;
 	verify_remark(v, "%s: %s", place, text);
-	if (may_come_back(reason))
+	if (may_come_back(reason) || verify_lines_removed(r, reason))
 		return;
 	snprintf(v->reason, sizeof(v->reason), "the probes of the %s were removed: %s: %s", verify_side_name[r->side], place, text);
 	verify_break_off(v, v->reason, now_ns);
@@ -85,6 +91,21 @@ static void note_away(struct verify *v, struct arm_request *r, const struct fram
 	}
 }
 
+/* The counters stay as they were. One place of a line that has several may go on. */
+static void note_removed(struct verify *v, struct arm_request *r, const struct frame_in *in, const msgpack_object *payload)
+{
+	const struct source *s = model_source(&r->model, in, NOTICE_ELEMENTS);
+	const struct probe *p;
+	uint64_t probe = 0;
+	uint32_t index;
+
+	if (!s || !object_u64(map_get(payload, "probe"), &probe) || probe > UINT32_MAX)
+		return;
+	p = idmap_get(&s->probe_of, (uint32_t)probe);
+	if (p && verify_item_of(v, r, p, &index) && v->item[index].kind == ITEM_LINE)
+		v->coverage->line[v->item[index].index].removed = true;
+}
+
 int verify_take_notice(struct verify *v, struct arm_request *r, const struct frame_in *in, uint64_t now_ns, struct error *err)
 {
 	const msgpack_object *what = &in->items[NOTICE_TEXT];
@@ -101,6 +122,8 @@ int verify_take_notice(struct verify *v, struct arm_request *r, const struct fra
 		return refused_there(v, r, place, what, now_ns, err);
 	if (what->type == MSGPACK_OBJECT_MAP && !strcmp(code, "end"))
 		ended_there(v, r, place, what, now_ns);
+	if (what->type == MSGPACK_OBJECT_MAP && !strcmp(code, "removed"))
+		note_removed(v, r, in, what);
 	if (what->type == MSGPACK_OBJECT_MAP)
 		return 0;
 	if (!strcmp(code, "gone") && !v->gone_ns)

@@ -207,6 +207,8 @@ static void json_line(struct buf *out, const struct verify_view *v, uint32_t ind
 	buf_printf(out, ",\"line\":%u,\"state\":\"%s\",\"hits\":%" PRIu64, verify_line_number(l), states[l->state], v->hits[index]);
 	if (l->state == LINE_PROBED && l->shared)
 		buf_str(out, ",\"shared\":true");
+	if (l->removed)
+		buf_str(out, ",\"removed\":true");
 	if (why_of(l)) {
 		buf_char(out, ',');
 		key_text(out, "why", why_of(l));

@@ -83,18 +83,21 @@ void verify_line_note(const struct verify_view *v, uint32_t index, struct buf *o
 
 void verify_lines_legend(const struct verify_view *v, struct buf *out)
 {
-	bool any = false, shared = false;
+	bool any = false, shared = false, removed = false;
 
 	for (uint32_t i = 0; i < v->coverage->n_lines; i++) {
 		bool probed = v->coverage->line[i].state == LINE_PROBED;
 
 		any |= probed;
 		shared |= probed && v->coverage->line[i].shared;
+		removed |= v->coverage->line[i].removed;
 	}
 	if (any)
 		buf_str(out, "a line's hits are those of its first instruction: optimised code may execute that whether the line's condition holds or not");
 	if (shared)
 		buf_str(out, "; ~ no statement of the line begins at its code, which is another line's too, or was moved");
+	if (removed)
+		buf_str(out, "; removed: its probe went beyond the budget, and the hits are those until then");
 }
 
 bool verify_near_change(const struct coverage *c, uint32_t index, unsigned context)
@@ -135,9 +138,10 @@ static void put_diff_line(const struct verify_view *v, uint32_t index, const str
 	buf_printf(out, "%12s %c", buf_text(&note), signs[l->line->kind]);
 	put_source(l->line->text, l->line->len, out);
 	tone(s, out, TONE_PLAIN);
-	if (dead && l->side == CANDIDATE) {
+	if (l->removed || (dead && l->side == CANDIDATE)) {
 		tone(s, out, TONE_WARN);
-		buf_str(out, "   <- has not run");
+		buf_str(out, dead ? "   <- has not run" : "   <-");
+		buf_str(out, !l->removed ? "" : dead ? ", removed: cost" : " removed: cost");
 		tone(s, out, TONE_PLAIN);
 	}
 	buf_char(out, '\n');

@@ -125,7 +125,7 @@ function functionPart(f) {
 
 function note(l) {
 	if (l.state === 'probed')
-		return (l.hits ? plural(l.hits, 'hit') : 'did not run') + (l.shared ? ' ~' : '');
+		return (l.hits ? plural(l.hits, 'hit') : 'did not run') + (l.shared ? ' ~' : '') + (l.removed ? ', removed: cost' : '');
 	return l.state === 'context' ? '' : l.state + (l.why ? ': ' + l.why : '');
 }
 

@@ -417,18 +417,23 @@ static void begin_unanswered(struct bench *b)
 	assert_int_equal(verify_view(b->v)->stage, VERIFY_PROBING);
 }
 
-static void give_end(struct bench *b, uint32_t id)
+static void give_end_of(struct bench *b, uint32_t id, const char *reason, const char *text)
 {
 	struct buf out = { 0 };
 	struct frame f;
 
 	frame_begin(&f, &out, WIRE_END, 5);
 	msgpack_pack_uint64(&f.pk, id);
-	pack_text(&f.pk, "stopped");
-	pack_text(&f.pk, "");
+	pack_text(&f.pk, reason);
+	pack_text(&f.pk, text);
 	msgpack_pack_array(&f.pk, 0);
 	frame_end(&f);
 	assert_int_equal(give(b, &out), 0);
+}
+
+static void give_end(struct bench *b, uint32_t id)
+{
+	give_end_of(b, id, "stopped", "");
 }
 
 static void no_answer_ends_it(void **state)
@@ -500,6 +505,7 @@ static void one_host_does_not_take_part(void **state)
 		{ "refused", "", false, false, "the probes of the candidate are refused: build cccccccccccc on web-2: no room" },
 		{ "refused", "", true, true, "build cccccccccccc on web-2: the probes are refused: no room" },
 		{ "end", "guard", false, false, "the probes of the candidate were removed: build cccccccccccc on web-2: no room" },
+		{ "end", "guard", true, true, "build cccccccccccc on web-2: no room" },
 		{ "end", "gone", false, true, "build cccccccccccc on web-2: no room" },
 		{ "end", "shutdown", true, true, "build cccccccccccc on web-2: no room" },
 	};
@@ -525,6 +531,44 @@ static void one_host_does_not_take_part(void **state)
 			run_until_decided(&b, 50, 0);
 		assert_int_equal(verify_view(b.v)->state, cases[i].goes_on ? VERDICT_PASS : VERDICT_INCONCLUSIVE);
 		verify_free(b.v);
+	}
+}
+
+/* The guard takes the probe of a changed line, and with it the request: the line says so, and the functions go on. */
+static void a_line_that_costs_too_much(void **state)
+{
+	for (int ran = 0; ran < 2; ran++) {
+		const struct verify_view *view;
+		struct buf text = { 0 }, out = { 0 };
+		struct frame f;
+		struct bench b;
+
+		begin_probed(&b, "gone", true);
+		b.line_hits = (unsigned)ran;
+		assert_int_equal(second(&b, 1000, 50, 0), 0);
+		frame_begin(&f, &out, WIRE_NOTICE, 4);
+		msgpack_pack_uint64(&f.pk, b.lines_request[1]);
+		pack_text(&f.pk, "removed");
+		msgpack_pack_map(&f.pk, 2);
+		pack_key_u64(&f.pk, "probe", 1);
+		pack_key_text(&f.pk, "text", "probe on f removed");
+		frame_end(&f);
+		assert_int_equal(give(&b, &out), 0);
+		give_end_of(&b, b.lines_request[1], "guard", "probe on f removed");
+		b.lines_request[1] = 0;
+		view = verify_view(b.v);
+		assert_int_equal(view->stage, VERIFY_RUNNING);
+		assert_false(view->coverage->line[1].removed);   /* the baseline's */
+		assert_true(view->coverage->line[2].removed);
+		text_of(b.v, &text);
+		expect_in(&text, ran ? "return n ? 0 : 1;   <- removed: cost\n" : "return n ? 0 : 1;   <- has not run, removed: cost\n");
+		expect_in(&text, "; removed: its probe went beyond the budget, and the hits are those until then");
+		expect_in(&text, ran ? "| 1000 hits, removed: cost |" : "| did not run, removed: cost |");
+		expect_in(&text, "\"removed\":true");
+		run_until_decided(&b, 50, 0);
+		assert_int_equal(verify_view(b.v)->state, ran ? VERDICT_PASS : VERDICT_INCONCLUSIVE);
+		verify_free(b.v);
+		buf_free(&text);
 	}
 }
 
@@ -995,7 +1039,7 @@ int main(void)
 		cmocka_unit_test(lines_that_cannot_be_probed),
 		cmocka_unit_test(one_host_does_not_take_part), cmocka_unit_test(one_host_refuses_before_it_runs),
 		cmocka_unit_test(no_answer_ends_it), cmocka_unit_test(a_stop_before_the_probes_is_at_once),
-		cmocka_unit_test(no_end_ends_it), cmocka_unit_test(a_second_stop_is_at_once),
+		cmocka_unit_test(no_end_ends_it), cmocka_unit_test(a_line_that_costs_too_much), cmocka_unit_test(a_second_stop_is_at_once),
 		cmocka_unit_test(functions_that_cannot_be_compared), cmocka_unit_test(a_claimed_function_that_has_changed),
 		cmocka_unit_test(a_signature_that_is_not_known), cmocka_unit_test(a_replay_says_the_same),
 		cmocka_unit_test(failing_calls_tell_their_arguments), cmocka_unit_test(other_values_are_counted_too), cmocka_unit_test(a_cut_chunk_is_a_remark),
