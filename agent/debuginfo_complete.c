@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "debuginfo_internal.h"
+#include "qualified.h"
 
 enum { ANONYMOUS_DEPTH_MAX = 8, LOOKUP_MAX = 1 << 20 };
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "debuginfo_internal.h"
+#include "qualified.h"
 
 enum { ADDRESSES_MAX = 4096, OFFERS_MAX = 500000 };
 

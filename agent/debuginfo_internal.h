@@ -236,12 +236,6 @@ void die_origin(const Dwarf_Die *die, Dwarf_Die *out);
 const char *qualified_name(struct debuginfo *di, Dwarf_Die *die, enum language lang);
 /* What a namespace or a class adds to the names in it. */
 const char *scope_name(Dwarf_Die *die);
-/* Whether a request names it: the whole, or whole components from the right; template arguments, anonymous
- * namespaces and Rust's {impl#n} may be left out. */
-bool name_matches(const char *qualified, const char *request);
-const char *name_last(const char *qualified);              /* "method<int>" */
-/* Whether the last components are equal, arguments aside: cheap, before the qualified name is built. */
-bool name_last_matches(const char *name, const char *request);
 
 /* ---- types ---- */
 
