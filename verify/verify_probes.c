@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "function_name.h"
 #include "verify_internal.h"
 
 enum { SHOWN_PER_S = 10 };   /* failing calls of a function, with their arguments */
@@ -167,8 +168,10 @@ static int item_text(struct item *it, enum verify_side side, const char *fmt, ..
 static int call_texts(struct verify *v, struct item *it, const char *function, const char *trigger)
 {
 	const char *by = v->spec.arm_by;
-	int rc = 0;
+	char *place = function_probe_text(function);
+	int rc = place ? 0 : -ENOMEM;
 
+	function = place;
 	for (int side = 0; !rc && side < VERIFY_SIDES; side++) {
 		const char *not = side == BASELINE ? "!" : "";
 
@@ -181,6 +184,7 @@ static int call_texts(struct verify *v, struct item *it, const char *function, c
 		else
 			rc = item_text(it, (enum verify_side)side, "%s", function);
 	}
+	free(place);
 	return rc;
 }
 

@@ -28,15 +28,31 @@ const struct item *verify_item_of(const struct verify *v, const struct arm_reque
 	return NULL;
 }
 
+static bool is_call(const struct item *it)
+{
+	return it->kind == ITEM_FUNCTION || it->kind == ITEM_TRIGGER;
+}
+
+/* Of a pattern's functions calls alone are counted where returns must not be probed: none would be seen to fail. */
+static int no_returns(const struct probe *p, struct error *err)
+{
+	error_set(err, ENOTSUP, "%s: only the calls can be counted, not how they end, so that there is nothing to compare", p->function);
+	return error_hint(err, "if no exception passes through these functions: --allow-unwind");
+}
+
 int verify_take_probe(struct verify *v, struct arm_request *r, const struct frame_in *in, struct error *err)
 {
 	int rc = model_probe(&r->model, in, err);
+	const struct probe *p = rc ? NULL : r->model.probe[r->model.n_probes - 1];
 	const msgpack_object *map = in->count > 2 ? &in->items[2] : NULL;
 	uint32_t index;
 	uint64_t cost;
+	bool call;
 
-	if (rc || !map || !verify_item_of(v, r, r->model.probe[r->model.n_probes - 1], &index))
+	if (rc || !map || !verify_item_of(v, r, p, &index))
 		return rc;
+	if (is_call(&v->item[index]) && object_bool(map_get(map, "call"), &call) && !call)
+		return no_returns(p, err);
 	/* A probe on several functions or files: the dearest one counts. */
 	if (object_u64(map_get(map, "cost_ns"), &cost) && cost >= v->item[index].cost_ns[r->side] && cost < 1000000000) {
 		v->item[index].cost_ns[r->side] = cost;
