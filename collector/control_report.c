@@ -146,20 +146,34 @@ static void put_column(sqlite3_stmt *st, int i, msgpack_packer *pk)
 		pack_text(pk, (const char *)sqlite3_column_text(st, i));
 }
 
-/* Appends rows of columns [from, to) to out, as long as there is room. Returns how many; -EIO. */
-static int read_rows(sqlite3 *db, sqlite3_stmt *st, void (*put)(sqlite3_stmt *st, void *arg, msgpack_packer *pk), void *arg, struct buf *out,
-		     bool *cut, struct error *err)
-{
-	msgpack_packer pk;
-	int n = 0, rc;
+/* A table of the store, as it is asked for and sent. */
+struct report {
+	const char *key, *sql;
+	int64_t bind[2];
+	int n_bind;
+	int rows_max;                      /* so many may have been cut off */
+	void (*put)(sqlite3_stmt *st, void *arg, msgpack_packer *pk);
+	void *arg;
+};
 
+/* As many rows as there is room for. Returns how many; -EIO. */
+static int read_rows(sqlite3 *db, const struct report *r, struct buf *out, bool *cut, struct error *err)
+{
+	sqlite3_stmt *st = NULL;
+	msgpack_packer pk;
+	int n = 0, rc = sqlite3_prepare_v2(db, r->sql, -1, &st, NULL);
+
+	for (int i = 0; rc == SQLITE_OK && i < r->n_bind; i++)
+		rc = sqlite3_bind_int64(st, i + 1, r->bind[i]);
 	pack_into(&pk, out);
-	while ((rc = sqlite3_step(st)) == SQLITE_ROW && out->len < ANSWER_MAX) {
-		put(st, arg, &pk);
-		n++;
-	}
-	*cut = rc == SQLITE_ROW;
-	return rc == SQLITE_ROW || rc == SQLITE_DONE ? n : read_error(db, err);
+	if (rc == SQLITE_OK)
+		for (; (rc = sqlite3_step(st)) == SQLITE_ROW && out->len < ANSWER_MAX; n++)
+			r->put(st, r->arg, &pk);
+	*cut = rc == SQLITE_ROW || n == r->rows_max;
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+		n = read_error(db, err);
+	sqlite3_finalize(st);
+	return n;
 }
 
 static void send_rows(struct client *c, uint64_t wire_id, const char *key, int n, const struct buf *rows, bool more)
@@ -174,6 +188,22 @@ static void send_rows(struct client *c, uint64_t wire_id, const char *key, int n
 	more ? msgpack_pack_true(&f.pk) : msgpack_pack_false(&f.pk);
 	frame_end(&f);
 	session_flush(c->session);
+}
+
+static int send_report(struct client *c, uint64_t wire_id, const struct report *r, struct error *err)
+{
+	struct buf rows = { 0 };
+	sqlite3 *db = NULL;
+	bool cut = false;
+	int rc = open_reader(control_of(c->session->collector), &db, err);
+
+	if (!rc)
+		rc = read_rows(db, r, &rows, &cut, err);
+	if (rc >= 0)
+		send_rows(c, wire_id, r->key, rc, &rows, cut);
+	sqlite3_close(db);
+	buf_free(&rows);
+	return rc < 0 ? rc : 0;
 }
 
 /* ---- hosts ---- */
@@ -198,27 +228,13 @@ static void put_host(sqlite3_stmt *st, void *arg, msgpack_packer *pk)
 
 int report_hosts(struct client *c, uint64_t wire_id, struct error *err)
 {
-	static const char sql[] = "SELECT id, host, uid, program, last_seen_ns, offset_ns, delay_ns,"
-				  " (SELECT coalesce(sum(records), 0) FROM loss WHERE loss.agent = agent.id) FROM agent ORDER BY host, id LIMIT ?";
-	struct control *k = control_of(c->session->collector);
-	struct buf rows = { 0 };
-	sqlite3_stmt *st = NULL;
-	sqlite3 *db = NULL;
-	bool cut = false;
-	int rc = open_reader(k, &db, err);
+	const struct report r = {
+		.key = "hosts", .put = put_host, .arg = c->session->collector, .bind = { HOSTS_MAX }, .n_bind = 1, .rows_max = HOSTS_MAX,
+		.sql = "SELECT id, host, uid, program, last_seen_ns, offset_ns, delay_ns,"
+		       " (SELECT coalesce(sum(records), 0) FROM loss WHERE loss.agent = agent.id) FROM agent ORDER BY host, id LIMIT ?",
+	};
 
-	if (!rc && sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK)
-		rc = read_error(db, err);
-	if (!rc) {
-		sqlite3_bind_int(st, 1, HOSTS_MAX);
-		rc = read_rows(db, st, put_host, k->collector, &rows, &cut, err);
-	}
-	if (rc >= 0)
-		send_rows(c, wire_id, "hosts", rc, &rows, cut);
-	sqlite3_finalize(st);
-	sqlite3_close(db);
-	buf_free(&rows);
-	return rc < 0 ? rc : 0;
+	return send_report(c, wire_id, &r, err);
 }
 
 /* ---- audit ---- */
@@ -233,27 +249,13 @@ static void put_entry(sqlite3_stmt *st, void *arg, msgpack_packer *pk)
 /* The last entries, the newest at the end, where a terminal has it. */
 int report_audit(struct client *c, uint64_t wire_id, uint64_t since_ns, struct error *err)
 {
-	static const char sql[] = "SELECT at_ns, who, role, peer, action, detail, request, outcome, ended_ns FROM"
-				  " (SELECT * FROM audit WHERE at_ns >= ? ORDER BY id DESC LIMIT ?) ORDER BY id";
-	uint64_t now = wall_ns(), from = since_ns && since_ns < now ? now - since_ns : 0;
-	struct control *k = control_of(c->session->collector);
-	struct buf rows = { 0 };
-	sqlite3_stmt *st = NULL;
-	sqlite3 *db = NULL;
-	bool cut = false;
-	int rc = open_reader(k, &db, err);
+	uint64_t now = wall_ns();
+	const struct report r = {
+		.key = "entries", .put = put_entry, .rows_max = AUDIT_ENTRIES, .n_bind = 2,
+		.bind = { since_ns && since_ns < now ? (int64_t)(now - since_ns) : 0, AUDIT_ENTRIES },
+		.sql = "SELECT at_ns, who, role, peer, action, detail, request, outcome, ended_ns FROM"
+		       " (SELECT * FROM audit WHERE at_ns >= ? ORDER BY id DESC LIMIT ?) ORDER BY id",
+	};
 
-	if (!rc && sqlite3_prepare_v2(db, sql, -1, &st, NULL) != SQLITE_OK)
-		rc = read_error(db, err);
-	if (!rc) {
-		sqlite3_bind_int64(st, 1, (int64_t)from);
-		sqlite3_bind_int(st, 2, AUDIT_ENTRIES);
-		rc = read_rows(db, st, put_entry, NULL, &rows, &cut, err);
-	}
-	if (rc >= 0)
-		send_rows(c, wire_id, "entries", rc, &rows, cut || rc == AUDIT_ENTRIES);
-	sqlite3_finalize(st);
-	sqlite3_close(db);
-	buf_free(&rows);
-	return rc < 0 ? rc : 0;
+	return send_report(c, wire_id, &r, err);
 }
