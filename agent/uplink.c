@@ -135,7 +135,7 @@ bool uplink_describe(struct uplink *u, char *out, size_t size)
 	struct buf b = { 0 };
 
 	spool_status(u->spool, &st);
-	buf_printf(&b, "%s:%s: %s", u->host, u->port, state_names[u->state]);
+	buf_printf(&b, "%s:%s: %s", u->collector.host, u->collector.port, state_names[u->state]);
 	if (u->state != LINK_UP && u->why.code)
 		buf_printf(&b, " (%s)", u->why.text);
 	buf_printf(&b, ", %lu entries (%.1f MiB) to be stored", (unsigned long)st.backlog_entries, (double)st.backlog_bytes / 1048576.0);

@@ -8,6 +8,7 @@
 #include "agent_internal.h"
 #include "columns.h"
 #include "deflate.h"
+#include "host_port.h"
 #include "tls.h"
 #include "uplink.h"
 
@@ -49,7 +50,7 @@ struct uplink {
 	struct ended { uint64_t request, sequence; } ended[ENDED_MAX];
 	uint32_t n_ended;
 	/* the link */
-	char host[256], port[8];
+	struct host_port collector;
 	struct tls *tls;
 	enum link_state state;
 	struct evdns_base *dns;

@@ -76,7 +76,7 @@ void link_drop(struct uplink *u, const char *fmt, ...)
 	u->state = LINK_WAITING;
 	ms = next_wait_ms(u);
 	if (news)
-		log_warn("uplink", was_up ? "lost" : "unreachable", "collector=%s:%s again_in_ms=%u reason=\"%s\"", u->host, u->port, ms, text);
+		log_warn("uplink", was_up ? "lost" : "unreachable", "collector=%s:%s again_in_ms=%u reason=\"%s\"", u->collector.host, u->collector.port, ms, text);
 	set_timer(u, ms);
 }
 
@@ -86,7 +86,7 @@ void link_up(struct uplink *u)
 	u->up_ns = now_ns();
 	memset(&u->why, 0, sizeof(u->why));
 	event_del(u->timer);
-	log_info("uplink", "connected", "collector=%s:%s", u->host, u->port);
+	log_info("uplink", "connected", "collector=%s:%s", u->collector.host, u->collector.port);
 }
 
 /* ---- connecting ---- */
@@ -159,7 +159,7 @@ static struct bufferevent *make_bev(struct uplink *u, struct error *err)
 	struct bufferevent *bev;
 	SSL *ssl = NULL;
 
-	if (u->tls && tls_session(u->tls, u->host, &ssl, err))
+	if (u->tls && tls_session(u->tls, u->collector.host, &ssl, err))
 		return NULL;
 	bev = ssl ? bufferevent_openssl_socket_new(u->agent->base, -1, ssl, BUFFEREVENT_SSL_CONNECTING, options) :
 		    bufferevent_socket_new(u->agent->base, -1, options);
@@ -219,7 +219,7 @@ static void on_resolved(int result, struct evutil_addrinfo *list, void *arg)
 	if (u->n_addresses)
 		connect_next(u);
 	else
-		link_drop(u, "no address of '%s': %s", u->host, evutil_gai_strerror(result));
+		link_drop(u, "no address of '%s': %s", u->collector.host, evutil_gai_strerror(result));
 }
 
 /* A new base each time: /etc/resolv.conf and /etc/hosts may have changed. */
@@ -238,7 +238,7 @@ static void resolve(struct uplink *u)
 	evdns_base_resolv_conf_parse(u->dns, DNS_OPTIONS_ALL, "/etc/resolv.conf");
 	u->state = LINK_RESOLVING;
 	set_timer(u, HANDSHAKE_SECONDS * 1000);
-	query = evdns_getaddrinfo(u->dns, u->host, u->port, &hints, on_resolved, u);
+	query = evdns_getaddrinfo(u->dns, u->collector.host, u->collector.port, &hints, on_resolved, u);
 	if (u->state == LINK_RESOLVING)   /* else it was answered at once */
 		u->query = query;
 }
@@ -255,33 +255,11 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 /* ---- life ---- */
 
-/* "HOST:PORT", "[IPv6]:PORT" */
-static int split_address(struct uplink *u, const char *text, struct error *err)
-{
-	const char *colon = strrchr(text, ':');
-	size_t len = colon ? (size_t)(colon - text) : 0;
-	unsigned long port = colon ? strtoul(colon + 1, NULL, 10) : 0;
-
-	if (len > 2 && text[0] == '[' && text[len - 1] == ']') {
-		text++;
-		len -= 2;
-	} else if (colon && memchr(text, ':', len)) {
-		len = 0;
-	}
-	if (!len || len >= sizeof(u->host) || port < 1 || port > 65535 || strspn(colon + 1, "0123456789") != strlen(colon + 1)) {
-		error_set(err, EINVAL, "a collector is HOST:PORT, not '%s'", text);
-		return error_hint(err, "an IPv6 address stands in brackets: [::1]:9470");
-	}
-	memcpy(u->host, text, len);
-	snprintf(u->port, sizeof(u->port), "%lu", port);
-	return 0;
-}
-
 int link_new(struct uplink *u, struct error *err)
 {
 	const struct agent_options *opt = &u->agent->opt;
 	const struct tls_files files = { .cert = opt->tls_cert, .key = opt->tls_key, .ca = opt->tls_ca };
-	int rc = split_address(u, opt->collector, err);
+	int rc = host_port_read(opt->collector, false, &u->collector, err);
 
 	if (!rc && (files.cert || files.key || files.ca))
 		rc = tls_client_new(&files, &u->tls, err);

@@ -14,28 +14,11 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-enum { CONNECT_SECONDS = 10, ADDRESS_MAX = 300, PATIENCE_MS = 20000 };
+#include "host_port.h"
+
+enum { CONNECT_SECONDS = 10, PATIENCE_MS = 20000 };
 
 /* ---- connecting ---- */
-
-/* "host:port" or "[::1]:port", taken apart in place. */
-static int split(char *text, char **host, char **port)
-{
-	char *colon = strrchr(text, ':');
-
-	if (!colon || !colon[1] || colon == text)
-		return -EINVAL;
-	*colon = '\0';
-	*port = colon + 1;
-	*host = text;
-	if (text[0] != '[')
-		return strchr(text, ':') ? -EINVAL : 0;
-	if (colon[-1] != ']')
-		return -EINVAL;
-	colon[-1] = '\0';
-	*host = text + 1;
-	return 0;
-}
 
 /* A socket's own limits hold for connect and for the TLS hand-shake alike. */
 static void set_limits(int fd, int seconds)
@@ -63,10 +46,10 @@ static int connect_one(const struct addrinfo *a)
 	return rc;
 }
 
-static int connect_any(const char *host, const char *port, const char *address, struct error *err)
+static int connect_any(const struct host_port *at, const char *address, struct error *err)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *list = NULL;
-	int rc = getaddrinfo(host, port, &hints, &list), fd = -ECONNREFUSED;
+	int rc = getaddrinfo(at->host, at->port, &hints, &list), fd = -ECONNREFUSED;
 
 	if (rc)
 		return error_set(err, EINVAL, "no address of the collector '%s': %s", address, gai_strerror(rc));
@@ -107,17 +90,17 @@ static int start_tls(struct transport *t, const struct tls_files *files, const c
 int transport_connect(struct transport *t, const struct collector_address *where, struct error *err)
 {
 	bool files = where->tls.ca || where->tls.cert || where->tls.key;
-	char copy[ADDRESS_MAX], *host, *port;
-	int rc = 0;
+	struct host_port at;
+	int rc = host_port_read(where->address, false, &at, err);
 
 	t->ssl = NULL;
-	if ((size_t)snprintf(copy, sizeof(copy), "%s", where->address) >= sizeof(copy) || split(copy, &host, &port))
-		return error_set(err, EINVAL, "'%s' is no HOST:PORT", where->address);
-	t->fd = connect_any(host, port, where->address, err);
+	if (rc)
+		return rc;
+	t->fd = connect_any(&at, where->address, err);
 	if (t->fd < 0)
 		return t->fd;
 	if (files || !plain_allowed(t->fd, where->insecure))
-		rc = start_tls(t, &where->tls, host, err);
+		rc = start_tls(t, &where->tls, at.host, err);
 	if (!rc && fcntl(t->fd, F_SETFL, O_NONBLOCK) < 0)
 		rc = error_set(err, errno, "cannot use the connection: %s", strerror(errno));
 	if (rc) {

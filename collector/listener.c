@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "collector_internal.h"
+#include "host_port.h"
 #include "log.h"
 
 enum { BACKLOG = 128, PAUSE_SECONDS = 1 };
@@ -42,37 +43,16 @@ static void on_again(evutil_socket_t fd, short what, void *arg)
 	evconnlistener_enable(c->listener);
 }
 
-/* "host:port", "[::1]:port" -> the two, in place. */
-static int split(char *text, char **host, char **port)
-{
-	char *colon = strrchr(text, ':');
-
-	if (!colon || !colon[1])
-		return -EINVAL;
-	*colon = '\0';
-	*port = colon + 1;
-	*host = text;
-	if (text[0] != '[')
-		return strchr(text, ':') ? -EINVAL : 0;
-	if (colon[-1] != ']')
-		return -EINVAL;
-	colon[-1] = '\0';
-	*host = text + 1;
-	return 0;
-}
-
 /* NULL: err tells why. */
 static struct addrinfo *resolve(const char *text, struct error *err)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *list = NULL;
-	char copy[300], *host, *port;
+	struct host_port at;
 	int rc;
 
-	if (snprintf(copy, sizeof(copy), "%s", text) >= (int)sizeof(copy) || split(copy, &host, &port)) {
-		error_set(err, EINVAL, "'%s' is no HOST:PORT", text);
+	if (host_port_read(text, true, &at, err))
 		return NULL;
-	}
-	rc = getaddrinfo(*host ? host : NULL, port, &hints, &list);
+	rc = getaddrinfo(at.host[0] ? at.host : NULL, at.port, &hints, &list);
 	if (rc)
 		error_set(err, EINVAL, "cannot listen on '%s': %s", text, gai_strerror(rc));
 	return rc ? NULL : list;
