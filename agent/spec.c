@@ -109,12 +109,13 @@ static int parse_return(struct parser *p, struct spec *spec)
 {
 	int err = parser_next(p);
 
-	spec->has_return = true;
+	spec->has_return = p->has_return = true;
 	return err ? err : parse_list(p, "a capture after '->'", &spec->ret, &spec->n_return);
 }
 
 static int parse_condition(struct parser *p, struct expr **out)
 {
+	p->if_start = p->tok.start;
 	if (parser_next(p))
 		return -p->err->code;
 	if (p->tok.kind == TOK_END) {

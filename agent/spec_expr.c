@@ -250,6 +250,41 @@ static struct expr *parse_operand(struct parser *p)
 
 /* ---- what follows an operand ---- */
 
+static size_t trimmed(const char *text, size_t from, size_t to)
+{
+	while (to > from && (text[to - 1] == ' ' || text[to - 1] == '\t'))
+		to--;
+	return to;
+}
+
+/* In a condition, what was meant for before it: "checkout if $ret < 0 -> $ret". The hint is the request in the right order. */
+static struct expr *refuse_order(struct parser *p, const struct token *at, struct expr *a)
+{
+	size_t head = trimmed(p->text, 0, p->if_start), from = p->if_start + 2, to = trimmed(p->text, from, at->start);
+	bool arrow = at->kind == TOK_ARROW, free_place = !p->depth && !p->has_return && (arrow || p->text[head - 1] != ')');
+
+	from += strspn(p->text + from, " \t");
+	fail_at(p, at->start, p->len, arrow ? "'->' and what is captured of the return stand before 'if'" : "captures stand before 'if'");
+	if (free_place && p->len < 160)
+		error_hint(p->err, "the order is PLACE(captures) -> captures if condition, so: %.*s %.*s if %.*s", (int)head, p->text,
+			   (int)(trimmed(p->text, at->start, p->len) - at->start), p->text + at->start, (int)(to - from), p->text + from);
+	else
+		error_hint(p->err, "the order is PLACE(captures) -> captures if condition");
+	expr_free(a);
+	return NULL;
+}
+
+/* What follows is no part of the condition: a return capture behind '->', or a list in brackets behind a number. */
+static bool is_out_of_order(const struct parser *p, const struct expr *a)
+{
+	bool literal = a->op == EXPR_NUMBER || a->op == EXPR_STRING;
+	size_t next = p->tok.end + strspn(p->text + p->tok.end, " \t");
+
+	if (!p->if_start)
+		return false;
+	return p->tok.kind == TOK_ARROW ? literal || p->text[next] == '$' : p->tok.kind == TOK_LPAREN && literal;
+}
+
 static struct expr *parse_member(struct parser *p, struct expr *a)
 {
 	struct token dot = p->tok, tok;
@@ -264,8 +299,6 @@ static struct expr *parse_member(struct parser *p, struct expr *a)
 		fail_expected(p, what);
 		if (tok.kind == TOK_NUMBER)
 			error_hint(p->err, "field 0 of a Rust tuple is named __0 in the debug information");
-		else if (tok.kind == TOK_SPECIAL)
-			error_hint(p->err, "return captures stand before the condition: PLACE(captures) -> $ret if condition");
 		goto fail;
 	}
 	if (parser_next(p))
@@ -320,6 +353,8 @@ static struct expr *parse_suffixes(struct parser *p, struct expr *a)
 
 		if (kind != TOK_DOT && kind != TOK_ARROW && kind != TOK_LBRACKET && kind != TOK_LPAREN)
 			return a;
+		if (is_out_of_order(p, a))
+			return refuse_order(p, &p->tok, a);
 		if (a->op == EXPR_NUMBER || a->op == EXPR_STRING)
 			return refuse_literal(p, a);
 		if (kind == TOK_LPAREN)

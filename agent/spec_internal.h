@@ -37,6 +37,8 @@ struct parser {
 	size_t pos;               /* the first byte not looked at yet */
 	struct token tok;         /* the token ahead */
 	size_t prev_end;          /* where the token before it ended */
+	size_t if_start;          /* in the request's condition: where its 'if' stands; 0: not in one */
+	bool has_return;          /* the request has captures behind '->' */
 	int depth;                /* open brackets and prefix operators around the current position */
 	struct error *err;
 };
