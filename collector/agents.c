@@ -155,6 +155,20 @@ static struct agent *agent_new(struct session *s, const struct hello *h, struct 
 	return a;
 }
 
+/* Several machines under one name: what one of them does is taken for the other's by everybody who reads. */
+static void warn_of_namesake(const struct agent *a)
+{
+	const struct agent *other;
+
+	LIST_FOREACH(other, &a->collector->agents, link) {
+		if (other == a || strcmp(other->host, a->host) != 0)
+			continue;
+		log_warn("agents", "same-host", "host=\"%s\" agent=%s peer=%s other=%s other_peer=%s advice=\"give each its own --host\"", a->host,
+			 a->uid, a->session->peer, other->uid, other->session->peer);
+		return;
+	}
+}
+
 /* What the agent was told is stored must be: another connection of it may have put more. */
 static int greet(struct session *s, const struct hello *h, struct error *err)
 {
@@ -186,6 +200,7 @@ static int greet(struct session *s, const struct hello *h, struct error *err)
 	log_info("agents", "connected", "agent=%s host=\"%s\" program=\"%s\" peer=%s acked=%lu", a->uid, a->host, a->program,
 		 s->peer,
 		 (unsigned long)a->acked_sent);
+	warn_of_namesake(a);
 	control_agent_up(a, stream_restarted(st), h->serves, h->n_serves);
 	return 0;
 }

@@ -110,6 +110,20 @@ class Taken(CollectorCase):
         again = self.agent(c, run=2, next_sequence=n + 1)      # its own line was cut: that is no other agent
         self.assertEqual(again.acked, n)
 
+    def test_two_machines_of_one_name(self):
+        """Both are served; that nothing tells them apart is said, as long as both are there."""
+        c = self.collector()
+        first = self.agent(c, uid='a' * 32)
+        self.agent(c, uid='b' * 32, name='web-2')
+        self.assertNotIn('event=same-host', c.stderr)
+        second = self.agent(c, uid='c' * 32)
+        wait_for('a warning', lambda: re.search(r'event=same-host .*host="?web-1"? agent=c{32} .*other=a{32} ', c.stderr))
+        first.close()
+        second.close()
+        wait_for('both to be gone', lambda: c.stderr.count('event=disconnected') == 2)
+        self.agent(c, uid='d' * 32)                # came back with a new spool
+        self.assertEqual(c.stderr.count('event=same-host'), 1)
+
     def test_clock_of_the_welcome(self):
         before = time.time_ns()
         a = self.agent(self.collector())

@@ -13,7 +13,7 @@
 #include "fake_agent.h"
 
 #define BASE_NS 1700000000123456000ULL
-#define CALL "checkoutd[812/815] parse_order(o={id=42, qty=0, user={name=\"bob\"}}, n=3) = -22 <1.204ms> error\n"
+#define CALL "checkoutd[812/815] parse_order(o={id=42, qty=0, user={name=\"bob\"}}, n=3) = -22 (EINVAL) <1.204ms> error\n"
 
 static const struct test_record failing = { .probe = 1, .pid = 812, .tid = 815, .flags = EVENT_RETURN | EVENT_ERROR, .duration_ns = 1204000,
 	.ret = -22, .name = "bob" };
@@ -362,6 +362,41 @@ static void test_ps(void **state)
 				   "plumb: there are more than fit into one answer: these are not all\n");
 }
 
+static void play_hosts(struct fake *a)
+{
+	static const struct { const char *host, *uid; bool connected; } rows[] = {
+		{ "web-1", "aa", true }, { "web-1", "bb", true }, { "web-2", "cc", true },
+		{ "web-2", "dd", false },      /* it has lost its spool, and is another agent since */
+	};
+	struct frame f;
+
+	welcome(a);
+	take_request(a, "hosts");
+	fake_reply(a, true, 1, &f);
+	pack_key(&f.pk, "hosts");
+	msgpack_pack_array(&f.pk, 4);
+	for (int i = 0; i < 4; i++) {
+		msgpack_pack_array(&f.pk, 9);
+		pack_text(&f.pk, rows[i].host);
+		pack_text(&f.pk, rows[i].uid);
+		pack_text(&f.pk, "plumbd");
+		rows[i].connected ? msgpack_pack_true(&f.pk) : msgpack_pack_false(&f.pk);
+		for (int k = 0; k < 4; k++)
+			msgpack_pack_int(&f.pk, 0);
+		pack_text(&f.pk, "127.0.0.1:5");
+	}
+	frame_end(&f);
+	fake_send(a);
+}
+
+static void test_two_machines_of_one_name(void **state)
+{
+	run_collector(play_hosts, "hosts");
+	assert_int_equal(r.code, CLI_OK);
+	assert_string_equal(r.err, "plumb: 2 agents are connected as host web-1: nothing tells them apart in what is shown and stored; give each its "
+				   "own --host\n");
+}
+
 static void play_audit(struct fake *a)
 {
 	struct frame f;
@@ -464,7 +499,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_trace), cmocka_unit_test(test_trace_json), cmocka_unit_test(test_the_limit_is_of_all),
 		cmocka_unit_test(test_stat_sums_up), cmocka_unit_test(test_stat_by_host), cmocka_unit_test(test_stat_json), cmocka_unit_test(test_stat_ticks_add_up),
-		cmocka_unit_test(test_ps), cmocka_unit_test(test_audit), cmocka_unit_test(test_a_refused_login),
+		cmocka_unit_test(test_ps), cmocka_unit_test(test_audit), cmocka_unit_test(test_two_machines_of_one_name), cmocka_unit_test(test_a_refused_login),
 		cmocka_unit_test(test_a_token_that_others_read), cmocka_unit_test(test_nobody_answers),
 	};
 
