@@ -231,9 +231,9 @@ void rows_read(struct request *rq);
 void rows_pack(const struct request *rq, bool detail, msgpack_packer *pk);
 /* The rows per process in portions of about `bytes`: emit(n rows, packed without the array around them). */
 void rows_each(const struct request *rq, size_t bytes, void (*emit)(uint32_t n, const struct buf *rows, void *arg), void *arg);
-/* A row's {counts}; `own`: with what is counted in the agent itself, or NULL. */
+/* A row's {counts}; `own`: with what is counted in the agent itself, or NULL; `stat`: of such a request. */
 struct error_values { struct error_count value[ERROR_VALUES_MAX]; uint32_t n; };
-void counts_pack(const struct counts *c, const struct instance *own, const struct error_values *values, bool histogram,
+void counts_pack(const struct counts *c, const struct instance *own, const struct error_values *values, bool stat, bool histogram,
 		 msgpack_packer *pk);
 void rows_totals(struct request *rq, uint64_t *calls, uint64_t *shipped);
 

@@ -167,13 +167,17 @@ struct named_count { const char *name; uint64_t value; };
 
 enum { NAMED_COUNTS = 20 };
 
-static uint32_t name_counts(const struct counts *c, const struct instance *own, struct named_count out[NAMED_COUNTS])
+/*
+ * A stat's records are the few failing calls a second that were asked for beside its counters: what is above that rate was asked to be left
+ * out, as what is sampled. It is no loss.
+ */
+static uint32_t name_counts(const struct counts *c, const struct instance *own, bool stat, struct named_count out[NAMED_COUNTS])
 {
 	const struct named_count all[NAMED_COUNTS] = {
 		{ "calls", c->calls }, { "returns", c->returns }, { "errors", c->errors }, { "matched", c->matched },
-		{ "undecided", c->undecided }, { "shipped", c->shipped }, { "sampled", c->sampled },
+		{ "undecided", c->undecided }, { "shipped", c->shipped }, { "sampled", c->sampled + (stat ? c->dropped[DROP_RATE] : 0) },
 		{ "too_deep", c->too_deep }, { "unwound", c->unwound }, { "stray", c->stray },
-		{ "drop_ring", c->dropped[DROP_RING] }, { "drop_rate", c->dropped[DROP_RATE] },
+		{ "drop_ring", c->dropped[DROP_RING] }, { "drop_rate", stat ? 0 : c->dropped[DROP_RATE] },
 		{ "drop_nomem", c->dropped[DROP_NOMEM] }, { "drop_client", own ? own->drop_client : 0 },
 		{ "unread_fault", own ? own->unread_fault : 0 }, { "unread_place", own ? own->unread_place : 0 },
 		{ "past_limit", own ? own->past_limit : 0 }, { "shown", own && request_recorded(own->rq) ? own->shown : 0 },
@@ -226,11 +230,11 @@ static void pack_values(const struct error_values *v, msgpack_packer *pk)
 	}
 }
 
-void counts_pack(const struct counts *c, const struct instance *own, const struct error_values *values, bool histogram,
+void counts_pack(const struct counts *c, const struct instance *own, const struct error_values *values, bool stat, bool histogram,
 		 msgpack_packer *pk)
 {
 	struct named_count named[NAMED_COUNTS];
-	uint32_t n = name_counts(c, own, named);
+	uint32_t n = name_counts(c, own, stat, named);
 
 	msgpack_pack_map(pk, n + histogram + (values && values->n));
 	if (values && values->n)
@@ -249,7 +253,7 @@ static void pack_row(struct instance *in, pid_t pid, const struct counts *c, con
 	msgpack_pack_uint32(pk, in->id);
 	msgpack_pack_int(pk, pid);
 	pack_text(pk, pid ? comm_of(in->rq, pid) : "");
-	counts_pack(c, own ? in : NULL, values, in->rq->verb == VERB_STAT || request_recorded(in->rq), pk);
+	counts_pack(c, own ? in : NULL, values, in->rq->verb == VERB_STAT, in->rq->verb == VERB_STAT || request_recorded(in->rq), pk);
 }
 
 /* By slot. */

@@ -108,7 +108,7 @@ static void add_row(uint32_t function, uint32_t row, const struct counts *c, voi
 	msgpack_pack_uint32(&p->pk, p->in->id);
 	msgpack_pack_int(&p->pk, p->pid);
 	msgpack_pack_uint32(&p->pk, function);
-	counts_pack(c, NULL, NULL, p->rq->verb == VERB_STAT, &p->pk);
+	counts_pack(c, NULL, NULL, p->rq->verb == VERB_STAT, p->rq->verb == VERB_STAT, &p->pk);
 	p->n++;
 	if (p->rows.len >= PIECE_BYTES)
 		send_piece(p);

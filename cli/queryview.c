@@ -95,8 +95,8 @@ static void put_time(struct buf *out, int64_t second)
 		buf_char(out, '-');
 }
 
-/* Calls that are in no record, and values that are in none. */
-static void put_lost(struct buf *out, const json_t *row)
+/* Calls that are in no record, and values that are in none. What was asked to be left out is no loss. */
+static void put_lost(struct buf *out, const json_t *row, bool exact)
 {
 	static const char *const keys[] = { "sampled", "drop_ring", "drop_rate", "drop_memory", "drop_spool", "unread", "unpaired", "undecided" };
 	bool any = false;
@@ -106,7 +106,7 @@ static void put_lost(struct buf *out, const json_t *row)
 
 		if (!n)
 			continue;
-		buf_printf(out, "%s%s=%lld", any ? " " : "", keys[i], (long long)n);
+		buf_printf(out, "%s%s=%lld%s", any ? " " : "", keys[i], (long long)n, i == 0 && !exact ? " (as asked)" : "");
 		any = true;
 	}
 	if (!any)
@@ -168,7 +168,7 @@ static void put_cell(struct buf *out, const struct query_column *c, const json_t
 	case FORM_BUILD: buf_add(out, text ? text : "", text ? (!exact && strlen(text) > 12 ? 12 : strlen(text)) : 0); break;
 	case FORM_LIST: put_list(out, value, !exact && !strcmp(c->key, "builds")); break;
 	case FORM_ERROR_RATE: put_rate(out, row); break;
-	case FORM_LOST: put_lost(out, row); break;
+	case FORM_LOST: put_lost(out, row, exact); break;
 	case FORM_JSON: put_json(out, value); break;
 	default: buf_str(out, text ? text : "");
 	}
