@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #include "output.h"
+#include "plumb/wire.h"
+#include "wrap.h"
 
 static const struct command *const commands[] = {
 	&command_doctor, &command_ps, &command_funcs, &command_explain, &command_trace, &command_stat, &command_list, &command_rm,
@@ -24,7 +26,7 @@ static int print(struct buf *text)
 	struct output o;
 
 	output_init(&o, STDOUT_FILENO, COLOR_NEVER);
-	buf_add(&o.text, buf_text(text), text->len);
+	text_wrap(&o.text, buf_text(text), output_columns(&o));
 	output_flush(&o);
 	output_free(&o);
 	buf_free(text);
@@ -39,14 +41,19 @@ static int help(void)
 		      "usage: plumb [--socket PATH | --collector HOST:PORT] [--color=auto|always|never] COMMAND ...\n\n");
 	for (int i = 0; i < N_COMMANDS; i++)
 		buf_printf(&out, "  %-9s %s\n", commands[i]->name, commands[i]->summary);
-	buf_str(&out, "\nAcross hosts, with every command:\n"
+	buf_str(&out, "\nWith every command:\n"
+		      "  --socket PATH          the agent's socket (PLUMB_SOCKET; " PLUMB_SOCKET_PATH ")\n"
+		      "  --color=WHEN           auto: on a terminal, unless NO_COLOR is set; always, never\n"
+		      "  -h, --help             its options and examples; -V, --version: plumb's version\n"
+		      "Across hosts, with every command:\n"
 		      "  --collector HOST:PORT  ask a collector, which reaches all its hosts (PLUMB_COLLECTOR)\n"
 		      "  --token-file FILE      who asks (PLUMB_TOKEN_FILE; ~/.config/plumb/token)\n"
 		      "  --tls-ca FILE          whose signature the collector's certificate has (PLUMB_TLS_CA)\n"
 		      "  --tls-cert, --tls-key  a certificate of one's own, where the collector wants one\n"
 		      "  --insecure             clear text beyond this machine\n"
-		      "\nplumb help COMMAND shows its options and examples. A first look: plumb ps, then\n"
-		      "plumb funcs -p PID, then plumb trace -p PID FUNCTION.\n");
+		      "\nExit codes: 0; 1 refused, or the target or the agent is gone; 2 the command line\n"
+		      "is wrong. plumb verify has its own: plumb help verify.\n"
+		      "A first look: plumb ps, then plumb funcs -p PID, then plumb trace -p PID FUNCTION.\n");
 	return print(&out);
 }
 
@@ -62,7 +69,8 @@ static int help_command(const struct command *c)
 {
 	struct buf out = { 0 };
 
-	buf_printf(&out, "usage: plumb %s %s\n\nplumb %s: %s\n\n%s", c->name, c->synopsis, c->name, c->summary, c->details);
+	buf_printf(&out, "usage: plumb %s %s\n\nplumb %s: %s\n\n%sOptions of every command, --collector among them: plumb --help\n", c->name, c->synopsis, c->name,
+		   c->summary, c->details);
 	return print(&out);
 }
 

@@ -21,10 +21,11 @@
 #include "verify_record.h"
 #include "verify_report.h"
 #include "verify_text.h"
+#include "wrap.h"
 
 /* FAIL is 1, so everything that is no verdict is 2. */
 enum { EXIT_PASS = 0, EXIT_FAIL = 1, EXIT_NO_VERDICT = 2, EXIT_INCONCLUSIVE = 3 };
-enum { POLL_MS = 100, DRAW_NS = 500000000, LIVE_CONTEXT = 1, LIVE_DIFF_LINES = 24, REPORT_CONTEXT = 3 };
+enum { POLL_MS = 100, DRAW_NS = 500000000, LIVE_CONTEXT = 1, LIVE_DIFF_LINES = 24, LIVE_DIFF_STEP = 4, REPORT_CONTEXT = 3 };
 
 struct run {
 	const struct args *args;
@@ -59,16 +60,26 @@ static void paint_tone(struct buf *out, enum verify_tone tone, void *arg)
 	text_paint(out, arg, paints[tone]);
 }
 
+static void live_text(const struct verify_view *v, const struct verify_style *style, struct buf *text)
+{
+	verify_text(v, style, text);
+	verify_progress(v, text);
+	buf_char(text, '\n');
+}
+
 static void draw(struct run *r)
 {
 	const struct verify_view *v = verify_view(r->verify);
 	struct verify_style style = { paint_tone, &r->out, LIVE_CONTEXT, LIVE_DIFF_LINES };
 	struct buf text = { 0 };
 
-	verify_text(v, &style, &text);
-	verify_progress(v, &text);
-	buf_char(&text, '\n');
-	r->drawn = screen_redraw(&r->out, &text, r->drawn);
+	live_text(v, &style, &text);
+	while (screen_excess(&r->out, &text) && style.lines > LIVE_DIFF_STEP) {   /* the gates matter more than the diff */
+		style.lines -= LIVE_DIFF_STEP;
+		buf_clear(&text);
+		live_text(v, &style, &text);
+	}
+	r->drawn = screen_redraw(&r->out, &text, r->drawn, 1);
 	output_flush(&r->out);
 	buf_free(&text);
 }
@@ -106,10 +117,13 @@ static void show_result(struct run *r)
 	struct buf text = { 0 };
 
 	if (r->out.terminal && r->drawn) {
-		screen_redraw(&r->out, &text, r->drawn);
+		screen_redraw(&r->out, &text, r->drawn, 0);
 		output_flush(&r->out);
 	}
-	verify_text(v, &style, &r->out.text);
+	buf_clear(&text);
+	verify_text(v, &style, &text);
+	text_wrap(&r->out.text, buf_text(&text), output_columns(&r->out));
+	buf_free(&text);
 }
 
 /* ---- frames ---- */

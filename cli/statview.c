@@ -360,7 +360,7 @@ void statview_json(const struct statview *v, const struct model *m, const char *
 void statview_draw(struct statview *v, struct output *o, const struct buf *text)
 {
 	if (o->terminal) {
-		v->drawn = screen_redraw(o, text, v->drawn);
+		v->drawn = screen_redraw(o, text, v->drawn, 0);
 	} else {
 		if (v->drawn)
 			buf_char(&o->text, '\n');

@@ -57,18 +57,23 @@ void text_cut(struct buf *out, const char *text, size_t len, unsigned columns)
 	}
 }
 
+void text_fit(struct buf *out, const char *text, size_t len, unsigned columns, bool utf8)
+{
+	if (!columns || text_columns(text, len) <= columns) {
+		buf_add(out, text, len);
+	} else if (columns > 1) {
+		text_cut(out, text, len, columns - 1);
+		buf_str(out, utf8 ? "\xe2\x80\xa6" : "~");
+	}
+}
+
 void text_cell(struct buf *out, const char *text, unsigned width, bool utf8)
 {
-	size_t len = strlen(text), start = out->len;
-	unsigned used = text_columns(text, len);
-	const char *ellipsis = utf8 ? "\xe2\x80\xa6" : "~";
+	size_t start = out->len;
+	unsigned used;
 
-	if (used > width && width > 1) {
-		text_cut(out, text, len, width - 1);
-		buf_str(out, ellipsis);
-	} else if (used <= width) {
-		buf_add(out, text, len);
-	}
+	if (width)
+		text_fit(out, text, strlen(text), width, utf8);
 	used = out->len > start ? text_columns(out->data + start, out->len - start) : 0;
 	for (; used < width; used++)
 		buf_char(out, ' ');
@@ -330,7 +335,7 @@ static void put_line(const struct layout *l, const msgpack_object *row, struct b
 	}
 	if (!row)
 		text_paint(line, l->o, PAINT_NONE);
-	text_cut(&l->o->text, buf_text(line), line->len, l->limit);
+	text_fit(&l->o->text, buf_text(line), line->len, l->limit, l->o->utf8);
 	buf_str(&l->o->text, l->o->color && l->limit ? "\033[0m\n" : "\n");
 	output_poll(l->o);
 }

@@ -48,6 +48,8 @@ void object_json(const msgpack_object *o, struct buf *out);
 unsigned text_columns(const char *text, size_t len);
 /* The text, cut to `columns` (0: not cut). */
 void text_cut(struct buf *out, const char *text, size_t len, unsigned columns);
+/* The text, cut to `columns` (0: not cut) with an ellipsis where it was longer; one column has room for neither. */
+void text_fit(struct buf *out, const char *text, size_t len, unsigned columns, bool utf8);
 /* The text in exactly `width` columns: filled with blanks, or cut with an ellipsis. */
 void text_cell(struct buf *out, const char *text, unsigned width, bool utf8);
 /* paint() into any buffer. */

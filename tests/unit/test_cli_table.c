@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "hist.h"
+#include "screen.h"
 #include "statview.h"
 #include "table.h"
 #include "wire_pack.h"
@@ -138,6 +139,26 @@ static void test_cells(void **state)
 	assert_int_equal(text_columns("\033[1mab\033[0m", 10), 2);
 }
 
+static void fit_is(const char *text, unsigned width, const char *want)
+{
+	struct buf out = { 0 };
+
+	text_fit(&out, text, strlen(text), width, true);
+	assert_string_equal(buf_text(&out), want);
+	buf_free(&out);
+}
+
+/* What was cut says so. */
+static void test_lines_that_do_not_fit(void **state)
+{
+	fit_is("abcd", 0, "abcd");
+	fit_is("abcd", 4, "abcd");
+	fit_is("abcd", 3, "ab\xe2\x80\xa6");
+	fit_is("\033[1mabcd\033[0m", 4, "\033[1mabcd\033[0m");
+	fit_is("\033[1mabcd\033[0m", 3, "\033[1mab\xe2\x80\xa6");
+	fit_is("abcd", 1, "");
+}
+
 /* ---- plumb stat ---- */
 
 struct stat_fixture {
@@ -256,6 +277,19 @@ static void test_redraw_in_place(void **state)
 	assert_int_equal(v.drawn, 2);
 	statview_draw(&v, &o, &text);
 	assert_int_equal(v.drawn, 2);
+	assert_int_equal(screen_excess(&o, &text), 2);
+	buf_clear(&o.text);
+	assert_int_equal(screen_redraw(&o, &text, 0, 0), 2);   /* two rows and the cursor's: one line, and what is left out */
+	assert_string_equal(buf_text(&o.text), "\rone\033[K\n\r(3 more l~\033[K\n\033[J");
+	buf_clear(&o.text);
+	assert_int_equal(screen_redraw(&o, &text, 2, 1), 2);
+	assert_string_equal(buf_text(&o.text), "\033[2A\r(3 more l~\033[K\n\rfour\033[K\n\033[J");
+	setenv("LINES", "5", 1);
+	buf_clear(&o.text);
+	assert_int_equal(screen_redraw(&o, &text, 0, 1), 4);
+	assert_string_equal(buf_text(&o.text), "\rone\033[K\n\rtwo is lo~\033[K\n\rthree\033[K\n\rfour\033[K\n\033[J");
+	setenv("LINES", "1", 1);
+	assert_in_range(screen_redraw(&o, &text, 0, 1), 0, 1);
 	close(o.fd);
 	unsetenv("COLUMNS");
 	unsetenv("LINES");
@@ -271,6 +305,7 @@ int main(void)
 		cmocka_unit_test(test_cut_to_the_terminal),
 		cmocka_unit_test(test_json_rows),
 		cmocka_unit_test(test_cells),
+		cmocka_unit_test(test_lines_that_do_not_fit),
 		cmocka_unit_test(test_stat_ticks),
 		cmocka_unit_test(test_stat_json),
 		cmocka_unit_test(test_redraw_in_place),
