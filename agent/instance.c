@@ -137,7 +137,7 @@ void instance_pack_probe(const struct instance *in, struct frame *f)
 	bool call = r->plan.flags & PLAN_CALL;
 	msgpack_packer *pk = &f->pk;
 
-	msgpack_pack_map(pk, is_pattern(r) ? 16 : 15);
+	msgpack_pack_map(pk, 15U + is_pattern(r) + r->may_be_errno);
 	pack_key_u64(pk, "probe", in->id);
 	pack_key_text(pk, "spec", in->rq->args.probes[r->probe_index]);
 	pack_key_text(pk, "function", r->function);
@@ -155,6 +155,10 @@ void instance_pack_probe(const struct instance *in, struct frame *f)
 	r->has_error ? msgpack_pack_true(pk) : msgpack_pack_false(pk);
 	pack_key(pk, "condition");
 	r->has_condition ? msgpack_pack_true(pk) : msgpack_pack_false(pk);
+	if (r->may_be_errno) {
+		pack_key(pk, "errno");
+		msgpack_pack_true(pk);
+	}
 	if (is_pattern(r))
 		pack_key_u64(pk, "functions", r->n_functions);
 	pack_key(pk, "fields");

@@ -288,6 +288,7 @@ static void count_error_values(struct builder *b)
 	plan->flags |= PLAN_ERROR_VALUES;
 	plan->ret_bytes = (uint16_t)fn->ret->size;
 	plan->ret_signed = !type_is_unsigned(fn->ret);
+	b->out->may_be_errno = fn->ret->kind == TYPE_SIGNED && fn->ret->size >= 4;
 }
 
 static void decide_what_is_shipped(struct builder *b)

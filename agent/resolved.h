@@ -37,6 +37,7 @@ struct resolved {
 	uint8_t has_condition;
 	uint8_t has_duration;       /* calls, not entries only */
 	uint8_t returns_void;
+	uint8_t may_be_errno;       /* it returns a signed integer: a negative one may be -errno */
 	char function[256];
 	char signature[512];
 	char file[256];

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "error_value.h"
 #include "record_json.h"
 #include "text.h"
 #include "units.h"
@@ -93,7 +94,20 @@ static void put_call(struct render *r, const struct record *rec)
 	buf_char(out, ')');
 }
 
-/* "= -22 {total=5}": the return value, then what else was asked for behind "->". */
+/* "-22 (EINVAL)" of a failing call. */
+static void put_ret(struct buf *out, const struct record *rec, const struct field *f, const msgpack_object *value)
+{
+	const char *name = NULL;
+	int64_t n;
+
+	shape_print(f->shape, value, out);
+	if (rec->error && rec->probe->may_be_errno && object_i64(value, &n))
+		name = error_value_name(n);
+	if (name)
+		buf_printf(out, " (%s)", name);
+}
+
+/* "= -22 (EINVAL) {total=5}": the return value, then what else was asked for behind "->". */
 static void put_return(struct render *r, const struct record *rec)
 {
 	const struct probe *p = rec->probe;
@@ -105,7 +119,7 @@ static void put_return(struct render *r, const struct record *rec)
 			buf_add(out, " = ", 3);
 			if (rec->error)
 				paint(r->out, PAINT_RED);
-			shape_print(p->field[i].shape, &rec->value[i], out);
+			put_ret(out, rec, &p->field[i], &rec->value[i]);
 			if (rec->error)
 				paint(r->out, PAINT_NONE);
 		}

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "error_value.h"
 #include "hist.h"
 #include "screen.h"
 #include "statview_internal.h"
@@ -110,8 +111,8 @@ static uint64_t sort_values(const struct tally *t, struct value_count *out)
 	return sum;
 }
 
-/* "  errors: -22 x 13, -5 x 2", the most frequent first. */
-static void put_error_values(const struct tally *t, struct buf *text)
+/* "  errors: -22 (EINVAL) x 13, -5 (EIO) x 2", the most frequent first. */
+static void put_error_values(const struct tally *t, bool may_be_errno, struct buf *text)
 {
 	struct value_count values[ERROR_VALUES_MAX];
 	uint64_t left;
@@ -122,7 +123,10 @@ static void put_error_values(const struct tally *t, struct buf *text)
 	left = t->c.errors;
 	buf_str(text, "  errors:");
 	for (uint32_t i = 0; i < t->n_error_values && i < VALUES_SHOWN; i++) {
-		buf_printf(text, "%s %lld x %llu", i ? "," : "", (long long)values[i].value, (unsigned long long)values[i].count);
+		char value[ERROR_VALUE_TEXT];
+
+		buf_printf(text, "%s %s x %llu", i ? "," : "", error_value_text(values[i].value, may_be_errno, value),
+			   (unsigned long long)values[i].count);
 		left -= values[i].count < left ? values[i].count : left;
 	}
 	if (left)
@@ -162,7 +166,7 @@ static void put_row(const struct statview *v, const struct statrow *r, unsigned 
 	put_times(text, &r->all.c);
 	text_paint(text, o, PAINT_NONE);
 	buf_char(text, '\n');
-	put_error_values(&r->all, text);
+	put_error_values(&r->all, r->probe->may_be_errno, text);
 }
 
 /* An agent that was started again is a new source of the same host. */

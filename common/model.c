@@ -212,6 +212,7 @@ static int unpack_probe(struct probe *p, const msgpack_object *map, struct error
 	object_bool(map_get(map, "call"), &p->call);
 	object_bool(map_get(map, "condition"), &p->condition);
 	object_bool(map_get(map, "has_error"), &p->has_error);
+	object_bool(map_get(map, "errno"), &p->may_be_errno);
 	rc = model_make_functions(p, map_get(map, "functions"));
 	if (rc)
 		return rc == -ENOMEM ? model_no_memory(err) : model_malformed(err, "number of functions");

@@ -44,6 +44,7 @@ struct probe {
 	bool call;           /* entry and return are one call */
 	bool condition;      /* there is an `if`: calls and matches differ */
 	bool has_error;      /* there is a rule that tells failed calls */
+	bool may_be_errno;   /* of what it returns: see error_value.h */
 	struct field *field;
 	uint32_t n_fields;
 	struct buf json;     /* "probe":..,"function":..,"build_id":.. as every record repeats it; of a pattern up to "function": */

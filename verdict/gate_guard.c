@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "error_value.h"
 #include "gate_latency.h"
 #include "verdict_internal.h"
 
@@ -87,15 +88,18 @@ static void new_errors_judge(struct verdict *v, struct gate *g)
 {
 	double excess = 0;
 	const struct errset_row *row = errset_new(&v->errors, &v->claim, g->alpha, &excess);
+	char value[ERROR_VALUE_TEXT];
 
+	if (row)
+		error_value_text(row->value, v->view.may_be_errno, value);
 	if (row && excess >= 0) {
-		gate_set(g, GATE_FAIL, "%" PRId64 " is new: %" PRIu64 " times in %" PRIu64 " candidate calls, never in %" PRIu64
-			 " baseline calls", row->value, row->cand, v->errors.cand_calls, v->errors.base_calls);
+		gate_set(g, GATE_FAIL, "%s is new: %" PRIu64 " times in %" PRIu64 " candidate calls, never in %" PRIu64
+			 " baseline calls", value, row->cand, v->errors.cand_calls, v->errors.base_calls);
 	} else if (row) {
 		gate_set(g, GATE_OPEN,
-			 "the error value %" PRId64 " came %" PRIu64
+			 "the error value %s came %" PRIu64
 			 " times on the candidate and not on the baseline: more calls are needed to tell whether it is new or rare",
-			 row->value, row->cand);
+			 value, row->cand);
 	} else {
 		new_errors_open(v, g);
 	}

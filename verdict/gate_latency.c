@@ -187,11 +187,20 @@ static void warmup_judge(struct verdict *v, struct gate *g)
 	gate_eta(g, eta);
 }
 
+/* "1.2 % of the candidate's calls take": of none that is said, with how many they are. */
+static void share_text(uint64_t slow, uint64_t n, const char *arm, char *out, size_t size)
+{
+	if (slow)
+		snprintf(out, size, "%.3g %% of the %s's calls take", 100 * (double)slow / (double)n, arm);
+	else
+		snprintf(out, size, "none of the %s's %" PRIu64 " calls takes", arm, n);
+}
+
 void latency_judge(struct verdict *v, struct gate *g)
 {
 	struct latency_gate *l = &g->u.latency;
 	const struct compare *r = &l->slow;
-	char at[32], limit[32], text[224];
+	char at[32], limit[32], cand[80], base[80], text[288];
 
 	latency_figures(g);
 	if (!l->frozen) {
@@ -202,9 +211,9 @@ void latency_judge(struct verdict *v, struct gate *g)
 		return;
 	duration_text((double)threshold_ns(l->at.base), at, sizeof(at));
 	duration_text((double)threshold_ns(l->at.pass), limit, sizeof(limit));
-	snprintf(text, sizeof(text), "%.3g %% of the candidate's calls take %s, %.3g %% of the baseline's take %s (its p%.3g)",
-		 l->cand_n ? 100 * (double)l->cand_slow / (double)l->cand_n : 0, limit,
-		 l->base_n ? 100 * (double)l->base_slow / (double)l->base_n : 0, at, 100 * l->at.level);
+	share_text(l->cand_slow, l->cand_n, "candidate", cand, sizeof(cand));
+	share_text(l->base_slow, l->base_n, "baseline", base, sizeof(base));
+	snprintf(text, sizeof(text), "%s %s, %s %s (its p%.3g)", cand, limit, base, at, 100 * l->at.level);
 	if (compare_is_above(r)) {
 		gate_set(g, GATE_FAIL, "slower: %s, so the ratio is above %.3g", text, r->lower);
 	} else if (compare_is_below(r)) {

@@ -77,19 +77,6 @@ void verdict_caveats(struct verdict *verdict, struct buf *out)
 			   v->base->probe_ns, v->cand->probe_ns);
 }
 
-void verdict_not_judged(struct verdict *verdict, struct buf *out)
-{
-	const struct verdict_view *v = verdict_view(verdict);
-
-	for (unsigned i = 0; i < v->gates; i++)
-		if (v->gate[i]->state == GATE_NOT_JUDGED) {
-			text_escape(out, v->gate[i]->name, strlen(v->gate[i]->name), 0);
-			buf_str(out, " was not judged: ");
-			text_escape(out, v->gate[i]->reason, strlen(v->gate[i]->reason), 0);
-			buf_char(out, '\n');
-		}
-}
-
 /* ---- the whole ---- */
 
 static void number(struct buf *out, double x)
@@ -187,5 +174,4 @@ void verdict_print(struct verdict *verdict, struct buf *out)
 	print_shape(out, v->errors);
 	buf_str(out, "caveats\n");
 	verdict_caveats(verdict, out);
-	verdict_not_judged(verdict, out);
 }

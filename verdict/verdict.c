@@ -271,6 +271,11 @@ int verdict_set_lines(struct verdict *v, const struct claim *of, struct error *e
 	return 0;
 }
 
+void verdict_set_errno(struct verdict *v, bool may_be_errno)
+{
+	v->view.may_be_errno = may_be_errno;
+}
+
 void verdict_set_time_left(struct verdict *v, uint64_t left_ns)
 {
 	v->claim.deadline_ns = v->view.span_ns + (left_ns ? left_ns : 1);

@@ -74,6 +74,7 @@ struct verdict_view {
 	const struct gate_view *gate[VERDICT_GATES];
 	const struct arm_total *base, *cand;
 	const struct errset *errors;
+	bool may_be_errno;           /* of error values: error_value.h */
 	const struct claim *claim;
 };
 
@@ -88,6 +89,8 @@ int verdict_tick(struct verdict *v, const struct arm_tick *base, const struct ar
 /* ARMS_BY_TIME: which changed lines must run (those of this claim, whose other fields are not looked at), known only when the candidate
  * has come. -EBUSY: it has had calls. */
 int verdict_set_lines(struct verdict *v, const struct claim *of, struct error *err);
+/* The function returns signed integers in both arms: sentences name what -22 may be. Nothing is decided by it, and no replay file keeps it. */
+void verdict_set_errno(struct verdict *v, bool may_be_errno);
 /* The deadline comes after so much more probed time, whatever the claim said. */
 void verdict_set_time_left(struct verdict *v, uint64_t left_ns);
 /* No more ticks will come, or the arms cannot be compared: INCONCLUSIVE with this reason, unless it was decided before. */
@@ -104,8 +107,6 @@ enum verdict_state verdict_combine(const enum verdict_state *states, unsigned n)
 
 /* What must stand beside the figures: one sentence per line, correlated calls first. */
 void verdict_caveats(struct verdict *v, struct buf *out);
-/* One line for each guard that was not judged, with the reason: "latency p99 < +25 % was not judged: ...". */
-void verdict_not_judged(struct verdict *v, struct buf *out);
 /* The canonical text: the same bytes for the same state. It ends with a newline. */
 void verdict_print(struct verdict *v, struct buf *out);
 /* "about 4 min", "about 20 s"; "no estimate" for INFINITY. */

@@ -64,6 +64,7 @@ struct item {
 	uint64_t hits[VERIFY_SIDES];   /* all calls since the start */
 	uint64_t cost_ns[VERIFY_SIDES];
 	char site_kind[VERIFY_SIDES][CLAIM_SITE];
+	uint32_t probes, errno_probes; /* of both sides; of these, whose results may be -errno */
 };
 
 /* What a value of a row had counted. */

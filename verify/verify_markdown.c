@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "error_value.h"
 #include "text.h"
 #include "verify_report.h"
 #include "verify_text.h"
@@ -101,8 +102,12 @@ static void md_function(struct buf *out, const struct verify_function_view *f)
 	}
 	if (n)
 		buf_str(out, "\n| error value | baseline | candidate |\n|---:|---:|---:|\n");
-	for (unsigned i = 0; i < n; i++)
-		buf_printf(out, "| %" PRId64 " | %" PRIu64 " | %" PRIu64 " |\n", shift[i].value, shift[i].base, shift[i].cand);
+	for (unsigned i = 0; i < n; i++) {
+		char value[ERROR_VALUE_TEXT];
+
+		buf_printf(out, "| %s | %" PRIu64 " | %" PRIu64 " |\n", error_value_text(shift[i].value, v->may_be_errno, value), shift[i].base,
+			   shift[i].cand);
+	}
 	md_failing(out, f);
 }
 

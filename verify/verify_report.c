@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "error_value.h"
 #include "text.h"
 #include "verify_text.h"
 
@@ -84,15 +85,21 @@ static void json_total(struct buf *out, const char *key, const struct arm_total 
 	buf_char(out, '}');
 }
 
-static void json_shape(struct buf *out, const struct errset *errors)
+static void json_shape(struct buf *out, const struct verdict_view *v)
 {
 	struct errset_shift shift[SHAPE_ROWS];
-	unsigned n = errset_shape(errors, shift, SHAPE_ROWS);
+	unsigned n = errset_shape(v->errors, shift, SHAPE_ROWS);
 
 	buf_str(out, ",\"errors\":[");
-	for (unsigned i = 0; i < n; i++)
-		buf_printf(out, "%s{\"value\":%" PRId64 ",\"baseline\":%" PRIu64 ",\"candidate\":%" PRIu64 "}", i ? "," : "", shift[i].value,
+	for (unsigned i = 0; i < n; i++) {
+		const char *name = v->may_be_errno ? error_value_name(shift[i].value) : NULL;
+
+		buf_printf(out, "%s{\"value\":%" PRId64 ",\"baseline\":%" PRIu64 ",\"candidate\":%" PRIu64, i ? "," : "", shift[i].value,
 			   shift[i].base, shift[i].cand);
+		if (name)
+			buf_printf(out, ",\"errno\":\"%s\"", name);
+		buf_char(out, '}');
+	}
 	buf_char(out, ']');
 }
 
@@ -165,7 +172,7 @@ static void json_function(struct buf *out, const struct verify_function_view *f)
 		json_gate(out, v->gate[i]);
 	}
 	buf_char(out, ']');
-	json_shape(out, v->errors);
+	json_shape(out, v);
 	json_failing(out, f);
 	buf_char(out, '}');
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "error_value.h"
 #include "text.h"
 
 enum { FAILING_ROWS = 8, ALWAYS_ROWS = 12, ARGUMENT_WIDTH = 23, ARGUMENT_WIDTH_MAX = 60 };
@@ -35,6 +36,16 @@ static void seconds(struct buf *out, uint64_t ns)
 
 /* ---- arms ---- */
 
+/* What is not all of it never reads as 100 %, nor as 0 % what is not nothing. */
+static void put_share(struct buf *out, double part, double whole)
+{
+	double percent = 100 * part / whole;
+
+	if (part > 0 && part < whole)
+		percent = fmin(fmax(percent, 0.01), 99.9);
+	buf_printf(out, "%.3g %%", percent);
+}
+
 static void put_arm(const struct verify_arm_view *a, const char *name, struct buf *out)
 {
 	buf_printf(out, "%-10s ", name);
@@ -44,8 +55,11 @@ static void put_arm(const struct verify_arm_view *a, const char *name, struct bu
 		buf_printf(out, ", %u thread%s", a->threads, a->threads == 1 ? "" : "s");
 	if (a->ended)
 		buf_printf(out, ", %u ended", a->ended);
-	if (a->run_ns)
-		buf_printf(out, ", probed %.3g %% of the time", 100 * (double)a->probed_ns / (double)a->run_ns);
+	if (a->run_ns) {
+		buf_str(out, ", probed ");
+		put_share(out, (double)a->probed_ns, (double)a->run_ns);
+		buf_str(out, " of the time");
+	}
 	buf_char(out, '\n');
 }
 
@@ -277,10 +291,13 @@ static void put_shape(const struct verify_function_view *f, struct buf *out)
 	unsigned n = errset_shape(f->view->errors, shift, 8);
 
 	if (n)
-		buf_str(out, "  errors by value:       baseline   candidate\n");
-	for (unsigned i = 0; i < n; i++)
-		buf_printf(out, "  %19" PRId64 " %10" PRIu64 "  %10" PRIu64 "%s\n", shift[i].value, shift[i].base, shift[i].cand,
-			   only[shift[i].only]);
+		buf_str(out, "  errors by value:            baseline   candidate\n");
+	for (unsigned i = 0; i < n; i++) {
+		char value[ERROR_VALUE_TEXT];
+
+		error_value_text(shift[i].value, f->view->may_be_errno, value);
+		buf_printf(out, "    %23s %10" PRIu64 "  %10" PRIu64 "%s\n", value, shift[i].base, shift[i].cand, only[shift[i].only]);
+	}
 }
 
 static void put_argument(const struct failing_row *r, struct buf *out)
@@ -385,23 +402,11 @@ static void put_incomparable(const struct coverage *c, struct buf *out)
 	}
 }
 
+/* What was not judged stands with its reason among the gates, and by name in the verdict's sentence. */
 void verify_caveats(const struct verify_view *v, struct buf *out)
 {
 	if (v->n_functions)
 		verdict_caveats(v->function[0].verdict, out);
-	for (uint32_t i = 0; i < v->n_functions; i++) {
-		struct buf lines = { 0 };
-
-		verdict_not_judged(v->function[i].verdict, &lines);
-		for (char *at = lines.data, *end; at && *at; at = end) {
-			end = strchrnul(at, '\n');
-			end += *end == '\n';
-			safe(out, v->function[i].name);
-			buf_str(out, ": ");
-			buf_add(out, at, (size_t)(end - at));
-		}
-		buf_free(&lines);
-	}
 }
 
 static void put_caveats(const struct verify_view *v, struct buf *out)

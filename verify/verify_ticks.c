@@ -53,6 +53,8 @@ int verify_take_probe(struct verify *v, struct arm_request *r, const struct fram
 		return rc;
 	if (is_call(&v->item[index]) && object_bool(map_get(map, "call"), &call) && !call)
 		return no_returns(p, err);
+	v->item[index].probes++;
+	v->item[index].errno_probes += p->may_be_errno;
 	/* A probe on several functions or files: the dearest one counts. */
 	if (object_u64(map_get(map, "cost_ns"), &cost) && cost >= v->item[index].cost_ns[r->side] && cost < 1000000000) {
 		v->item[index].cost_ns[r->side] = cost;
@@ -401,6 +403,14 @@ static void arm_tick(struct verify *v, struct judged *j, enum verify_side side, 
 	snprintf(t->site_kind, sizeof(t->site_kind), "%s", f->site_kind[side]);
 }
 
+/* All that is probed of it says so, in both arms. */
+static bool returns_errno(const struct verify *v, const struct judged *j)
+{
+	const struct item *f = verify_function_item(v, j->function, ITEM_FUNCTION);
+
+	return f && f->probes && f->errno_probes == f->probes;
+}
+
 int verify_tick(struct verify *v, uint64_t span_ns, struct error *err)
 {
 	struct tick_room *room = calloc(VERIFY_SIDES, sizeof(*room));
@@ -412,6 +422,7 @@ int verify_tick(struct verify *v, uint64_t span_ns, struct error *err)
 	for (uint32_t i = 0; !rc && i < v->n_judged; i++) {
 		for (int side = 0; side < VERIFY_SIDES; side++)
 			arm_tick(v, &v->judged[i], (enum verify_side)side, span_ns, &t[side], &room[side]);
+		verdict_set_errno(v->judged[i].verdict, returns_errno(v, &v->judged[i]));
 		rc = verdict_tick(v->judged[i].verdict, &t[BASELINE], &t[CANDIDATE], err);
 	}
 	free(room);

@@ -98,7 +98,7 @@ function onlyIn(e) {
 
 function shape(f) {
 	return table('Error values of ' + f.function + ', exact', [
-		{name: 'Value', number: true, cell: (e) => h('code', {}, e.value)}, {name: 'Baseline', number: true, cell: (e) => count(e.baseline)},
+		{name: 'Value', number: true, cell: (e) => h('code', {}, e.value + (e.errno ? ' (' + e.errno + ')' : ''))}, {name: 'Baseline', number: true, cell: (e) => count(e.baseline)},
 		{name: 'Candidate', number: true, cell: (e) => count(e.candidate)}, {name: 'Where', cell: onlyIn},
 	], list(f.errors), 'No failing call has told its value.');
 }

@@ -8,7 +8,8 @@
  *   REQUEST  [2, request id, verb, {arguments}]
  *   REPLY    [3, request id, ok, {payload}]          ok false: {"code","text","hint","col","len","probe"}
  *   PROBE    [4, request id, {probe, spec, function, module, build_id, file, line, site, site_kind, cost_ns, call,
- *                              fields: [[name, role, shape], ...]}]          role: 0 entry, 1 return
+ *                              fields: [[name, role, shape], ...]}]          role: 0 entry, 1 return. "errno": true: the function
+ *                              returns a signed integer, so a negative one may be -errno
  *   CHUNK    [5, request id, sequence, base wall-clock ns, count, codec, bytes]
  *   STATS    [6, request id, wall-clock ns, [[probe, pid, comm, {counts}], ...]]
  *   NOTICE   [7, request id, code, text]             code: "guard", "exit", "exec", "loss", "ttl", "new", ...

@@ -83,7 +83,7 @@ class Capture(KernelCase):
             self.assertRegex(line, RECORD_LINE)
         self.assertRegex(lines[0], r'^\d\d:\d\d:\d\d\.\d{6} exact-gcc-O2\[\d+/\d+\] take_strings\(text="call-0", tag="tag0",'
                                    r' none=NULL, i=0\) = 0 <[\d.]+[num]?s>$')
-        self.assertRegex(lines[6], r' = -22 <[\d.]+[num]?s> error$')
+        self.assertRegex(lines[6], r' = -22 \(EINVAL\) <[\d.]+[num]?s> error$')
         self.assertRegex(lines[12], r'text="x{63}"\.\.\.,')
         self.assertRegex(tr.stderr, TOTAL_LINE)
         self.assertEqual(tr.total(), {'calls': 100, 'errors': 14, 'shown': 100, 'sampled': 0, 'dropped': 0, 'unread': 0})

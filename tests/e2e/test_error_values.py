@@ -108,4 +108,4 @@ class ErrorValues(KernelCase):
                 self.assertEqual(dict(total['error_values']), truth(2000))
                 self.assertEqual(total['error_values_missing'], 0)
             else:
-                self.assertIn('errors: -22 x 500, -5 x 200, -71 x 40\n', p.stdout)
+                self.assertIn('errors: -22 (EINVAL) x 500, -5 (EIO) x 200, -71 (EPROTO) x 40\n', p.stdout)

@@ -10,7 +10,7 @@
 #include "fake_agent.h"
 
 #define BASE_NS 1700000000123456000ULL
-#define LINE "22:13:20.123456 checkoutd[812/815] parse_order(o={id=42, qty=0, user={name=\"bob\"}}, n=3) = -22 <1.204ms> error\n"
+#define LINE "22:13:20.123456 checkoutd[812/815] parse_order(o={id=42, qty=0, user={name=\"bob\"}}, n=3) = -22 (EINVAL) <1.204ms> error\n"
 
 static const struct test_record failing = { .probe = 1, .pid = 812, .tid = 815, .flags = EVENT_RETURN | EVENT_ERROR, .duration_ns = 1204000,
 	.ret = -22, .name = "bob" };

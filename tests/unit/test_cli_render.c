@@ -113,7 +113,7 @@ static void check_line(enum probe_form form, const struct test_record *r, void (
 static void test_the_documented_line(void **state)
 {
 	check_line(FORM_CALL, &call, render_text,
-		   "22:13:20.123456 checkoutd[812/815] parse_order(o={id=42, qty=0, user={name=\"bob\"}}, n=3) = -22 <1.204ms> error\n");
+		   "22:13:20.123456 checkoutd[812/815] parse_order(o={id=42, qty=0, user={name=\"bob\"}}, n=3) = -22 (EINVAL) <1.204ms> error\n");
 }
 
 static void test_lines(void **state)
@@ -147,7 +147,7 @@ static void test_colour(void **state)
 	assert_int_equal(render_all(&f, &records, render_text, NULL), 0);
 	assert_string_equal(buf_text(&f.out.text),
 			    "\033[2m22:13:20.123456\033[0m checkoutd[812/815] \033[1mparse_order\033[0m(o={id=42, qty=0, user={name=\"bob\"}}, "
-			    "n=3) = \033[31m-22\033[0m <1.204ms>\033[31m error\033[0m\n");
+			    "n=3) = \033[31m-22 (EINVAL)\033[0m <1.204ms>\033[31m error\033[0m\n");
 	buf_free(&records);
 	teardown(&f);
 }

@@ -249,13 +249,33 @@ static void test_an_optional_guard_is_waited_for(void **state)
 	assert_int_equal(verdict_state(v), VERDICT_PASS);
 	assert_int_equal(verdict_view(v)->ticks, 100);
 	assert_string_equal(verdict_view(v)->reason, "3 gates pass; not judged: latency p50 < +10 %");
-	verdict_not_judged(v, &text);
-	assert_non_null(strstr(buf_text(&text), "latency p50 < +10 % was not judged: the time is up: "));
+	verdict_print(v, &text);
+	assert_non_null(strstr(buf_text(&text), "gate not judged latency p50 < +10 %: the time is up: "));
 	assert_non_null(strstr(buf_text(&text), "the ratio lies between"));
 	verdict_free(v);
 	buf_free(&text);
 	v = run(&shorter, 3);
 	assert_int_equal(verdict_view(v)->ticks, 99);
+	verdict_free(v);
+}
+
+/* No rate is shown as 0 %: of how many calls it was none says what that is worth. */
+static void test_none_of_the_calls(void **state)
+{
+	struct rule_case k = { .with = P50, .base = sim_plain, .cand = sim_plain, .ticks = 100 };
+	const struct verdict_view *view;
+	struct verdict *v;
+	const char *reason;
+
+	k.cand.median_ns = 5000;
+	v = run(&k, 4);
+	view = verdict_view(v);
+	reason = view->gate[view->gates - 1]->reason;
+	assert_int_equal(view->gate[view->gates - 1]->state, GATE_PASS);
+	assert_non_null(strstr(reason, "none of the candidate's "));
+	assert_non_null(strstr(reason, " calls takes "));
+	assert_non_null(strstr(reason, "% of the baseline's calls take "));
+	assert_null(strstr(reason, "0 % of"));
 	verdict_free(v);
 }
 
@@ -579,7 +599,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rule_table),
-		cmocka_unit_test(test_an_optional_guard_is_waited_for), cmocka_unit_test(test_a_moments_block_is_waited_for),
+		cmocka_unit_test(test_an_optional_guard_is_waited_for), cmocka_unit_test(test_none_of_the_calls), cmocka_unit_test(test_a_moments_block_is_waited_for),
 		cmocka_unit_test(test_drift_in_the_tick_that_decides),
 		cmocka_unit_test(test_the_end_is_the_end),
 		cmocka_unit_test(test_an_arm_that_dies_does_not_pass),

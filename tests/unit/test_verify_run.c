@@ -94,11 +94,21 @@ static void a_restart_counts_on(void **state)
 	verify_free(b.v);
 }
 
+static void text_of(struct verify *v, struct buf *out)
+{
+	const struct verify_style style = { .context = 3 };
+
+	verify_text(verify_view(v), &style, out);
+	verify_report_json(verify_view(v), out);
+	verify_report_markdown(verify_view(v), out);
+}
+
 /* As many errors as before, but other ones: it has moved. */
 static void an_error_that_moves_shows(void **state)
 {
 	struct errset_shift shift[4];
 	const struct verify_view *view;
+	struct buf text = { 0 };
 	struct bench b;
 
 	begin_probed(&b, "none", false);
@@ -113,6 +123,11 @@ static void an_error_that_moves_shows(void **state)
 	assert_int_equal(shift[0].cand, 100);
 	assert_int_equal(shift[1].value, -22);
 	assert_int_equal(shift[1].base, 100);
+	text_of(b.v, &text);
+	assert_non_null(strstr(buf_text(&text), "           -34 (ERANGE)          0         100  candidate only\n"));
+	assert_non_null(strstr(buf_text(&text), "{\"value\":-34,\"baseline\":0,\"candidate\":100,\"errno\":\"ERANGE\"}"));
+	assert_non_null(strstr(buf_text(&text), "| -22 (EINVAL) | 100 | 0 |\n"));
+	buf_free(&text);
 	verify_free(b.v);
 }
 
@@ -184,15 +199,6 @@ static void give_failing_calls(struct bench *b, uint32_t id, unsigned n, int qty
 	frame_end(&f);
 	buf_free(&records);
 	assert_int_equal(give(b, &out), 0);
-}
-
-static void text_of(struct verify *v, struct buf *out)
-{
-	const struct verify_style style = { .context = 3 };
-
-	verify_text(verify_view(v), &style, out);
-	verify_report_json(verify_view(v), out);
-	verify_report_markdown(verify_view(v), out);
 }
 
 static void expect_in(const struct buf *text, const char *what)

@@ -158,7 +158,9 @@ static inline void give_probe(struct bench *b, uint32_t id, unsigned probe, cons
 
 	frame_begin(&f, &out, WIRE_PROBE, 3);
 	msgpack_pack_uint64(&f.pk, id);
-	msgpack_pack_map(&f.pk, 10);
+	msgpack_pack_map(&f.pk, 11);
+	pack_key(&f.pk, "errno");
+	strchr(spec, ':') ? msgpack_pack_false(&f.pk) : msgpack_pack_true(&f.pk);
 	pack_key(&f.pk, "call");
 	strchr(spec, ':') ? msgpack_pack_false(&f.pk) : msgpack_pack_true(&f.pk);
 	pack_key_u64(&f.pk, "probe", probe);

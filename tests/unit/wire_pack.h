@@ -59,7 +59,9 @@ static inline void pack_probe_frame(struct buf *out, unsigned id, enum probe_for
 
 	frame_begin(&f, out, WIRE_PROBE, 3);
 	msgpack_pack_uint64(&f.pk, 1);
-	msgpack_pack_map(&f.pk, 10);
+	msgpack_pack_map(&f.pk, 11);
+	pack_key(&f.pk, "errno");
+	form == FORM_CALL ? msgpack_pack_true(&f.pk) : msgpack_pack_false(&f.pk);
 	pack_key_u64(&f.pk, "probe", id);
 	pack_key_text(&f.pk, "spec", condition ? "parse_order if n > 1" : "parse_order");
 	pack_key_text(&f.pk, "function", "parse_order");
