@@ -287,6 +287,72 @@ class Options(unittest.TestCase):
                             self.assertIn(option, helps[argv] + ' --socket --color', '%s: %s %s' % (block.where, name, verb))
 
 
+OPTION = re.compile(r'(?<![\w-])--[a-z][\w-]*')
+PROGRAMS = {'plumb': harness.PLUMB, 'plumbd': harness.PLUMBD, 'plumb-collector': os.path.join(os.path.dirname(harness.PLUMB), 'plumb-collector')}
+# What is said of other programs and commands.
+OTHERS = {'plumb-hosts': {'--host'}, 'plumb-rm': {'--keep'}, 'plumbd': {'--keep'}, 'plumb-collector': {'--collector', '--replay'}}
+# Their parser knows them, to say what to ask instead.
+REFUSED = {'query': {'--pid', '--exe'}, 'verify': {'--build', '--host'}}
+# plumbd --private is how plumb starts one: in the manual for whoever sees it in a list of processes.
+UNTOLD = {'plumbd': {'--private'}}
+
+
+def command_options():
+    """{command: the options that its parser takes}, {those that all take}: from the tables in cli/."""
+    groups, commands = {}, {}
+    with open(os.path.join(harness.ROOT, 'cli', 'args.c')) as f:
+        for name, of in re.findall(r'\{ "([\w-]+)", (?:0|\'.\'), \w+, ([A-Z_| ]+), set_\w+ \}', f.read()):
+            for group in of.split(' | '):
+                groups.setdefault(group, set()).add('--' + name)
+    for text in sources('cli'):
+        for name, of in re.findall(r'\.name = "(\w+)",\n\t\.synopsis(?:(?!^};).)*?(?:\.groups = ([A-Z_| ]+),|^};)', text, re.S | re.M):
+            commands[name] = set().union(*(groups[g] for g in of.split(' | ') if g)) - REFUSED.get(name, set())
+    return commands, groups['ARGS_GLOBAL'] | groups['ARGS_VERSION']
+
+
+@unittest.skipUnless(os.path.exists(harness.PLUMB), 'plumb is not built')
+class Manual(unittest.TestCase):
+    """A page of the manual and the program's help name the same options: those that it takes."""
+
+    def named(self, page):
+        with open(os.path.join(harness.ROOT, 'docs', 'man', page)) as f:
+            return set(OPTION.findall(re.sub(r'\\f[BIRP]', '', f.read()).replace('\\-', '-')))
+
+    def help_of(self, *argv):
+        p = subprocess.run(argv, capture_output=True, text=True, timeout=20)
+        self.assertEqual(p.returncode, 0, argv)
+        return set(OPTION.findall(p.stdout))
+
+    def pages(self):
+        return {page.rsplit('.', 1)[0]: page for page in os.listdir(os.path.join(harness.ROOT, 'docs', 'man'))}
+
+    def test_commands(self):
+        commands, shared = command_options()
+        pages = self.pages()
+        self.assertGreater(len(commands), 8)
+        for name, takes in commands.items():
+            page = 'plumb-' + name
+            with self.subTest(page):
+                told, written = self.help_of(harness.PLUMB, name, '--help'), self.named(pages[page])
+                self.assertEqual(takes - told, set(), 'plumb %s --help is silent about them' % name)
+                self.assertEqual(takes - written, set(), 'the manual is silent about them')
+                self.assertEqual(told - takes - shared - OTHERS.get(page, set()), set(), 'plumb %s takes no such options' % name)
+                self.assertEqual(written - takes - shared - OTHERS.get(page, set()), set(), 'plumb %s takes no such options' % name)
+
+    def test_programs(self):
+        pages = self.pages()
+        for name, path in PROGRAMS.items():
+            with self.subTest(name):
+                told, written = self.help_of(path, '--help'), self.named(pages[name])
+                self.assertEqual(told - written, set(), 'the manual is silent about them')
+                if name != 'plumb':         # its page tells of the commands, too
+                    self.assertEqual(written - told - {'--help', '--version'} - OTHERS.get(name, set()) - UNTOLD.get(name, set()), set())
+
+    def test_there_is_a_page_for_each_command(self):
+        commands, _ = command_options()
+        self.assertEqual(set(self.pages()) - set(PROGRAMS), {'plumb-' + name for name in commands})
+
+
 # ---- --update ----
 
 def updated(test, text, path, runners):
