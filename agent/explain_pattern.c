@@ -36,16 +36,14 @@ static void explain_functions(const struct resolved *f, struct buf *out)
 void explain_pattern(const struct resolving *r, size_t i, struct buf *out)
 {
 	const struct resolved *f = &r->found[i];
-	bool call = f->plan.flags & PLAN_CALL;
 
-	buf_printf(out, "\nplace    %u function%s %s", f->n_functions, f->n_functions == 1 ? "" : "s", f->function);
+	buf_printf(out, "place    %u function%s %s", f->n_functions, f->n_functions == 1 ? "" : "s", f->function);
 	if (f->signature[0])
 		buf_printf(out, " that return%s %s", f->n_functions == 1 ? "s" : "", f->signature);
 	buf_printf(out, "\n         in %s, build-id %s\n", f->module, f->build_id[0] ? f->build_id : "none");
 	if (f->note[0])
 		buf_printf(out, "         %s\n", f->note);
 	explain_sites(r, f, out);
-	buf_printf(out, "attach   %s for all of them\n", r->rq->method[call]);
-	explain_plan(f, out);
+	explain_values(f, out);
 	explain_functions(f, out);
 }

@@ -227,13 +227,14 @@ void inventory_funcs_work(struct buf *out, void *arg)
 	buf_add(out, &err, sizeof(err));
 	if (!err.code) {
 		pack_into(&pk, out);
-		msgpack_pack_map(&pk, 3);
+		msgpack_pack_map(&pk, 4);
 		pack_key(&pk, "functions");
 		msgpack_pack_array(&pk, l.n);
 		buf_add(out, l.rows.data, l.rows.len);
 		pack_key(&pk, "more");
 		l.more ? msgpack_pack_true(&pk) : msgpack_pack_false(&pk);
 		pack_key_text(&pk, "source", source);
+		pack_key_text(&pk, "builds", inv->builds ? inv->builds : "");
 	}
 	buf_free(&l.rows);
 }

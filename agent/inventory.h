@@ -15,6 +15,7 @@ struct inventory {
 	char *glob, *module;
 	int fd;
 	const char *path, *root;
+	const char *builds;        /* which one the file is of, where the target runs several; "": one */
 	struct cache_place cache;     /* of inflated debug information */
 };
 

@@ -31,6 +31,7 @@ struct resolve_request {
 	struct capture_limits limits;
 	struct site_costs costs;     /* explain: expected ns per hit */
 	const char *method[2];       /* explain: how an entry, a call would be attached */
+	const char *builds;          /* explain: which build it is, where the target runs several; NULL, "": one */
 };
 
 /* What a worker answers: either an error or resolved probes. */

@@ -36,53 +36,6 @@ void resolve_work(struct buf *out, void *arg)
 	close_files(&r);
 }
 
-void explain_plan(const struct resolved *f, struct buf *out)
-{
-	buf_printf(out, "plan     %s%s%s\n", f->plan.flags & PLAN_CALL ? "entry and return are one call" : "entry only",
-		   f->has_error ? ", failing calls are told apart" : "", f->has_condition ? ", with a condition" : "");
-	plan_dump(&f->plan, out);
-	buf_str(out, "captures\n");
-	layout_dump(&f->layout, out);
-}
-
-static void explain_place(const struct resolving *r, const struct resolved *f, struct buf *out)
-{
-	bool call = f->plan.flags & PLAN_CALL;
-
-	buf_printf(out, "\nplace    %s", f->function);
-	if (f->signature[0])
-		buf_printf(out, "\n         %s", f->signature);
-	if (f->file[0])
-		buf_printf(out, "\n         %s:%u", f->file, f->line);
-	buf_printf(out, "\n         in %s, build-id %s\n", f->module, f->build_id[0] ? f->build_id : "none");
-	buf_str(out, "site     ");
-	site_dump(&f->site, out);
-	buf_printf(out, "\ncost     about %u ns per %s, and the program's own time (%s)\n", r->costs.ns[f->site.kind][call],
-		   call ? "call" : "hit", r->costs.measured ? "measured on this machine" : "a default, not measured here");
-	buf_printf(out, "attach   %s, file offset 0x%lx\n", r->rq->method[call], (unsigned long)f->offset);
-	explain_plan(f, out);
-}
-
-static void explain_unreadable(const struct resolving *r, struct buf *out)
-{
-	bool any = false;
-
-	for (size_t i = 0; i < r->n_found; i++) {
-		const struct layout *l = &r->found[i].layout;
-
-		for (uint32_t n = 0; n < l->n_nodes; n++) {
-			if (!*layout_text(l, l->node[n].reason))
-				continue;
-			if (!any)
-				buf_str(out, "\ncannot be read\n");
-			any = true;
-			buf_printf(out, "  %s: %s\n", layout_text(l, l->node[n].name), layout_text(l, l->node[n].reason));
-		}
-	}
-	if (!r->di)
-		buf_printf(out, "\nno types: %s\n", r->no_debug.text);
-}
-
 void explain_work(struct buf *out, void *arg)
 {
 	struct resolving r = { .rq = arg, .costs = ((struct resolve_request *)arg)->costs };
@@ -95,11 +48,7 @@ void explain_work(struct buf *out, void *arg)
 	} else {
 		if (!r.costs.measured) /* the agent is younger than its calibration */
 			calibrate(&r.costs, NULL);
-		buf_str(&text, "spec\n");
-		spec_dump(r.spec, &text);
-		for (size_t i = 0; i < r.n_found; i++)
-			is_pattern(&r.found[i]) ? explain_pattern(&r, i, &text) : explain_place(&r, &r.found[i], &text);
-		explain_unreadable(&r, &text);
+		explain_text(&r, &text);
 		head.text_len = (uint32_t)text.len;
 		buf_add(out, &head, sizeof(head));
 		buf_add(out, text.data, text.len);

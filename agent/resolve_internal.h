@@ -35,7 +35,6 @@ int returns_are_safe(const struct resolving *r, struct error *err);
 /* Room in r->found for one more of this probe. */
 int room_for_one(struct resolving *r, struct error *err);
 void fill_names(const struct resolving *r, const char *name, const struct function *fn, struct resolved *out);
-void explain_plan(const struct resolved *f, struct buf *out);
 
 /* All probes of the request. The error has the number of the probe text that it belongs to, UINT32_MAX: none. close_files also after an error. */
 int resolve_all(struct resolving *r, uint32_t *failed, struct error *err);
@@ -46,7 +45,10 @@ int resolve_line(struct resolving *r, struct error *err);
 
 /* A pattern -> one resolved for each kind of result that its functions have. */
 int resolve_pattern(struct resolving *r, struct error *err);
-/* The stages of r->found[i], a pattern. */
+/* All of a probe that was resolved. */
+void explain_text(const struct resolving *r, struct buf *out);
+void explain_values(const struct resolved *f, struct buf *out);
+/* Of r->found[i], a pattern: which functions, and what they cost. */
 void explain_pattern(const struct resolving *r, size_t i, struct buf *out);
 
 #endif

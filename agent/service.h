@@ -71,6 +71,9 @@ int target_processes(const struct target *t, struct process **out, size_t *count
  * that build. */
 int target_processes_built(const struct target *t, char *const *modules, uint32_t n_modules, struct process **out, size_t *count,
 			   struct error *err);
+/* What these processes run other than the build `id`: "653cbd926225 (2 processes), c01d77ab0011 (1 process)"; "": nothing. Each file is looked into
+ * once, and no more than a few. */
+void builds_besides(const struct process *p, size_t n, const char *id, char *out, size_t size);
 /* The same of one process; true if the target is of any build. */
 bool process_runs_build(const struct process *p, const struct target *t, char *const *modules, uint32_t n_modules);
 /* The build-id of an ELF file, in lower-case hex. False: it has none, or is no such file. */

@@ -14,7 +14,7 @@
 #include "image.h"
 #include "service.h"
 
-enum { SEGMENTS_MAX = 128, NOTES_MAX = 8, NOTE_BYTES_MAX = 64 << 10, BUILDS_SHOWN = 4 };
+enum { SEGMENTS_MAX = 128, NOTES_MAX = 8, NOTE_BYTES_MAX = 64 << 10, BUILDS_SHOWN = 4, FILES_SEEN = 64 };
 
 /* ---- one file ---- */
 
@@ -162,4 +162,48 @@ int target_processes_built(const struct target *t, char *const *modules, uint32_
 	}
 	*count = kept;
 	return rc;
+}
+
+/* ---- what runs beside it ---- */
+
+struct seen_file { uint64_t dev, ino; char id[BUILD_ID_HEX_MAX]; };
+struct seen { struct seen_file file[FILES_SEEN]; unsigned n; };
+
+/* The build of a process's executable; NULL: too many files. */
+static const char *build_of(struct seen *s, const struct process *p)
+{
+	static const struct target any;
+	struct seen_file *f;
+
+	for (unsigned i = 0; i < s->n; i++)
+		if (s->file[i].dev == p->exe_dev && s->file[i].ino == p->exe_ino)
+			return s->file[i].id;
+	if (s->n == FILES_SEEN)
+		return NULL;
+	f = &s->file[s->n++];
+	*f = (struct seen_file){ .dev = p->exe_dev, .ino = p->exe_ino };
+	module_has(&any, p, NULL, f->id);
+	return f->id;
+}
+
+void builds_besides(const struct process *p, size_t n, const char *id, char *out, size_t size)
+{
+	struct seen *seen = calloc(1, sizeof(*seen));
+	struct others others = { .n = 0 };
+	unsigned count[BUILDS_SHOWN] = { 0 };
+	size_t len = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; seen && i < n; i++) {
+		const char *own = build_of(seen, &p[i]);
+
+		if (!own || !own[0] || !strcmp(own, id))
+			continue;
+		note_other(&others, own);
+		for (unsigned k = 0; k < others.n; k++)
+			count[k] += strncmp(others.id[k], own, sizeof(others.id[k]) - 1) == 0;
+	}
+	for (unsigned k = 0; k < others.n && len < size; k++)
+		len += (size_t)snprintf(out + len, size - len, "%s%s (%u process%s)", k ? ", " : "", others.id[k], count[k], count[k] == 1 ? "" : "es");
+	free(seen);
 }

@@ -24,6 +24,7 @@ struct question {
 	struct inventory inventory;    /* ps, funcs */
 	struct lines_question lines;
 	char path[PATH_MAX], root[32];
+	char builds[384];              /* which one, if the target runs several */
 	int fd, exe_fd;
 };
 
@@ -119,20 +120,40 @@ static void on_explained(const char *data, size_t len, const struct error *faile
 	free(text);
 }
 
+/* "c121bf7ca8eb; 653cbd926225 (1 process) runs too: ..." where the target runs several builds, "" where it runs one. */
+static void say_builds(const struct process *chosen, const struct process *all, size_t n, char *out, size_t size)
+{
+	char id[BUILD_ID_HEX_MAX] = "", others[256];
+	struct module m;
+	int fd = module_find(chosen->pid, NULL, &m, NULL) ? -1 : module_open(chosen->pid, &m, NULL);
+
+	out[0] = '\0';
+	if (fd >= 0 && build_id_read(fd, id)) {
+		builds_besides(all, n, id, others, sizeof(others));
+		if (others[0])
+			snprintf(out, size, "%.12s; also running: %s; --build ID chooses", id, others);
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
 /* The first process of a target that the client may look into. */
-static int first_process(struct client *c, const struct target *t, const char *module, struct process *out, struct error *err)
+static int first_process(struct question *q, const struct target *t, const char *module, struct process *out, struct error *err)
 {
 	struct process *all = NULL;
-	size_t n = 0, i;
+	size_t n = 0, kept = 0;
 	char *modules[] = { (char *)module };
 	int rc = target_processes_built(t, modules, 1, &all, &n, err);
 
-	for (i = 0; !rc && i < n && policy_may_probe(c->uid, &all[i], err); i++)
-		;
-	if (!rc && i == n)
+	for (size_t i = 0; !rc && i < n; i++)
+		if (policy_may_probe(q->client->uid, &all[i], kept ? NULL : err) == 0)
+			all[kept++] = all[i];
+	if (!rc && !kept)
 		rc = n ? -EPERM : error_set(err, ESRCH, "no process maps %s", t->text);
-	if (!rc)
-		*out = all[i];
+	if (!rc) {
+		*out = all[0];
+		say_builds(out, all, kept, q->builds, sizeof(q->builds));
+	}
 	free(all);
 	return rc;
 }
@@ -141,7 +162,7 @@ static int open_file_of(struct question *q, const struct target *t, const char *
 {
 	struct process p;
 	struct module m;
-	int rc = first_process(q->client, t, module, &p, err);
+	int rc = first_process(q, t, module, &p, err);
 
 	if (rc)
 		return rc;
@@ -178,7 +199,7 @@ static void verb_explain(struct client *c, uint64_t id, const msgpack_object *ar
 		.fd = q->fd, .exe_fd = q->exe_fd, .path = q->path, .root = q->root, .cache = c->agent->opt.cache,
 		.probes = (const char *const *)q->args.probes, .index = &q->index, .n_index = 1,
 		.error_expr = q->args.error_expr, .errors_only = q->args.errors_only, .unwind_ok = q->args.unwind_ok, .ship = true,
-		.limits = q->args.limits, .costs = c->agent->costs,
+		.limits = q->args.limits, .costs = c->agent->costs, .builds = q->builds,
 		.method = { loader_describe_method(c->agent->opt.method, false),
 			    loader_describe_method(c->agent->opt.method, true) },
 	};
@@ -247,6 +268,7 @@ static void verb_funcs(struct client *c, uint64_t id, const msgpack_object *args
 		rc = open_file_of(q, &q->args.target, q->inventory.module, &err);
 	q->inventory.fd = q->fd;
 	q->inventory.path = q->path;
+	q->inventory.builds = q->builds;
 	q->inventory.root = q->root;
 	q->inventory.cache = c->agent->opt.cache;
 	if (!rc)

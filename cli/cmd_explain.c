@@ -7,6 +7,7 @@
 #include "request.h"
 #include "table.h"
 #include "text.h"
+#include "wrap.h"
 
 /* The agent's text, line by line: it quotes names out of binaries. */
 static void put_lines(const char *text, size_t len, struct buf *out)
@@ -25,6 +26,7 @@ static void put_lines(const char *text, size_t len, struct buf *out)
 static int show(const struct args *a, struct client *c, const msgpack_object *payload)
 {
 	const msgpack_object *text = map_get(payload, "text");
+	struct buf lines = { 0 };
 	struct output o;
 
 	if (!text || text->type != MSGPACK_OBJECT_STR) {
@@ -32,7 +34,9 @@ static int show(const struct args *a, struct client *c, const msgpack_object *pa
 		return CLI_REFUSED;
 	}
 	output_init(&o, STDOUT_FILENO, a->color);
-	put_lines(text->via.str.ptr, text->via.str.size, &o.text);
+	put_lines(text->via.str.ptr, text->via.str.size, &lines);
+	text_wrap(&o.text, buf_text(&lines), output_columns(&o));
+	buf_free(&lines);
 	output_flush(&o);
 	output_free(&o);
 	show_failed(payload);
@@ -69,8 +73,9 @@ const struct command command_explain = {
 		"      --depth N         pointers to structs that are followed (1, at most 4)\n"
 		"      --bytes N         of each struct or array that are captured (256, at most 4096)\n"
 		"      --string N        bytes of each text that are captured (64, at most 4096)\n"
-		"It shows the probe as it was understood, the places it means, the breakpoint's instruction and what a hit\n"
-		"costs, the kernel's plan, and each captured value with its type; what cannot be read is named with the reason.\n"
+		"It shows the places that the probe means, the breakpoint's instruction, what a hit costs and why, and what is\n"
+		"captured; what cannot be read is named with the reason. Then how it is done: the probe as it was understood,\n"
+		"and the plan that the kernel runs. Where the target runs several builds, the first line says which one it is.\n"
 		"Examples:\n"
 		"  plumb explain -s checkoutd 'parse_order(o->id) if $ret < 0'\n",
 	.groups = ARGS_TARGET | ARGS_EXPLAIN,

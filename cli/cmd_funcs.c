@@ -17,7 +17,7 @@ static const struct column columns[] = {
 
 static int show(const struct args *a, struct client *c, const msgpack_object *payload)
 {
-	char *source = object_text(map_get(payload, "source"), 1024);
+	char *source = object_text(map_get(payload, "source"), 1024), *builds = object_text(map_get(payload, "builds"), 1024);
 	const msgpack_object *functions = map_get(payload, "functions");
 	bool more = false;
 	int code = show_merged(a, columns, sizeof(columns) / sizeof(columns[0]), payload, "functions");
@@ -26,9 +26,12 @@ static int show(const struct args *a, struct client *c, const msgpack_object *pa
 		message("no function matches");
 	if (source && source[0])
 		message("from %s", source);
+	if (builds && builds[0])
+		message("build %s", builds);
 	if (object_bool(map_get(payload, "more"), &more) && more)
 		message("there are more: narrow it down with a GLOB");
 	free(source);
+	free(builds);
 	return code;
 }
 

@@ -38,7 +38,7 @@ struct question {
 	struct merge *merge;
 	unsigned n_answers;
 	bool more, named;        /* named: of some hosts only */
-	char source[256];        /* of funcs: where the names come from */
+	char source[256], builds[384]; /* of funcs: where the names come from; of which build, where there are several */
 	int64_t audit;
 };
 
@@ -119,13 +119,14 @@ static void reply(struct question *q)
 	struct session *s = q->client->session;
 	struct frame f;
 
-	session_reply_begin(s, &f, q->wire_id, 5);
+	session_reply_begin(s, &f, q->wire_id, 6);
 	pack_key(&f.pk, q->kind->key ? q->kind->key : "answers");
 	merge_pack(q->merge, &f.pk);
 	put_failed(q, &f.pk);
 	put_flag(&f.pk, "cut", merge_cut(q->merge));
 	put_flag(&f.pk, "more", q->more);
 	pack_key_text(&f.pk, "source", q->source);
+	pack_key_text(&f.pk, "builds", q->builds);
 	if (frame_end(&f)) {
 		struct error err;
 
@@ -297,6 +298,7 @@ static void take_error(struct asked *a, const msgpack_object *payload)
 static void take_answer(struct question *q, struct asked *a, const msgpack_object *payload)
 {
 	char *source = object_text(map_get(payload, "source"), sizeof(q->source) - 1);
+	char *builds = object_text(map_get(payload, "builds"), sizeof(q->builds) - 1);
 	bool more = false;
 	int rc = merge_add(q->merge, a->host, q->kind->key ? map_get(payload, q->kind->key) : payload);
 
@@ -310,7 +312,10 @@ static void take_answer(struct question *q, struct asked *a, const msgpack_objec
 		q->more |= more;
 	if (source && !q->source[0])
 		snprintf(q->source, sizeof(q->source), "%s", source);
+	if (builds && builds[0] && !q->builds[0])
+		snprintf(q->builds, sizeof(q->builds), "on %.80s: %.290s", a->host, builds);
 	free(source);
+	free(builds);
 }
 
 static struct question *find_question(struct control *k, uint64_t id)

@@ -43,7 +43,8 @@
  *                    each, beside the counters; of none whose captures would need a dearer breakpoint)
  *                    -> REPLY {id}, then PROBE..., CHUNK/STATS/NOTICE..., END
  *   "explain": target, probes, ... as trace     -> REPLY {text}
- *   "funcs": target, glob, module               -> REPLY {functions: [[name, signature, file, line, module], ...], more bool, source}
+ *   "funcs": target, glob, module               -> REPLY {functions: [[name, signature, file, line, module], ...], more bool, source,
+ *                                                         builds (a sentence if the target runs several: of which one they are, "": one)}
  *   "lines": target, files [[path, [line, ...]], ...] (required), module     (at most 20,000 lines; what code source lines are)
  *                               -> REPLY {build_id, module, files: [[path, [path in the debug information, ...]], ...],
  *                                         functions: [[name, signature, file, line, inlined copies, has code of its own bool], ...],

@@ -168,7 +168,8 @@ class Hits(KernelCase):
     def test_explain_shows_each_place(self):
         agent, t = self.agent(), Target(self, 'lines-gcc-O2')
         text = agent.run('explain', '-p', t.pid, 'lines.h:%d' % marked(HEADER)[0]).stdout
-        self.assertEqual(text.count('\nplace    '), 2)
+        self.assertEqual(len(re.findall('(?m)^place    ', text)), 2)
+        self.assertEqual(len(re.findall('(?m)^at       0x', text)), 2)
         self.assertEqual(text.count('\n         int twice(int n)\n'), 2)
         self.assertEqual(text.count('targets/lines.h:%d\n' % marked(HEADER)[0]), 2)
 
@@ -216,13 +217,30 @@ class Builds(Installed):
         old, new = self.install('lines-gcc-O0', 'old'), self.install('lines-gcc-O2', 'new')
         agent = self.agent()
         ids = [self.build_id(agent, Target(self, path).pid) for path in (old, new)]
-        for build in ids:
+        for build, other in (ids, ids[::-1]):
             text = agent.run('explain', '-s', 'lineserver', '--build', build[:10], 'checked').stdout
             self.assertIn('build-id ' + build, text)
+            self.assertNotIn(other[:12], text)
             with Connection(agent.socket) as c:
                 answer = c.call('lines', {'target': {'name': 'lineserver', 'build': build}, 'files': [['lines.c', [1]]]})
                 self.assertEqual(answer['build_id'], build)
-        self.assertIn('checked', agent.run('funcs', '-s', 'lineserver', '--build', ids[0], 'check*').stdout)
+        p = agent.run('funcs', '-s', 'lineserver', '--build', ids[0], 'check*')
+        self.assertIn('checked', p.stdout)
+        self.assertNotIn('also running', p.stderr)
+
+    def test_which_of_two_builds_it_was_is_said(self):
+        agent, ids = self.agent(), {}
+        for name, build in (('old', 'lines-gcc-O0'), ('new', 'lines-gcc-O2')):
+            t = Target(self, self.install(build, name))
+            ids[self.build_id(agent, t.pid)[:12]] = t
+        lines = agent.run('explain', '-s', 'lineserver', 'checked').stdout.splitlines()
+        m = re.fullmatch(r'build    ([0-9a-f]{12}); also running: ([0-9a-f]{12}) \(1 process\); --build ID chooses', lines[0])
+        self.assertEqual(set(m.groups()), set(ids), lines[0])
+        self.assertIn('build-id ' + m.group(1), '\n'.join(lines))
+        said = agent.run('funcs', '-s', 'lineserver', 'check*').stderr
+        self.assertIn('plumb: build %s; also running: %s (1 process); --build ID chooses\n' % m.groups(), said)
+        # one process alone, and several of one build: there is nothing to choose
+        self.assertNotIn('also running', agent.run('explain', '-p', ids[m.group(1)].pid, 'checked').stdout)
 
     def test_what_is_refused(self):
         path = self.install('lines-gcc-O0', 'old')
