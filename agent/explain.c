@@ -8,13 +8,14 @@
 static void explain_value(const struct layout *l, const struct layout_node *n, struct buf *out)
 {
 	const char *type = layout_text(l, n->type);
+	bool followed = n->kind == SHAPE_POINTER && n->next > (uint32_t)(n - l->node) + 1;
 
 	buf_str(out, layout_text(l, n->name));
 	if (*type)
 		buf_printf(out, ", %s", type);
-	if (n->kind == SHAPE_STRING)
+	if (n->kind == SHAPE_STRING || (followed && n[1].kind == SHAPE_STRING))
 		buf_str(out, ", as text");
-	else if (n->kind == SHAPE_POINTER && n->next > (uint32_t)(n - l->node) + 1)
+	else if (followed)
 		buf_str(out, " and what it points to");
 	if (n->role == ROLE_RETURN)
 		buf_str(out, ", when it returns");

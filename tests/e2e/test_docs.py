@@ -290,7 +290,7 @@ class Options(unittest.TestCase):
 OPTION = re.compile(r'(?<![\w-])--[a-z][\w-]*')
 PROGRAMS = {'plumb': harness.PLUMB, 'plumbd': harness.PLUMBD, 'plumb-collector': os.path.join(os.path.dirname(harness.PLUMB), 'plumb-collector')}
 # What is said of other programs and commands.
-OTHERS = {'plumb-hosts': {'--host'}, 'plumb-rm': {'--keep'}, 'plumbd': {'--keep'}, 'plumb-collector': {'--collector', '--replay'}}
+OTHERS = {'plumb-hosts': {'--host'}, 'plumb-rm': {'--keep'}, 'plumb-query': {'--sample'}, 'plumbd': {'--keep'}, 'plumb-collector': {'--collector', '--replay'}}
 # Their parser knows them, to say what to ask instead.
 REFUSED = {'query': {'--pid', '--exe'}, 'verify': {'--build', '--host'}}
 # plumbd --private is how plumb starts one: in the manual for whoever sees it in a list of processes.
