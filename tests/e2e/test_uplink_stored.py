@@ -12,13 +12,13 @@ import time
 import wire
 from collector import Collector
 from harness import PLUMB, QUICK, UNBOUNDED, KernelCase, Process, Target, target, wait_for
-from test_uplink import number_of
+from test_uplink import ALL, number_of
 
 SUMS = 'SELECT sum(calls), sum(matched), sum(shipped), sum(sampled), sum(drop_ring + drop_rate + drop_nomem), sum(drop_client) FROM rollup WHERE span = 1'
 
 
 class Stored(KernelCase):
-    limit = 100
+    limit = 200
 
     def collector(self, *args, listen='127.0.0.1:0'):
         return Collector(self, self.path('store'), *args, listen=listen)
@@ -50,10 +50,10 @@ class Stored(KernelCase):
 
     def test_from_the_command_to_the_store(self):
         c = self.collector()
-        agent = self.uplinked(c)
+        agent = self.uplinked(c, *ALL)
         t = Target(self, 'exact-gcc-O2', 'ints', '--calls', 8000, '--threads', 2)
         wait_for('agent', lambda: 'event=connected' in agent.stderr)
-        p = self.plumb(c, 'trace', '-x', t.argv[0], '--json', '--for', '3s', 'take_longs(p)')
+        p = self.plumb(c, 'trace', '-x', t.argv[0], '--json', '--limit', 16000, 'take_longs(p)')
         agent.wait_line('part=request event=start', stream='stderr')
         t.go()
         t.truth()
@@ -137,7 +137,7 @@ class Stored(KernelCase):
         """Under load, in turn, at random moments. What the agents accepted is stored once."""
         c = self.collector()
         agent = self.uplinked(c)
-        t = Target(self, 'exact-gcc-O2', 'slow', '--calls', 3000 if QUICK else 6000, '--threads', 16)
+        t = Target(self, 'exact-gcc-O2', 'slow', '--calls', 1000000, '--threads', 16)     # more than it gets to
         wait_for('agent', lambda: 'event=connected' in agent.stderr)
         p = self.plumb(c, 'trace', '-x', t.argv[0], '--keep', '--ttl', '10m', 'give_slowly(i)')
         agent.wait_line('part=request event=start', stream='stderr')

@@ -295,7 +295,7 @@ class Collector:
         self.resent = 0
         self.requests = {}         # id -> (verb, arguments): open, sent to whoever lacks them
         self.answers = queue.Queue()
-        self.line = None
+        self.line = self.clock_line = None
         self.port = 0
         self.last_question = 1 << 40
         self.top = {}
@@ -325,6 +325,11 @@ class Collector:
                 line.shutdown(socket.SHUT_RDWR)
             with self.ended:
                 self.ended.wait_for(lambda: self.line is not line, 30)
+
+    def linked(self):
+        """The hand-shake on the present line is over."""
+        line = self.line
+        return line and line is self.clock_line
 
     def serve(self):
         while not self.stopping:
@@ -369,12 +374,13 @@ class Collector:
                     last = f[1]
                 elif f[0] == CLOCK:
                     self.clocks.append(f)
+                    self.clock_line = line
                 else:
                     self.answers.put(f)
             data = data[at:]
             if last and self.ack:
-                self.acked[agent] = last
                 self.send([ACK, last])
+                self.acked[agent] = last
 
     def greet(self, f):
         received = time.time_ns()
