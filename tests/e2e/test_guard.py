@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Probes that cost too much go by themselves, and a target that runs flat out is not harmed by probes that come and go."""
+import json
 import os
 import re
 import signal
 import time
 
 import wire
-from harness import QUICK, SANITIZED, UNBOUNDED, KernelCase, Target, wait_for
+from harness import QUICK, SANITIZED, UNBOUNDED, KernelCase, Target, Trace, wait_for
+
+THREADS = 2
+
+
+def cpu_seconds(pid):
+    with open('/proc/%d/stat' % pid) as f:
+        return sum(map(int, f.read().rsplit(')', 1)[1].split()[11:13])) / os.sysconf('SC_CLK_TCK')
 
 
 class Guard(KernelCase):
@@ -16,22 +24,21 @@ class Guard(KernelCase):
         self.assertRegex(t.stdout, r'(?m)^ok loops=')
 
     def tripped(self, probe, *options, agent=None):
-        agent, t = agent or self.agent(), Target(self, 'busy')
-        began = time.monotonic()
-        tr = agent.trace('-p', t.pid, *options, probe)
-        attached = time.monotonic()
-        self.assertEqual(tr.wait(10), 1)
-        busy_with_others = max(1, os.getloadavg()[0] / os.cpu_count() - 1)
-        self.assertLess(time.monotonic() - attached, (2.0 if SANITIZED else 1.2) * busy_with_others, 'seconds from attached to gone')
+        """What it may take is counted in the target's own processor time: what else runs on the machine is no matter of the guard's."""
+        agent, t = agent or self.agent(), Target(self, 'busy', '--threads', THREADS)
+        before = cpu_seconds(t.pid)
+        tr = Trace(self, agent.command('trace', '-p', t.pid, *options, probe))
+        self.assertEqual(tr.wait(), 1, tr.stderr)
+        self.assertLess(cpu_seconds(t.pid) - before, (2.5 if SANITIZED else 1.5) * THREADS, 'of the target, until the probe was gone')
         self.assertRegex(tr.stderr, r'removed: probes cost process %d [\d.]+%% of one core, the budget is [\d.]+%%'
                                     r' \(\d+ calls/s at about \d+ ns each' % t.pid)
         self.assertGreater(tr.total()['calls'], 1000)
         self.assertNotIn('running', agent.requests())
         self.check_busy(t)
-        return tr, time.monotonic() - began
+        return tr
 
     def test_malloc_of_a_busy_process(self):
-        tr, _ = self.tripped('libc.so.6:malloc', '--json')
+        tr = self.tripped('libc.so.6:malloc', '--json')
         total = tr.total()
         self.assertEqual(total['end'], 'guard')
         self.assertEqual(total['shown'], len(tr.records()))
@@ -51,17 +58,18 @@ class Guard(KernelCase):
     def test_budget_of_100_percent(self):
         """A probe within its budget stays: a thousand calls a second cost next to nothing."""
         agent, t = self.agent(), Target(self, 'execer')
-        tr = agent.trace('-p', t.pid, '--budget', '100%', '--json', 'tick')
+        self.stays(agent.trace('-p', t.pid, '--budget', '100%', '--json', 'tick'))
+
+    def stays(self, tr):
+        """The guard looks at it five times a second."""
         time.sleep(2)
+        wait_for('calls', lambda: len(tr.lines()) > 1500)
         tr.stop()
-        self.assertGreater(tr.total()['calls'], 1000)
+        self.assertGreater(tr.total()['calls'], 1500)
 
     def test_a_cheap_probe_stays_with_the_default_budget(self):
         agent, t = self.agent(), Target(self, 'execer')
-        tr = agent.trace('-p', t.pid, '--json', 'tick')
-        time.sleep(3)
-        tr.stop()
-        self.assertGreater(tr.total()['calls'], 1500)
+        self.stays(agent.trace('-p', t.pid, '--json', 'tick'))
 
     def test_only_the_costly_probe_goes(self):
         agent, t = self.agent(), Target(self, 'busy')
@@ -93,7 +101,7 @@ class Guard(KernelCase):
         cycles = 60 if SANITIZED or QUICK else 500
         agent = self.agent(*UNBOUNDED)
         t = Target(self, 'busy', '--threads', 2)
-        self.arm(300)
+        self.arm(600)
         calls = 0
         with wire.Connection(agent.socket, timeout=30) as c:
             for together in [1] * (cycles // 10) + [5] * (cycles * 9 // 50):
@@ -142,17 +150,19 @@ class Drops(KernelCase):
     def test_a_client_that_does_not_read(self):
         """Its records are dropped after a while, counted; the agent and other clients do not wait for it."""
         agent, t = self.agent('--ring-kib', 16384), Target(self, 'busy')
-        slow = wire.Connection(agent.socket, timeout=60)
+        slow = wire.Connection(agent.socket, timeout=60)     # 16 MiB wait for it in the agent, some in the socket; a record has 14 bytes at least
         self.addCleanup(slow.close)
         wire_id = slow.trace({'target': {'pid': t.pid}, 'probes': ['work', 'libc.so.6:malloc($arg0)', 'libc.so.6:free($arg0)']})
-        began = time.monotonic()
         e = Target(self, 'execer')
         tr = agent.trace('-p', e.pid, '--json', 'tick')
-        time.sleep(8)
+
+        def shipped():
+            return {r['probes'][0]: r['shipped'] for r in map(json.loads, agent.run('list', '--json').lines())}
+        wait_for('more records than the agent holds for one client', lambda: shipped()['work'] > 1500000, every=0.2)
+        records = shipped()['tick']
+        wait_for('more of the other one', lambda: len(tr.lines()) > records + 1000)
         tr.stop()
-        self.assertGreater(tr.total()['shown'], 3000)
-        self.assertEqual(tr.total()['dropped'], 0)
-        self.assertLess(time.monotonic() - began, 30)
+        self.assertEqual((tr.total()['dropped'], tr.total()['shown']), (tr.total().get('drop_ring', 0), len(tr.records())))
         end, frames = slow.stop(wire_id)
         shown = sum(f[4] for f in frames if f[0] == wire.CHUNK)
         dropped = wire.total(end, 'drop_client')
