@@ -16,7 +16,7 @@ def functions_of(view):
 
 
 class Pattern(KernelCase):
-    limit = 100
+    limit = 240
     agent_args = UNBOUNDED
 
     def counted(self, agent, pattern, *more, threads=4, rounds=5):
@@ -187,7 +187,7 @@ class Pattern(KernelCase):
         agent = self.agent()
         t = Target(self, 'many', '--flat-out', '--threads', 2)
         t.go()
-        self.arm(300)
+        self.arm(600)
         calls = 0
         with wire.Connection(agent.socket, timeout=60) as c:
             for n in range(cycles):
@@ -205,9 +205,10 @@ class Pattern(KernelCase):
 
 class Guard(KernelCase):
     def hot(self, *agent_args):
-        """-> (stat of functions of which one is called all the time, after the guard was at work; its target)"""
+        """-> (stat of functions of which one is called all the time, after the guard was at work; its target). The others are called 200
+        times in 200 ms: whatever a call costs on this machine, together they are far below the budget."""
         agent, t = self.agent(*agent_args), Target(self, 'many', '--flat-out', '--hot', '--threads', 1, '--pause', 200)
-        tr = agent.trace('-p', t.pid, '--json', 'step_5*', verb='stat')
+        tr = agent.trace('-p', t.pid, '--json', 'step_5[01]*', verb='stat')
         t.go()
         tr.wait_line('removed: probes cost process %d' % t.pid, stream='stderr')
         return tr, t
@@ -221,12 +222,12 @@ class Guard(KernelCase):
         self.assertEqual(t.wait(), 0)
         tr.wait()
         return ({n: c['calls'] for n, c in functions_of(tr.objects()[-2]).items() if n != 'step_500'},
-                {n: f[0] for n, f in facts['functions'].items() if n.startswith('step_5') and f[0] and n != 'step_500'})
+                {n: f[0] for n, f in facts['functions'].items() if re.match('step_5[01]', n) and f[0] and n != 'step_500'})
 
     def test_only_the_costly_function_goes(self):
         """The others' breakpoints are set anew without it, and no call of theirs is missed."""
         tr, t = self.hot()
-        self.assertRegex(tr.stderr, r"step_500 of 'step_5\*' removed: probes cost process \d+ [\d.]+% of one core, the budget is 10.0%"
+        self.assertRegex(tr.stderr, r"step_500 of 'step_5\[01\]\*' removed: probes cost process \d+ [\d.]+% of one core, the budget is 10.0%"
                                     r" \(\d+ calls/s at about \d+ ns each\); counts up to now are exact")
         got, want = self.others(tr, t)
         self.assertEqual(got, want)
@@ -235,7 +236,7 @@ class Guard(KernelCase):
     def test_where_a_function_cannot_go_its_kind_does(self):
         """Two links for entry and return: all functions that return an int are one probe, and go together."""
         tr, t = self.hot('--attach', 'multi')
-        self.assertRegex(tr.stderr, r'probe on step_5\*, most of all step_500 removed: ')
+        self.assertRegex(tr.stderr, r'probe on step_5\[01\]\*, most of all step_500 removed: ')
         got, want = self.others(tr, t)
         stay = {n: calls for n, calls in want.items() if int(n[-3:]) % 10 not in (0, 4, 8)}
         self.assertEqual({n: calls for n, calls in got.items() if n in stay}, stay)
