@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one client, one probe or one moment may take of the agent, and of its targets."""
+import collections
 import json
 import os
 import re
@@ -11,6 +12,11 @@ import unittest
 
 import wire
 from harness import PLUMBD, UNBOUNDED, KernelCase, Process, Target, target, wait_for
+
+
+def framed(frame):
+    body = wire.pack(frame)
+    return struct.pack('>I', len(body)) + body
 
 
 class Named(KernelCase):
@@ -49,34 +55,44 @@ class Budget(Named):
             wire_id = c.trace({'target': {'name': os.path.basename(path)}, 'probes': ['tick', 'tick(n)', 'tick(n) if n > 5']})
             late = Target(self, path)
             c.receive(wire.NOTICE, wire_id)
-            time.sleep(2)
+            seen = collections.Counter()       # (probe, process) -> records
+            while len(seen) < 3 * 13 or min(seen.values()) <= 50:
+                seen.update((r[0], r[2]) for r in wire.records(c.receive(wire.CHUNK, wire_id)))
             end, frames = c.stop(wire_id)
-        self.assertEqual(len([f for f in frames + c.kept if f[0] == wire.PROBE]), 3)
-        for probe in {row[0] for row in end[4]}:
-            counted = {row[1] for row in end[4] if row[0] == probe and row[3].get('calls', 0) > 50}
-            self.assertEqual(counted, {t.pid for t in targets + [late]})
+        probes = {f[2]['probe'] for f in frames if f[0] == wire.PROBE}
+        every = {(probe, t.pid) for probe in probes for t in targets + [late]}
+        self.assertEqual((len(probes), set(seen)), (3, every))
+        self.assertEqual({(row[0], row[1]) for row in end[4] if row[3].get('calls', 0) > 50}, every)
 
 
     def test_more_processes_than_slots(self):
         """What has ended makes room; the counts of those that share a slot are exact together."""
         path, agent = self.named(), self.agent(*UNBOUNDED)
-        Target(self, path)
+        first = Target(self, path)
         with wire.Connection(agent.socket) as c:
             wire_id = c.trace({'target': {'name': os.path.basename(path)}, 'probes': ['tick'], 'sample': 1000000})
-            for _ in range(4):
+            for n in range(1, 5):
                 some = [Target(self, path) for _ in range(12)]
-                time.sleep(2)
+                self.wait_traced(agent, 12 * n)
                 for t in some:
                     t.signal(signal.SIGTERM)
                     t.wait()
             last = [Target(self, path) for _ in range(2)]
-            time.sleep(1.5)
-            before = self.stats(agent)
-            time.sleep(0.5)
-            self.assertGreater(self.stats(agent) - before, 2 * 200, [t.pid for t in last])
+            self.wait_traced(agent, 12 * 4 + 2)
+            for t in (first, *last):           # each is counted: also when no other one runs
+                t.signal(signal.SIGSTOP)
+            for t in last:
+                t.signal(signal.SIGCONT)
+                calls = self.stats(agent)
+                wait_for('calls of process %d' % t.pid, lambda calls=calls: self.stats(agent) > calls + 100)
+                t.signal(signal.SIGSTOP)
             end, frames = c.stop(wire_id)
         self.assertEqual([f for f in frames + c.kept if f[0] == wire.NOTICE and f[2] == 'failed'], [])
         self.assertEqual([row[1] for row in end[4]].count(0), 2)  # what belongs to no process, and what to several
+
+    def wait_traced(self, agent, n):
+        """That many processes came after the request."""
+        wait_for('%d newcomers' % n, lambda: agent.stderr.count('is traced from now on') == n)
 
     def stats(self, agent):
         return json.loads(agent.run('list', '--json').lines()[0])['calls']
@@ -86,7 +102,8 @@ class Clients(KernelCase):
     def test_questions_of_one_client(self):
         agent = self.agent()
         with wire.Connection(agent.socket) as c:
-            ids = [c.request('ps', {}) for _ in range(200)]
+            ids = range(1, 201)
+            c.sock.sendall(b''.join(map(framed, ([wire.REQUEST, n, 'ps', {}] for n in ids))))     # at once: none is answered meanwhile
             replies = [c.receive(wire.REPLY) for _ in ids]
         busy = [r for r in replies if not r[2]]
         self.assertGreater(len(busy), 0)
@@ -98,8 +115,7 @@ class Clients(KernelCase):
         """Its answers would fill the agent's memory: it is let go, and the others are served."""
         agent = self.agent()
         c = wire.Connection(agent.socket)
-        body = wire.pack([wire.REQUEST, 1, 'doctor', {}])
-        ask = (struct.pack('>I', len(body)) + body) * 500
+        ask = framed([wire.REQUEST, 1, 'doctor', {}]) * 500
         with self.assertRaises((BrokenPipeError, ConnectionResetError)):
             for _ in range(2000):
                 c.sock.sendall(ask)
