@@ -185,7 +185,7 @@ class Private(KernelCase):
         children = wait_for('private agent', lambda: subprocess.run(
             ['pgrep', '-P', str(p.pid)], stdout=subprocess.PIPE, check=False).stdout.split())
         p.popen.kill()
-        wait_for('end of the private agent', lambda: not any(alive(int(c)) for c in children), 10)
+        wait_for('end of the private agent', lambda: not any(alive(int(c)) for c in children))
         t.signal(signal.SIGTERM)
         self.assertEqual(t.wait(), 0)
 
@@ -228,25 +228,25 @@ class Life(KernelCase):
         agent, t = self.agent(), Target(self, 'execer')
         began = time.monotonic()
         tr = agent.trace('-p', t.pid, '--ttl', '1s', 'tick')
-        self.assertIn(tr.wait(10), (0, 1))
-        self.assertTrue(0.9 < time.monotonic() - began < 3)
+        self.assertIn(tr.wait(), (0, 1))
+        self.assertGreater(time.monotonic() - began, 0.9)
         self.assertIn('time to live', tr.stderr)
         tr = agent.trace('-p', t.pid, '--ttl', '1s', '--keep', 'tick')
         tr.signal(signal.SIGINT)
         tr.wait()
-        wait_for('end of the kept request', lambda: 'tick' not in agent.requests(), 5)
+        wait_for('end of the kept request', lambda: 'tick' not in agent.requests())
 
     def test_default_and_longest_time_to_live(self):
         agent, t = self.agent('--ttl', 1, '--max-ttl', 5), Target(self, 'execer')
         tr = agent.trace('-p', t.pid, 'tick')
-        tr.wait(5)
+        tr.wait()
         self.assertIn('at most', agent.run('trace', '-p', t.pid, '--ttl', '1h', 'tick', code=1).stderr)
 
     def test_requester_is_killed(self):
         agent, t = self.agent(), Target(self, 'execer')
         tr = agent.trace('-p', t.pid, 'tick')
         tr.popen.kill()
-        wait_for('end of the request', lambda: 'tick' not in agent.requests(), 5)
+        wait_for('end of the request', lambda: 'tick' not in agent.requests())
         self.assertTrue(t.running())
 
     def test_sigterm_ends_all(self):
@@ -324,7 +324,7 @@ class Life(KernelCase):
         n = 20 if SANITIZED else 60
         with wire.Connection(agent.socket) as c:
             ids = [c.trace({'target': {'pid': t.pid}, 'probes': ['tick']}) for _ in range(n)]
-            time.sleep(0.5)
+            wait_for('calls of each', lambda: min(json.loads(line)['calls'] for line in agent.run('list', '--json').lines()) > 50)
             for wire_id in ids:
                 end, _ = c.stop(wire_id)
                 self.assertGreater(wire.total(end, 'calls'), 50)

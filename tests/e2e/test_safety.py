@@ -48,5 +48,5 @@ class Aftermath(KernelCase):
         """The end of a request drains the rings; that once withdrew the wake-up for the others' events."""
         agent, t = self.agent(), Target(self, 'execer')
         agent.run('trace', '-p', t.pid, '--for', '500ms', 'tick if $duration > 1h')
-        r = agent.run('trace', '-p', t.pid, '--for', '8s', '--limit', 1, 'tick', timeout=6)
+        r = agent.run('trace', '-p', t.pid, '--for', '5m', '--limit', 1, 'tick')     # without it the event would come with the end
         self.assertEqual(len(r.stdout.splitlines()), 1)

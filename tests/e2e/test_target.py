@@ -15,7 +15,7 @@ class Ends(KernelCase):
         agent, t = self.agent(), Target(self, 'execer')
         tr = agent.trace('-p', t.pid, 'tick')
         t.signal(signal.SIGTERM)
-        self.assertEqual(tr.wait(10), 1)
+        self.assertEqual(tr.wait(), 1)
         self.assertIn('has ended', tr.stderr)
         self.assertIn(str(t.pid), tr.stderr)
         self.assertGreaterEqual(tr.total()['calls'], 0)
@@ -26,7 +26,7 @@ class Ends(KernelCase):
         tr = agent.trace('-p', t.pid, '--json', 'tick')
         tr.wait_line('"tick"')
         t.signal(signal.SIGHUP)
-        self.assertEqual(tr.wait(10), 1)
+        self.assertEqual(tr.wait(), 1)
         self.assertEqual(t.wait(), 3)
         total = tr.total()
         self.assertEqual(total['shown'] + total['open'] + total['unwound'], total['calls'])
@@ -38,7 +38,7 @@ class Ends(KernelCase):
         t.truth()
         t.go()
         t.wait()
-        self.assertEqual(tr.wait(10), 1)
+        self.assertEqual(tr.wait(), 1)
         self.assertEqual((tr.total()['calls'], tr.total()['shown'], len(tr.records())), (300, 300, 300))
 
     def test_kill_9_of_the_target(self):
@@ -46,7 +46,7 @@ class Ends(KernelCase):
         tr = agent.trace('-p', t.pid, '--sample', '1/1000', 'work')
         time.sleep(0.3)
         t.popen.kill()
-        self.assertEqual(tr.wait(10), 1)
+        self.assertEqual(tr.wait(), 1)
         self.assertIn('has ended', tr.stderr)
 
 
@@ -56,7 +56,7 @@ class Execs(KernelCase):
         tr = agent.trace('-p', t.pid, '--json', 'tick')
         tr.wait_line('"tick"')
         t.signal(signal.SIGUSR2)
-        self.assertEqual(tr.wait(10), 1)
+        self.assertEqual(tr.wait(), 1)
         self.assertIn('executes another program', tr.stderr)
         self.assertTrue(all(r['function'] == 'tick' and r['args']['generation'] == 0 for r in tr.records()))
         t.signal(signal.SIGTERM)
@@ -72,7 +72,7 @@ class Execs(KernelCase):
         t.wait_line('generation=1')
         time.sleep(0.5)
         tr.signal(signal.SIGINT)
-        self.assertIn(tr.wait(10), (0, 1))
+        self.assertIn(tr.wait(), (0, 1))
         for r in tr.records():
             self.assertEqual(r['ret'], r['args']['n'] % 1000 + (1 if r['args']['generation'] else 0))
         t.signal(signal.SIGTERM)
@@ -85,7 +85,7 @@ class Comes(KernelCase):
         tr = agent.trace('-s', 'execer', '--json', 'tick')
         tr.wait_line('"pid":%d,' % first.pid)
         second = Target(self, 'execer')
-        tr.wait_line('"pid":%d,' % second.pid, 10)
+        tr.wait_line('"pid":%d,' % second.pid)
         first.signal(signal.SIGTERM)
         first.wait()
         wait_for('notice', lambda: 'has ended' in tr.stderr)
