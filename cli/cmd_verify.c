@@ -90,7 +90,7 @@ static void tell(struct run *r, uint64_t now_ns)
 	const struct verify_view *v = verify_view(r->verify);
 	struct buf line = { 0 };
 
-	if (v->stage == r->told && (v->waiting != NULL) == r->told_waiting && (v->stage != VERIFY_RUNNING || now_ns - r->told_ns < 10000000000ULL))
+	if (v->stage == r->told && (v->waiting != NULL) == r->told_waiting && ((v->stage != VERIFY_RUNNING && v->stage != VERIFY_AA) || now_ns - r->told_ns < 10000000000ULL))
 		return;
 	r->told = v->stage;
 	r->told_waiting = v->waiting != NULL;
@@ -271,7 +271,7 @@ static int conclude(struct run *r)
 	const struct verify_view *v = verify_view(r->verify);
 	struct error err = { 0 };
 
-	if (!v->n_functions) {
+	if (v->state == VERDICT_UNDECIDED) {
 		error_set(&err, EINTR, "%s", v->reason);
 		show_error(&err, NULL);
 		return EXIT_NO_VERDICT;
@@ -449,7 +449,7 @@ const struct command command_verify = {
 		"      --baseline ARM, --candidate ARM   build:ID, pid:N,N, or through a collector host:A,B\n"
 		"      --by-time             one build now, another one after a restart that you make while it watches\n"
 		"      --arm-by 'COND'       one build, the candidate is where the condition holds (a feature flag)\n"
-		"      --aa                  one build as both arms, which must find nothing\n"
+		"      --aa                  the baseline as two halves first, which must not differ; with one build: nothing else\n"
 		"Target, one of:\n"
 		"  -p, --pid PID   -s, --service NAME   -x, --exe PATH\n"
 		"Options:\n"

@@ -169,7 +169,7 @@ static int wait_replies(struct verify_post *p, struct error *err)
 static int send_end(struct verify_post *p, const struct buf *record, const struct error *failed, struct error *err)
 {
 	const struct verify_view *v = verify_view(p->verify);
-	bool none = failed || !v->n_functions;
+	bool none = failed || v->state == VERDICT_UNDECIDED;
 	struct buf report = { 0 }, out = { 0 };
 	struct verdict_words w = words(p, none ? "INCONCLUSIVE" : verdict_words_state(v, true), failed ? failed->text : v->reason, &report);
 	int rc;

@@ -236,6 +236,10 @@ static int take_key(const char *name, const json_t *value, struct verify_spec *s
 
 	if (!strcmp(name, "title") || !strcmp(name, "claim"))
 		return 0;
+	if (!strcmp(name, "aa")) {
+		s->aa = json_is_true(value);
+		return json_is_boolean(value) ? 0 : error_set(err, EINVAL, "aa is true or false");
+	}
 	if (!strcmp(name, "for_ns")) {
 		if (json_integer_value(value) <= 0)
 			return error_set(err, EINVAL, "for_ns is a number of nanoseconds");

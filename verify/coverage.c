@@ -60,6 +60,25 @@ static struct covered_function *add_function(struct coverage *c, const char *nam
 	return more[c->n_functions].name ? &more[c->n_functions++] : NULL;
 }
 
+struct coverage *coverage_of_functions(const struct coverage *c)
+{
+	struct coverage *out = calloc(1, sizeof(*out));
+
+	for (uint32_t i = 0; out && i < c->n_functions; i++) {
+		struct covered_function *f = c->function[i].compared ? add_function(out, c->function[i].name) : NULL;
+
+		if (f) {
+			f->claimed = c->function[i].claimed;
+			f->compared = true;
+			out->functions_compared++;
+		} else if (c->function[i].compared) {
+			coverage_free(out);
+			out = NULL;
+		}
+	}
+	return out;
+}
+
 /* What a build has under this name. Several functions of one name (static ones) are one: a probe finds all of them. */
 static int learn(struct covered_function *f, const struct lines_function *from, enum verify_side side)
 {

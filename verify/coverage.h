@@ -69,6 +69,8 @@ struct coverage *coverage_watch(const struct verify_spec *s, const struct patch 
 struct coverage *coverage_again(const struct coverage *before, const struct verify_spec *s, const struct patch *p,
 				const struct lines_answer *const answer[VERIFY_SIDES], const uint32_t *const file_of[VERIFY_SIDES],
 				struct error *err);
+/* Its compared functions, and no lines. NULL: no memory. */
+struct coverage *coverage_of_functions(const struct coverage *c);
 /* By name; -1: there is none. */
 int32_t coverage_function(const struct coverage *c, const char *name);
 void coverage_free(struct coverage *c);

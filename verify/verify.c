@@ -32,6 +32,7 @@ struct verify *verify_new(struct verify_spec *s, struct error *err)
 	v->spec = *s;
 	v->next_id = ID_FIRST;
 	v->time.state = s->by_time ? TIME_WAITING : TIME_NOT;
+	v->aa.state = verify_spec_aa_first(s) ? AA_RUNNING : AA_NOT;
 	if (s->patch && patch_parse(s->patch, s->patch_len, s->strip, &v->patch, err) < 0) {
 		verify_free(v);
 		return NULL;
@@ -56,6 +57,7 @@ void verify_free(struct verify *v)
 		return;
 	for (uint32_t i = 0; i < v->n_judged; i++) {
 		verdict_free(v->judged[i].verdict);
+		verdict_free(v->judged[i].mirror);
 		free(v->judged[i].line_item);
 		failing_free(v->judged[i].failing);
 	}
@@ -67,6 +69,7 @@ void verify_free(struct verify *v)
 	}
 	for (uint32_t i = 0; i < v->n_remarks; i++)
 		free(v->remark[i]);
+	verify_free(v->aa.run);
 	free(v->judged);
 	free(v->request);
 	free(v->function_view);
@@ -140,21 +143,30 @@ int verify_start(struct verify *v, uint64_t now_ns, struct error *err)
 	return verify_ask_ps(v, now_ns, err);
 }
 
-static int set_probes(struct verify *v, struct error *err)
+int verify_set_probes(struct verify *v, struct error *err)
 {
-	const struct lines_answer *const answer[VERIFY_SIDES] = { &v->lines[BASELINE], &v->lines[CANDIDATE] };
-	const uint32_t *const file_of[VERIFY_SIDES] = { v->file_of[BASELINE], v->file_of[CANDIDATE] };
 	int rc;
 
-	v->coverage = v->spec.by_time ? coverage_watch(&v->spec, v->patch, answer[BASELINE], file_of[BASELINE], err) :
-					coverage_new(&v->spec, v->patch, answer, file_of, err);
-	if (!v->coverage)
-		return -err->code;
 	v->stage = VERIFY_PROBING;
 	rc = verify_make_items(v, err);
 	for (int group = 0; !rc && group < ITEM_GROUPS; group++)
 		rc = verify_send_probes(v, (enum item_group)group, err);
 	return rc;
+}
+
+/* What is compared is known; the halves of an A/A run were told. */
+static int choose_functions(struct verify *v, uint64_t now_ns, struct error *err)
+{
+	const struct lines_answer *const answer[VERIFY_SIDES] = { &v->lines[BASELINE], &v->lines[CANDIDATE] };
+	const uint32_t *const file_of[VERIFY_SIDES] = { v->file_of[BASELINE], v->file_of[CANDIDATE] };
+
+	if (v->spec.by_time)
+		v->coverage = coverage_watch(&v->spec, v->patch, answer[BASELINE], file_of[BASELINE], err);
+	else if (!v->coverage)
+		v->coverage = coverage_new(&v->spec, v->patch, answer, file_of, err);
+	if (!v->coverage)
+		return -err->code;
+	return v->aa.state == AA_RUNNING ? verify_aa_begin(v, now_ns, err) : verify_set_probes(v, err);
 }
 
 /* By time the candidate's are asked about when it has come. */
@@ -177,7 +189,7 @@ static int on_ps(struct verify *v, const msgpack_object *payload, uint64_t now_n
 	}
 	rc = verify_choose_arms(v, now_ns, err);
 	if (!rc)
-		rc = v->patch ? ask_lines(v, err) : set_probes(v, err);
+		rc = v->patch ? ask_lines(v, err) : choose_functions(v, now_ns, err);
 	return rc;
 }
 
@@ -202,7 +214,7 @@ static int on_lines(struct verify *v, enum verify_side side, const msgpack_objec
 		verify_remark(v, "the agent did not tell of all changed lines on the %s: the patch is too long", verify_side_name[side]);
 	if (rc || (!v->answered[!side] && !v->spec.by_time))
 		return rc;
-	return v->spec.by_time && side == CANDIDATE ? verify_time_lines(v, now_ns, err) : set_probes(v, err);
+	return v->spec.by_time && side == CANDIDATE ? verify_time_lines(v, now_ns, err) : choose_functions(v, now_ns, err);
 }
 
 static uint32_t requests_in(const struct verify *v, enum request_state state)
@@ -324,19 +336,6 @@ void verify_stop(struct verify *v, const char *reason, uint64_t now_ns)
 		v->stage = VERIFY_DONE;
 }
 
-static void arm_lost_pid(struct arm *a, uint64_t pid, uint64_t now_ns)
-{
-	uint32_t kept = 0;
-
-	for (uint32_t i = 0; i < a->n_members; i++)
-		if (a->member[i].pid != pid)
-			a->member[kept++] = a->member[i];
-	a->ended += a->n_members - kept;
-	a->n_members = kept;
-	if (!kept && !a->missing_since_ns)
-		a->missing_since_ns = now_ns;
-}
-
 /* A request that ends by itself: its process is gone, the guard has removed its probes, ... */
 static int on_end(struct verify *v, struct arm_request *r, const struct frame_in *in, uint64_t now_ns, struct error *err)
 {
@@ -358,7 +357,7 @@ static int on_end(struct verify *v, struct arm_request *r, const struct frame_in
 		return 0;
 	verify_remark(v, "%s: %s", v->arm[r->side].label, text);
 	if (strcmp(reason, "gone") == 0) {
-		arm_lost_pid(&v->arm[r->side], r->pid, now_ns);
+		verify_lost_pid(&v->arm[r->side], r->pid, now_ns);
 		return 0;
 	}
 	if (verify_lines_removed(r, reason))
@@ -377,6 +376,8 @@ int verify_frame(struct verify *v, const struct frame_in *in, const char *raw, s
 	keep(v, RECORD_FRAME, now_ns, raw, raw_len);
 	if (v->stage == VERIFY_DONE || in->count < 2 || !object_u64(&in->items[1], &id))
 		return 0;
+	if (v->aa.run)
+		return verify_aa_frame(v, in, raw, raw_len, now_ns, err);
 	r = verify_request(v, id);
 	if (in->type == WIRE_REPLY)
 		rc = on_reply(v, in, id, now_ns, err);
@@ -479,6 +480,8 @@ int verify_timer(struct verify *v, uint64_t now_ns, struct error *err)
 	int rc = 0;
 
 	keep(v, RECORD_TIMER, now_ns, NULL, 0);
+	if (v->aa.run && v->stage == VERIFY_AA)
+		return verify_aa_timer(v, now_ns, err);
 	if (v->stage < VERIFY_RUNNING && now_ns - v->started_ns >= START_NS)
 		return late_start(v, err);
 	if (v->stage == VERIFY_RUNNING && tick_is_due(v, now_ns))

@@ -6,7 +6,8 @@
  *
  *   ps -> lines -> stat (one request per arm and group of probes) -> ticks -> stop
  *
- * With arms by time the baseline goes this way first; the candidate follows when it comes (verify_time.c).
+ * With arms by time the baseline goes this way first; the candidate follows when it comes (verify_time.c).  An A/A run of the baseline may
+ * come between lines and stat (verify_aa.c).
  *
  * No I/O, no clock: the same frames at the same times give the same answer, so what came in is all that a record needs
  * (verify_record.h).
@@ -22,6 +23,7 @@
 
 enum verify_stage {
 	VERIFY_ASKING,       /* which processes, which lines */
+	VERIFY_AA,           /* the baseline's halves are compared first */
 	VERIFY_PROBING,      /* requests are sent, not all are accepted */
 	VERIFY_RUNNING,
 	VERIFY_STOPPING,     /* decided; the last counters are under way */
@@ -77,11 +79,23 @@ struct verify_line_view {
 	uint64_t hits;                /* on its own side */
 };
 
+enum verify_aa { AA_NOT, AA_RUNNING, AA_NOTHING, AA_FOUND, AA_TOO_FEW };   /* what was found between the halves */
+
+/* An A/A run before the arms were compared. Only if it found nothing they were. */
+struct verify_aa_view {
+	enum verify_aa state;
+	const char *split;            /* "process", "thread", "host"; NULL: not yet known */
+	uint64_t calls[2];            /* of each half, all functions together */
+	uint64_t ns;
+	const char *text;             /* a sentence; "": it is not over */
+};
+
 struct verify_view {
 	enum verify_stage stage;
 	enum verdict_state state;     /* of all functions together */
 	const char *reason;
-	const char *waiting;          /* by time, until the candidate is watched: for what; NULL */
+	const char *waiting;          /* what must be over before the arms are compared: an A/A run, by time the coming of the candidate; NULL */
+	struct verify_aa_view aa;
 	uint64_t elapsed_ns, deadline_ns;
 	double eta_s;
 	const struct verify_spec *spec;

@@ -167,7 +167,7 @@ bool verify_is_of(const struct verify_arm_spec *arm, const struct running *p)
 		snprintf(pid, sizeof(pid), "%llu", (unsigned long long)p->pid);
 		return list_has(arm->text, pid);
 	case VERIFY_ARM_HOST:
-		return p->host && list_has(arm->text, p->host);
+		return p->host && list_has(arm->text, p->host) && (!arm->build || strcmp(arm->build, p->build_id) == 0);
 	default:
 		return true;
 	}
@@ -295,31 +295,21 @@ static int guess_arms(struct verify *v, struct error *err)
 	return rc;
 }
 
-/* One build, both arms: by a condition, or for an A/A run by process, or by thread if there is one process only. */
+/* One build, both arms: by a condition, or an A/A run's halves. */
 static int one_build(struct verify *v, uint64_t now_ns, struct error *err)
 {
 	struct arm *b = &v->arm[BASELINE], *c = &v->arm[CANDIDATE];
 	int rc = verify_fill_arm(v, BASELINE, now_ns, err);
-	uint32_t all = b->n_members;
-	bool by_process;
 
-	if (rc)
+	if (!rc && v->spec.aa)
+		rc = verify_aa_alone(v, err);
+	for (int side = 0; !rc && !v->spec.arm_by && side < VERIFY_SIDES; side++)
+		rc = verify_fill_arm(v, (enum verify_side)side, now_ns, err);
+	if (rc || !v->spec.arm_by)
 		return rc;
 	*c = *b;
-	snprintf(b->label, sizeof(b->label), "not (%.60s)", v->spec.arm_by ? v->spec.arm_by : "$tid % 2 == 1");
-	snprintf(c->label, sizeof(c->label), "%.60s", v->spec.arm_by ? v->spec.arm_by : "$tid % 2 == 1");
-	if (v->spec.arm_by)
-		return 0;
-	by_process = all > 1 && !v->running[0].host;   /* through a collector a pid names no process */
-	verify_remark(v, "an A/A run: one build is both arms, split by %s; whatever it finds is chance, or calls that hang together",
-		      by_process ? "process" : "thread");
-	if (!by_process)
-		return verify_spec_text(&v->spec.arm_by, "$tid % 2 == 1", "the condition", err);
-	b->n_members = all / 2;
-	c->n_members = all - b->n_members;
-	memcpy(c->member, b->member + b->n_members, c->n_members * sizeof(c->member[0]));
-	snprintf(b->label, sizeof(b->label), "the first %u processes", b->n_members);
-	snprintf(c->label, sizeof(c->label), "the other %u processes", c->n_members);
+	snprintf(b->label, sizeof(b->label), "not (%.60s)", v->spec.arm_by);
+	snprintf(c->label, sizeof(c->label), "%.60s", v->spec.arm_by);
 	return 0;
 }
 
@@ -383,7 +373,7 @@ int verify_choose_arms(struct verify *v, uint64_t now_ns, struct error *err)
 	rc = check_hosts(v, err);
 	if (rc)
 		return rc;
-	if (v->spec.arm_by || v->spec.aa)
+	if (v->spec.arm_by || (v->spec.aa && !verify_spec_aa_first(&v->spec)))
 		return one_build(v, now_ns, err);
 	if (v->spec.by_time)
 		return verify_time_begin(v, now_ns, err);

@@ -110,6 +110,7 @@ struct arm_request {
 struct judged {
 	uint32_t function;             /* of the coverage */
 	struct verdict *verdict;
+	struct verdict *mirror;        /* of halves: the other way round. NULL */
 	struct claim claim;
 	uint32_t *line_item;           /* items of claim.line */
 	bool any_line;                 /* claim.line has one entry, for all of them */
@@ -132,6 +133,16 @@ struct by_time {
 	char known[1024];              /* builds that are in neither arm: "8f3a...\n..." */
 };
 
+/* ---- an A/A run before the arms are compared (verify_aa.c) ---- */
+
+struct aa {
+	struct verify *run;            /* of the baseline's halves; NULL: not now */
+	enum verify_aa state;
+	const char *split, *cause;     /* "process"; why its halves may differ */
+	uint64_t began_ns, ns, calls[2];
+	char text[1200];               /* what came of it */
+};
+
 struct verify {
 	struct verify_spec spec;
 	struct patch *patch;
@@ -145,6 +156,8 @@ struct verify {
 	char hosts[8192];              /* that the last ps has rows of: "web-1\n..." */
 	struct arm arm[VERIFY_SIDES];
 	struct by_time time;
+	struct aa aa;
+	bool halves;                   /* the run of an A/A run: never passes, and finds what is worse in either half */
 	uint32_t *file_of[VERIFY_SIDES], n_files[VERIFY_SIDES];
 	struct lines_answer lines[VERIFY_SIDES];
 	bool answered[VERIFY_SIDES];
@@ -172,6 +185,8 @@ extern const char *const verify_side_name[VERIFY_SIDES];
 void verify_remark(struct verify *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* verify.c */
+/* The coverage is known: its probes are sent. */
+int verify_set_probes(struct verify *v, struct error *err);
 /* While it runs: what is known by now, the last counters are asked for. */
 void verify_break_off(struct verify *v, const char *reason, uint64_t now_ns);
 
@@ -198,6 +213,8 @@ bool verify_is_of(const struct verify_arm_spec *arm, const struct running *p);
 /* verify_members.c */
 void verify_arm_add(struct verify *v, struct arm *a, const struct running *p, uint64_t now_ns);
 const struct running *verify_find_running(const struct verify *v, const char *host, uint64_t pid, const char *build_id);
+/* The only process of a request has ended. */
+void verify_lost_pid(struct arm *a, uint64_t pid, uint64_t now_ns);
 /* Looks again who of the arms is there. */
 void verify_count_arms(struct verify *v, uint64_t now_ns);
 /* The agent of that host is back, and has held on to its probes. */
@@ -209,7 +226,19 @@ const char *verify_away(const struct verify *v);
 /* The time since the last call, of each process: how much of it was probed. */
 void verify_count_time(struct verify *v, uint64_t now_ns);
 
+/* verify_aa.c */
+/* One build is all there is: its arm, which is filled, gives both arms of the spec. */
+int verify_aa_alone(struct verify *v, struct error *err);
+/* The arms and the functions are known: first the baseline's halves. */
+int verify_aa_begin(struct verify *v, uint64_t now_ns, struct error *err);
+/* While v->aa.run: as verify_frame and verify_timer. */
+int verify_aa_frame(struct verify *v, const struct frame_in *in, const char *raw, size_t raw_len, uint64_t now_ns, struct error *err);
+int verify_aa_timer(struct verify *v, uint64_t now_ns, struct error *err);
+void verify_aa_sentence(const struct verify *v, char *out, size_t size);
+
 /* verify_time.c */
+/* "61,200" */
+void verify_count_text(uint64_t n, char out[32]);
 int verify_time_begin(struct verify *v, uint64_t now_ns, struct error *err);
 /* What runs has been looked at: has another build come? */
 int verify_time_look(struct verify *v, uint64_t now_ns, struct error *err);

@@ -57,6 +57,10 @@ static void make_claim(struct verify *v, struct judged *j, bool first)
 	*c = v->spec.claim;
 	snprintf(c->function, sizeof(c->function), "%s", f->name);
 	c->alpha /= v->n_judged;
+	if (v->halves) {
+		c->alpha /= 2;               /* of each direction */
+		c->min_triggers = UINT64_MAX;   /* no PASS: what shows later must show */
+	}
 	c->arms = v->spec.by_time ? ARMS_BY_TIME : ARMS_LIVE;
 	if (v->spec.by_time)
 		c->deadline_ns = 0;   /* when the candidate is watched: what is left then */
@@ -146,7 +150,8 @@ int verify_begin_judging(struct verify *v, struct error *err)
 		if (claim_lines(v, j, i == 0) < 0)
 			return error_set(err, ENOMEM, "no memory for a claim");
 		j->verdict = verdict_new(&j->claim, err);
-		if (!j->verdict)
+		j->mirror = v->halves && j->verdict ? verdict_new(&j->claim, err) : NULL;
+		if (!j->verdict || (v->halves && !j->mirror))
 			return -err->code;
 	}
 	for (int side = 0; side < VERIFY_SIDES; side++)
@@ -167,6 +172,7 @@ int verify_drop_judged(struct verify *v, struct error *err)
 			continue;
 		}
 		verdict_free(j->verdict);
+		verdict_free(j->mirror);
 		free(j->line_item);
 		failing_free(j->failing);
 	}
@@ -211,8 +217,12 @@ enum verdict_state verify_state(const struct verify *v)
 {
 	enum verdict_state *states = calloc(v->n_judged + 1, sizeof(*states)), all = VERDICT_UNDECIDED;
 
-	for (uint32_t i = 0; states && i < v->n_judged; i++)
-		states[i] = verdict_state(v->judged[i].verdict);
+	for (uint32_t i = 0; states && i < v->n_judged; i++) {
+		const struct judged *j = &v->judged[i];
+		bool mirrored = j->mirror && verdict_state(j->mirror) == VERDICT_FAIL;
+
+		states[i] = mirrored ? VERDICT_FAIL : verdict_state(j->verdict);
+	}
 	if (states && v->n_judged)
 		all = verdict_combine(states, v->n_judged);
 	free(states);

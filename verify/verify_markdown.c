@@ -197,6 +197,11 @@ void verify_report_markdown(const struct verify_view *v, struct buf *out)
 	md_text(out, v->arm[CANDIDATE].label);
 	md_processes(out, v->arm[CANDIDATE].most_processes);
 	buf_printf(out, ", compared for %.0f s%s.\n", (double)v->elapsed_ns / 1e9, v->spec->by_time ? ", one after the other" : "");
+	if (v->aa.text[0]) {
+		buf_str(out, "\nA/A run: ");
+		md_text(out, v->aa.text);
+		buf_str(out, ".\n");
+	}
 	for (uint32_t i = 0; i < v->n_functions; i++)
 		md_function(out, &v->function[i]);
 	md_lines(out, v);

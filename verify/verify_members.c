@@ -109,6 +109,19 @@ static void drop_ended(struct verify *v, enum verify_side side, uint64_t now_ns)
 	a->n_members = kept;
 }
 
+void verify_lost_pid(struct arm *a, uint64_t pid, uint64_t now_ns)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < a->n_members; i++)
+		if (a->member[i].pid != pid)
+			a->member[kept++] = a->member[i];
+	a->ended += a->n_members - kept;
+	a->n_members = kept;
+	if (!kept && !a->missing_since_ns)
+		a->missing_since_ns = now_ns;
+}
+
 static bool is_in(const struct arm *a, const struct running *p)
 {
 	for (uint32_t i = 0; i < a->n_members; i++)

@@ -67,12 +67,11 @@ const struct verify_arm_spec *verify_arm_spec_of(const struct verify *v, enum ve
 	return side == BASELINE ? &v->spec.baseline : &v->spec.candidate;
 }
 
-/* --aa by process splits pids; --aa by thread and --arm-by are conditions of all of them. */
 bool verify_arm_is_open(const struct verify *v, enum verify_side side)
 {
 	enum verify_arm_by by = verify_arm_spec_of(v, side)->by;
 
-	if (v->spec.target == VERIFY_TARGET_PID || by == VERIFY_ARM_PID || (v->spec.aa && !v->spec.arm_by))
+	if (v->spec.target == VERIFY_TARGET_PID || by == VERIFY_ARM_PID)
 		return false;
 	return by == VERIFY_ARM_BUILD || by == VERIFY_ARM_HOST || v->spec.arm_by;
 }

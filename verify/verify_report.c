@@ -189,6 +189,24 @@ static void json_arm(struct buf *out, const char *key, const struct verify_arm_v
 	buf_char(out, '}');
 }
 
+/* null: none was asked for. */
+static void json_aa(struct buf *out, const struct verify_aa_view *aa)
+{
+	static const char *const states[] = { [AA_RUNNING] = "not over", [AA_NOTHING] = "nothing found", [AA_FOUND] = "difference found",
+					      [AA_TOO_FEW] = "too few calls" };
+
+	buf_str(out, ",\"aa\":");
+	if (aa->state == AA_NOT) {
+		buf_str(out, "null");
+		return;
+	}
+	buf_printf(out, "{\"state\":\"%s\",", states[aa->state]);
+	key_text(out, "split", aa->split);
+	buf_printf(out, ",\"elapsed_s\":%.3f,\"calls\":[%" PRIu64 ",%" PRIu64 "],", (double)aa->ns / 1e9, aa->calls[0], aa->calls[1]);
+	key_text(out, "text", aa->text);
+	buf_char(out, '}');
+}
+
 static const char *why_of(const struct covered_line *l)
 {
 	static const char *const whys[LINE_STATES] = {
@@ -298,6 +316,7 @@ void verify_report_json(const struct verify_view *v, struct buf *out)
 	buf_str(out, ",\"eta_s\":");
 	json_number(out, v->eta_s);
 	buf_printf(out, ",\"by_time\":%s", v->spec->by_time ? "true" : "false");
+	json_aa(out, &v->aa);
 	json_arm(out, "baseline", &v->arm[BASELINE]);
 	json_arm(out, "candidate", &v->arm[CANDIDATE]);
 	buf_str(out, ",\"functions\":[");
@@ -359,11 +378,23 @@ static void junit_gate(struct buf *out, const struct verify_function_view *f, co
 	buf_str(out, "</testcase>\n");
 }
 
+/* What it found is no failure of the candidate's. */
+static void junit_aa(struct buf *out, const struct verify_aa_view *aa)
+{
+	buf_str(out, "  <testcase classname=\"plumb verify\" name=\"A/A run\">");
+	buf_str(out, aa->state == AA_NOTHING ? "<system-out>" : "<skipped message=\"");
+	xml_text(out, aa->text);
+	buf_str(out, aa->state == AA_NOTHING ? "</system-out>" : "\"/>");
+	buf_str(out, "</testcase>\n");
+}
+
 static void junit_count(const struct verify_view *v, unsigned *tests, unsigned *failures, unsigned *skipped)
 {
-	*tests = 1;
+	bool aa = v->aa.state != AA_NOT;
+
+	*tests = 1 + aa;
 	*failures = v->state == VERDICT_FAIL;
-	*skipped = v->state != VERDICT_FAIL && v->state != VERDICT_PASS;
+	*skipped = (v->state != VERDICT_FAIL && v->state != VERDICT_PASS) + (aa && v->aa.state != AA_NOTHING);
 	for (uint32_t i = 0; i < v->n_functions; i++)
 		for (unsigned k = 0; k < v->function[i].view->gates; k++) {
 			enum gate_state s = v->function[i].view->gate[k]->state;
@@ -391,6 +422,8 @@ void verify_report_junit(const struct verify_view *v, struct buf *out)
 		buf_str(out, "\"/>");
 	}
 	buf_str(out, "</testcase>\n");
+	if (v->aa.state != AA_NOT)
+		junit_aa(out, &v->aa);
 	for (uint32_t i = 0; i < v->n_functions; i++)
 		for (unsigned k = 0; k < v->function[i].view->gates; k++)
 			junit_gate(out, &v->function[i], v->function[i].view->gate[k]);

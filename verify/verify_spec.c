@@ -20,15 +20,48 @@ void verify_spec_init(struct verify_spec *s)
 	s->claim.deadline_ns = DEFAULT_DEADLINE_S * 1000000000ULL;
 }
 
+#define TEXT(member) offsetof(struct verify_spec, member)
+
+static const size_t arm_texts[] = {
+	TEXT(target_text), TEXT(baseline.text), TEXT(baseline.build), TEXT(candidate.text), TEXT(candidate.build), TEXT(arm_by), TEXT(function),
+	TEXT(error), TEXT(watched), TEXT(watched_per),
+};
+static const size_t other_texts[] = { TEXT(patch), TEXT(patch_file), TEXT(trigger) };
+
+static char **text_at(struct verify_spec *s, size_t offset)
+{
+	return (char **)(void *)((char *)s + offset);
+}
+
+static void free_texts(struct verify_spec *s, const size_t *offset, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(*text_at(s, offset[i]));
+		*text_at(s, offset[i]) = NULL;
+	}
+}
+
 void verify_spec_free(struct verify_spec *s)
 {
-	char **texts[] = { &s->target_text, &s->patch, &s->patch_file, &s->baseline.text, &s->candidate.text, &s->arm_by, &s->function,
-			   &s->trigger, &s->error, &s->watched, &s->watched_per };
+	free_texts(s, arm_texts, sizeof(arm_texts) / sizeof(arm_texts[0]));
+	free_texts(s, other_texts, sizeof(other_texts) / sizeof(other_texts[0]));
+}
 
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		free(*texts[i]);
-		*texts[i] = NULL;
+int verify_spec_copy(struct verify_spec *to, const struct verify_spec *s, struct error *err)
+{
+	int rc = 0;
+
+	*to = *s;
+	to->patch = to->patch_file = to->trigger = NULL;
+	to->patch_len = 0;
+	for (size_t i = 0; i < sizeof(arm_texts) / sizeof(arm_texts[0]); i++) {
+		char **text = text_at(to, arm_texts[i]);
+
+		*text = *text ? strdup(*text) : NULL;
+		if (!*text && *text_at((struct verify_spec *)s, arm_texts[i]))
+			rc = error_set(err, ENOMEM, "no memory");
 	}
+	return rc;
 }
 
 int verify_spec_text(char **to, const char *text, const char *what, struct error *err)
@@ -312,6 +345,11 @@ static int check_lists(const struct verify_spec *s, struct error *err)
 	return 0;
 }
 
+bool verify_spec_aa_first(const struct verify_spec *s)
+{
+	return s->aa && (s->candidate.by || s->patch || s->trigger || s->claim.expect != EXPECT_NONE);
+}
+
 static int check_arms(const struct verify_spec *s, struct error *err)
 {
 	bool given = s->baseline.by || s->candidate.by;
@@ -321,11 +359,9 @@ static int check_arms(const struct verify_spec *s, struct error *err)
 		return rc;
 	if (s->arm_by && (given || s->aa))
 		return error_set(err, EINVAL, "arms by a condition exclude --baseline, --candidate and --aa");
-	if (s->aa && s->candidate.by)
-		return error_set(err, EINVAL, "an A/A run has one build: give it as --baseline only");
 	if (s->baseline.by && s->candidate.by && s->baseline.by == s->candidate.by && strcmp(s->baseline.text, s->candidate.text) == 0)
 		return error_set(err, EINVAL, "baseline and candidate are the same: there is nothing to compare (--aa does that on purpose)");
-	if ((s->baseline.by == VERIFY_ARM_NONE) != (s->candidate.by == VERIFY_ARM_NONE) && !s->aa && !s->by_time)
+	if ((s->baseline.by == VERIFY_ARM_NONE) != (s->candidate.by == VERIFY_ARM_NONE) && !s->by_time && (!s->aa || verify_spec_aa_first(s)))
 		return error_set(err, EINVAL, "give both arms, --baseline and --candidate, or none");
 	return check_lists(s, err);
 }
@@ -370,8 +406,6 @@ int verify_spec_finish(struct verify_spec *s, struct error *err)
 		return error_set(err, EINVAL, "neither a patch nor a function is given: there is nothing to verify");
 	if (!s->function && (s->trigger || s->error || s->claim.expect != EXPECT_NONE))
 		return error_set(err, EINVAL, "a trigger, an error or an expectation needs the function that it is about");
-	if (s->aa && (s->patch || s->trigger || s->claim.expect != EXPECT_NONE))
-		return error_set(err, EINVAL, "an A/A run compares a build with itself: give it a function, no patch, trigger or expectation");
 	default_guards(s);
 	if (s->watched && !s->claim.watched) {
 		s->claim.watched = 1;

@@ -22,6 +22,7 @@ enum {
 struct verify_arm_spec {
 	enum verify_arm_by by;
 	char *text;                    /* "8f3a21", "812,813", "web-1,web-2" */
+	char *build;                   /* of hosts: whoever runs this build there; NULL: all */
 };
 
 /* Owns all its texts. verify_spec_init, then the setters; verify_spec_free also after an error. */
@@ -35,7 +36,7 @@ struct verify_spec {
 	int strip;                     /* patch -p, or PATCH_STRIP_AUTO */
 	struct verify_arm_spec baseline, candidate;
 	char *arm_by;                  /* a condition: it holds on the candidate */
-	bool aa;                       /* one build as both arms */
+	bool aa;                       /* one build as both arms: alone, or the baseline's before both arms are compared */
 	bool by_time;                  /* first the baseline's build, then, after a restart, the candidate's */
 	char *function, *trigger, *error;
 	char *watched, *watched_per;   /* GUARD_CALLS */
@@ -48,6 +49,8 @@ struct verify_spec {
 
 void verify_spec_init(struct verify_spec *s);
 void verify_spec_free(struct verify_spec *s);
+/* What is asked about an arm by itself: without the patch and the trigger. On failure (-ENOMEM) *to is still to be freed. */
+int verify_spec_copy(struct verify_spec *to, const struct verify_spec *s, struct error *err);
 
 /* Setters of single values; texts are copied. -EINVAL, -ENOMEM with err. */
 int verify_spec_text(char **to, const char *text, const char *what, struct error *err);
@@ -61,5 +64,7 @@ int verify_spec_guard(struct verify_spec *s, const char *text, struct error *err
 int verify_spec_lines(struct verify_spec *s, const char *text, struct error *err);
 /* Whether it makes sense as a whole; fills in the default guards. */
 int verify_spec_finish(struct verify_spec *s, struct error *err);
+/* There are two arms to compare, and an A/A run comes before. */
+bool verify_spec_aa_first(const struct verify_spec *s);
 
 #endif

@@ -438,7 +438,7 @@ static void put_verdict(const struct verify_view *v, const struct verify_style *
 void verify_progress(const struct verify_view *v, struct buf *out)
 {
 	static const char *const stages[] = {
-		[VERIFY_ASKING] = "asking which processes run which build", [VERIFY_PROBING] = "setting the probes",
+		[VERIFY_ASKING] = "asking which processes run which build", [VERIFY_AA] = "an A/A run first", [VERIFY_PROBING] = "setting the probes",
 		[VERIFY_RUNNING] = "comparing", [VERIFY_STOPPING] = "removing the probes",
 		[VERIFY_DONE] = "done",
 	};
@@ -471,6 +471,11 @@ void verify_text(const struct verify_view *v, const struct verify_style *s, stru
 {
 	put_arm(&v->arm[BASELINE], "baseline", out);
 	put_arm(&v->arm[CANDIDATE], "candidate", out);
+	if (v->aa.text[0]) {
+		buf_str(out, "A/A run    ");
+		safe(out, v->aa.text);
+		buf_char(out, '\n');
+	}
 	if (v->coverage && v->hits && v->coverage->n_lines)
 		put_diff(v, s, out);
 	for (uint32_t i = 0; i < v->n_functions; i++) {

@@ -424,6 +424,8 @@ int verify_tick(struct verify *v, uint64_t span_ns, struct error *err)
 			arm_tick(v, &v->judged[i], (enum verify_side)side, span_ns, &t[side], &room[side]);
 		verdict_set_errno(v->judged[i].verdict, returns_errno(v, &v->judged[i]));
 		rc = verdict_tick(v->judged[i].verdict, &t[BASELINE], &t[CANDIDATE], err);
+		if (!rc && v->judged[i].mirror)
+			rc = verdict_tick(v->judged[i].mirror, &t[CANDIDATE], &t[BASELINE], err);
 	}
 	free(room);
 	return rc;

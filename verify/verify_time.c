@@ -277,8 +277,7 @@ bool verify_time_counts(const struct verify *v, enum verify_side side)
 
 /* ---- what is said ---- */
 
-/* "61,200" */
-static void count_text(uint64_t n, char out[32])
+void verify_count_text(uint64_t n, char out[32])
 {
 	char digits[24];
 	int len = snprintf(digits, sizeof(digits), "%" PRIu64, n), at = 0;
@@ -303,7 +302,7 @@ static void watched_text(const struct verify *v, char *out, size_t size)
 		calls = b->calls > calls ? b->calls : calls;
 		span = b->span_ns > span ? b->span_ns : span;
 	}
-	count_text(calls, count);
+	verify_count_text(calls, count);
 	snprintf(out, size, "watched for %" PRIu64 " s, %s call%s", span / 1000000000, count, calls == 1 ? "" : "s");
 }
 

@@ -89,13 +89,21 @@ static void view_hits(struct verify *v)
 	v->view.hits = v->hits;
 }
 
+static void view_aa(struct verify *v)
+{
+	v->view.aa = (struct verify_aa_view){ .state = v->aa.state, .split = v->aa.split, .calls = { v->aa.calls[0], v->aa.calls[1] },
+					      .ns = v->aa.ns, .text = v->aa.text };
+	if (v->aa.state == AA_FOUND || v->aa.state == AA_TOO_FEW)
+		v->view.state = VERDICT_INCONCLUSIVE;
+}
+
 const struct verify_view *verify_view(struct verify *v)
 {
 	struct verify_view *view = &v->view;
 
 	if (!v->function_view && v->n_judged)
 		v->function_view = calloc(v->n_judged, sizeof(*v->function_view));
-	if (!v->hits && v->coverage)
+	if (!v->hits && v->n_requests)
 		v->hits = calloc(v->coverage->n_lines + 1, sizeof(*v->hits));
 	view->stage = v->stage;
 	view->state = verify_state(v);
@@ -104,13 +112,17 @@ const struct verify_view *verify_view(struct verify *v)
 	view->coverage = v->coverage;
 	view->remark = (const char *const *)v->remark;
 	view->n_remarks = v->n_remarks;
+	view_aa(v);
 	view_arms(v);
 	if (v->function_view)
 		view_functions(v);
 	if (v->hits)
 		view_hits(v);
 	view->reason = v->reason;
-	verify_time_sentence(v, v->waiting, sizeof(v->waiting));
+	if (v->stage == VERIFY_AA)
+		verify_aa_sentence(v, v->waiting, sizeof(v->waiting));
+	else
+		verify_time_sentence(v, v->waiting, sizeof(v->waiting));
 	view->waiting = v->waiting[0] ? v->waiting : NULL;
 	return view;
 }

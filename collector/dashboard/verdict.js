@@ -162,6 +162,10 @@ function arms(r) {
 	], ['baseline', 'candidate'].filter((arm) => r[arm]).map((arm) => ({arm, ...r[arm]})), 'No arm is known yet.');
 }
 
+function aaRun(r) {
+	return r.aa ? h('p', {}, 'A/A run first: ', r.aa.text || count(r.aa.calls[0]) + ' and ' + count(r.aa.calls[1]) + ' calls in the halves of the baseline so far') : null;
+}
+
 function readWithIt(r) {
 	const lines = [...list(r.not_compared).map((f) => 'Not compared: ' + f.function + ': ' + f.why), ...list(r.remarks), ...list(r.caveats)];
 	return lines.length ? h('section', {'aria-label': 'To be read with it'}, h('h2', {}, 'To be read with it'), h('ul', {}, lines.map((l) => h('li', {}, l)))) : null;
@@ -209,7 +213,7 @@ export function verdictPage(main, params, signal) {
 		if (!shown || shown.updated_ns !== v.updated_ns || v.state === 'RUNNING')
 			keepFocus(body, () => {
 				replace(title, v.title);
-				replace(body, ruling(v, r), v.report ? [h('h2', {}, 'Arms'), arms(r), ...list(r.functions).map(functionPart), diff(r), readWithIt(r)] :
+				replace(body, ruling(v, r), v.report ? [h('h2', {}, 'Arms'), arms(r), aaRun(r), ...list(r.functions).map(functionPart), diff(r), readWithIt(r)] :
 					h('p', {class: 'empty'}, 'No report was stored with it.'));
 			});
 		shown = v;

@@ -176,6 +176,31 @@ static void default_guards(void **state)
 	}
 }
 
+/* With one build it is all there is; with two arms, given or not, it comes first. */
+static void a_a_alone_and_first(void **state)
+{
+	static const struct { const char *text; bool first; } cases[] = {
+		{ "arms: {aa: true}\n", false }, { "arms: {aa: true, baseline: 'build:abcdef'}\n", false }, { "expect: none\n", false },
+		{ "arms: {aa: true, baseline: 'build:abcdef', candidate: 'build:fedcba'}\n", true },
+		{ "arms: {aa: true, baseline: 'host:a', candidate: 'host:b'}\n", true }, { "arms: {aa: true}\nexpect: gone\n", true },
+		{ "arms: {aa: true}\ntrigger: 'a == 1'\n", true },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct verify_spec s;
+		struct error err = { 0 };
+		char text[256];
+
+		snprintf(text, sizeof(text), "target: {service: s}\nfunction: f\n%s", cases[i].text);
+		assert_int_equal(read_claim(text, &s, &err), 0);
+		if (verify_spec_finish(&s, &err))
+			fail_msg("%s: %s", text, err.text);
+		if (verify_spec_aa_first(&s) != cases[i].first)
+			fail_msg("%s", text);
+		verify_spec_free(&s);
+	}
+}
+
 /* What does not go together: a sentence, before anything is asked of an agent. */
 static void impossible_wishes(void **state)
 {
@@ -188,7 +213,7 @@ static void impossible_wishes(void **state)
 		{ "target: {service: s}\nfunction: f\narms: {baseline: 'host:a,x', candidate: 'host:b,x'}\n", "host x is in both arms" },
 		{ "target: {service: s}\nfunction: f\narms: {baseline: 'pid:1,23', candidate: 'pid:23,2'}\n", "process 23 is in both arms" },
 		{ "target: {pid: 1}\nfunction: f\narms: {by: 'x', aa: true}\n", "exclude" },
-		{ "target: {pid: 1}\nfunction: f\nexpect: gone\narms: {aa: true}\n", "compares a build with itself" },
+		{ "target: {service: s}\nfunction: f\nexpect: gone\narms: {aa: true, baseline: 'build:abcdef'}\n", "give both arms" },
 		{ "target: {pid: 1}\nfunction: f\narms: {by_time: true}\n", "a process ends with the restart" },
 		{ "target: {service: s}\nfunction: f\narms: {by_time: true, aa: true}\n", "arms by time exclude" },
 		{ "target: {service: s}\nfunction: f\narms: {by_time: true, baseline: 'pid:1'}\n", "arms by time are builds" },
@@ -216,7 +241,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(expectations), cmocka_unit_test(guards), cmocka_unit_test(arms), cmocka_unit_test(a_whole_claim),
 		cmocka_unit_test(wrong_claims), cmocka_unit_test(impossible_wishes), cmocka_unit_test(default_guards),
-		cmocka_unit_test(lists_that_share_nothing),
+		cmocka_unit_test(lists_that_share_nothing), cmocka_unit_test(a_a_alone_and_first),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

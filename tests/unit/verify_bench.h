@@ -264,6 +264,25 @@ static inline void give_stats(struct bench *b, uint32_t id, uint64_t calls, uint
 	assert_int_equal(give(b, &out), 0);
 }
 
+static inline void give_end_of(struct bench *b, uint32_t id, const char *reason, const char *text)
+{
+	struct buf out = { 0 };
+	struct frame f;
+
+	frame_begin(&f, &out, WIRE_END, 5);
+	msgpack_pack_uint64(&f.pk, id);
+	pack_text(&f.pk, reason);
+	pack_text(&f.pk, text);
+	msgpack_pack_array(&f.pk, 0);
+	frame_end(&f);
+	assert_int_equal(give(b, &out), 0);
+}
+
+static inline void give_end(struct bench *b, uint32_t id)
+{
+	give_end_of(b, id, "stopped", "");
+}
+
 /* A second passes, in which f was called and failed so often on each side. */
 static inline int second(struct bench *b, unsigned calls, unsigned base_errors, unsigned cand_errors)
 {

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* An A/A run before the arms are compared: the baseline's halves, and what comes of them. */
+#include "verify_bench.h"
+#include "verify_record.h"
+#include "verify_report.h"
+#include "verify_text.h"
+
+/* Two old processes and a new one; through a collector, two hosts with an old one, and the new one on the second. */
+static const struct bench_process local[] = { { 100, BUILD_B, NULL, 9 }, { 101, BUILD_B, NULL, 9 }, { 102, BUILD_C, NULL, 5 } },
+				  alone[] = { { 100, BUILD_B, NULL, 9 }, { 102, BUILD_C, NULL, 5 } },
+				  hosts[] = { { 7, BUILD_B, "web-1", 9 }, { 7, BUILD_B, "web-2", 9 }, { 8, BUILD_C, "web-2", 5 } };
+
+static void begin_aa(struct bench *b, const char *patch)
+{
+	struct verify_spec s;
+
+	spec_of_test(&s, "gone", patch);
+	s.function = strdup("f");
+	s.claim.deadline_ns = 100 * SECOND;
+	s.aa = true;
+	begin_spec(b, &s);
+}
+
+/* The texts of the requests that were sent, all of them accepted. */
+static unsigned accept_all(struct bench *b, char text[8][64])
+{
+	uint32_t id[8];
+	unsigned n = take_requests(b, id, text, 8);
+
+	memset(b->calls, 0, sizeof(b->calls));
+	memset(b->errors, 0, sizeof(b->errors));
+	for (unsigned i = 0; i < n; i++) {
+		b->request[i % 2] = id[i];
+		accept_one(b, id[i], text[i]);
+	}
+	return n;
+}
+
+/* As far as the halves' probes. */
+static void set_halves(struct bench *b, unsigned n, const struct bench_process *p, const char *first, const char *second_half)
+{
+	char text[8][64];
+
+	assert_int_equal(give_processes(b, n, p), 0);
+	assert_int_equal(verify_view(b->v)->stage, VERIFY_AA);
+	assert_int_equal(give_processes(b, n, p), 0);
+	assert_int_equal(accept_all(b, text), 2);
+	assert_string_equal(text[0], first);
+	assert_string_equal(text[1], second_half);
+	assert_int_equal(verify_view(b->v)->stage, VERIFY_AA);
+	assert_non_null(strstr(verify_view(b->v)->waiting, "A/A run first"));
+}
+
+/* Until the halves' probes are removed. Returns how many seconds it took. */
+static unsigned run_halves(struct bench *b, unsigned calls, unsigned one, unsigned two)
+{
+	unsigned took = 0;
+	size_t before;
+
+	do {
+		before = verify_out(b->v)->len;
+		assert_int_equal(second(b, calls, one, two), 0);
+		took++;
+		if (verify_out(b->v)->len != before) {   /* also a look at who is there */
+			struct buf *out = verify_out(b->v);
+
+			for (size_t at = before; at + 4 <= out->len; at++)
+				if (memcmp(out->data + at, "stop", 4) == 0) {
+					give_end(b, b->request[0]);
+					give_end(b, b->request[1]);
+					return took;
+				}
+		}
+	} while (took < 60);
+	fail_msg("the halves are compared for ever");
+	return took;
+}
+
+static void expect_in(const char *text, const char *what)
+{
+	if (!strstr(text, what))
+		fail_msg("no '%s' in:\n%s", what, text);
+}
+
+static void text_of(struct verify *v, struct buf *out)
+{
+	const struct verify_style style = { .context = 3 };
+
+	verify_text(verify_view(v), &style, out);
+	verify_report_json(verify_view(v), out);
+	verify_report_markdown(verify_view(v), out);
+	verify_report_junit(verify_view(v), out);
+}
+
+/* Nothing is found: the arms are compared, with what is left of the time, and each report tells of both. */
+static void nothing_found_goes_on(void **state)
+{
+	static const char seen[] = "the baseline, split by process (pid 100; pid 101), 10,000 and 10,000 calls in 10 s: no difference was found";
+	struct buf text = { 0 }, again = { 0 }, file = { 0 };
+	struct error err = { 0 };
+	const struct verify_view *view;
+	char spec[8][64], line[300];
+	struct verify *replayed;
+	bool is_signed;
+	struct bench b;
+
+	begin_aa(&b, NULL);
+	set_halves(&b, 3, local, "f", "f");
+	buf_clear(verify_out(b.v));
+	assert_int_equal(run_halves(&b, 1000, 50, 51), 10);
+	view = verify_view(b.v);
+	assert_int_equal(view->aa.state, AA_NOTHING);
+	assert_string_equal(view->aa.text, seen);
+	assert_int_equal(view->stage, VERIFY_PROBING);
+	assert_int_equal(view->deadline_ns, 90 * SECOND);
+	assert_int_equal(give_processes(&b, 3, local), 0);
+	assert_int_equal(accept_all(&b, spec), 2);   /* one per arm */
+	assert_int_equal(verify_view(b.v)->stage, VERIFY_RUNNING);
+	assert_int_equal(verify_view(b.v)->arm[BASELINE].processes, 2);
+	assert_null(verify_view(b.v)->waiting);
+	for (int i = 0; i < 100 && verify_view(b.v)->stage == VERIFY_RUNNING; i++)
+		assert_int_equal(second(&b, 1000, 50, 0), 0);
+	assert_int_equal(verify_view(b.v)->state, VERDICT_PASS);
+	text_of(b.v, &text);
+	snprintf(line, sizeof(line), "A/A run    %s\n", seen);
+	expect_in(buf_text(&text), line);
+	expect_in(buf_text(&text), "\"aa\":{\"state\":\"nothing found\",\"split\":\"process\",\"elapsed_s\":10.000,\"calls\":[10000,10000],");
+	expect_in(buf_text(&text), "A/A run: the baseline, split by process");
+	expect_in(buf_text(&text), "name=\"A/A run\"><system-out>the baseline, split by process");
+	assert_int_equal(record_seal(verify_recorded(b.v), NULL, &file, &err), 0);
+	replayed = record_replay(file.data, file.len, NULL, 0, &is_signed, &err);
+	assert_non_null(replayed);
+	text_of(replayed, &again);
+	assert_string_equal(buf_text(&text), buf_text(&again));
+	verify_free(replayed);
+	verify_free(b.v);
+	buf_free(&text);
+	buf_free(&again);
+	buf_free(&file);
+}
+
+/* Either half may be the worse one. That is no verdict on the candidate, whatever it would have been. */
+static void a_difference_is_inconclusive(void **state)
+{
+	for (int worse = 0; worse < 2; worse++) {
+		struct buf text = { 0 };
+		const struct verify_view *view;
+		struct bench b;
+
+		begin_aa(&b, NULL);
+		set_halves(&b, 3, local, "f", "f");
+		buf_clear(verify_out(b.v));
+		run_halves(&b, 1000, worse ? 20 : 200, worse ? 200 : 20);
+		view = verify_view(b.v);
+		assert_int_equal(view->stage, VERIFY_DONE);
+		assert_int_equal(view->state, VERDICT_INCONCLUSIVE);
+		assert_int_equal(view->n_functions, 0);
+		expect_in(view->reason, "the A/A run found a difference between two halves of the baseline, which run the same build: "
+			  "error rate < +25 % of f does not hold (");
+		expect_in(view->reason, worse ? "(2 % of " : "(20 % of ");
+		expect_in(view->reason, "Calls hang together, or the processes are not alike; nothing could be said of the candidate");
+		text_of(b.v, &text);
+		expect_in(buf_text(&text), "\nINCONCLUSIVE  the A/A run found a difference");
+		expect_in(buf_text(&text), "\"verdict\":\"INCONCLUSIVE\"");
+		expect_in(buf_text(&text), "tests=\"2\" failures=\"0\" errors=\"0\" skipped=\"2\"");
+		buf_free(&text);
+		verify_free(b.v);
+	}
+}
+
+/* An error value that only one half has. */
+static void a_value_of_one_half(void **state)
+{
+	struct verify_spec s;
+	struct bench b;
+
+	spec_of_test(&s, "gone", NULL);
+	s.function = strdup("f");
+	s.aa = true;
+	assert_int_equal(verify_spec_guard(&s, "no new error values", NULL), 0);
+	begin_spec(&b, &s);
+	set_halves(&b, 3, local, "f", "f");
+	buf_clear(verify_out(b.v));
+	b.value[0] = -34;
+	b.value[1] = -22;
+	run_halves(&b, 1000, 30, 30);
+	expect_in(verify_view(b.v)->reason, "no new error values of f does not hold (the value -");
+	expect_in(verify_view(b.v)->reason, " calls of one, never in ");
+	verify_free(b.v);
+}
+
+/* It saw nothing, so it found nothing: that is not what was asked for. At most a quarter of the time goes into it. */
+static void too_few_calls_are_no_a_a_run(void **state)
+{
+	struct bench b;
+
+	begin_aa(&b, NULL);
+	set_halves(&b, 3, local, "f", "f");
+	buf_clear(verify_out(b.v));
+	assert_in_range(run_halves(&b, 2, 0, 0), 24, 27);
+	assert_int_equal(verify_view(b.v)->state, VERDICT_INCONCLUSIVE);
+	assert_int_equal(verify_view(b.v)->aa.state, AA_TOO_FEW);
+	expect_in(verify_view(b.v)->reason, "the A/A run could not be made, there were too few calls (the baseline, split by process (pid 100; pid 101), ");
+	verify_free(b.v);
+}
+
+/* One process: by thread. Several hosts: by host, and of these only the baseline's build. */
+static void other_splits(void **state)
+{
+	struct bench b;
+
+	begin_aa(&b, NULL);
+	set_halves(&b, 2, alone, "f if !($tid % 2 == 1)", "f if ($tid % 2 == 1)");
+	assert_string_equal(verify_view(b.v)->aa.split, "thread");
+	verify_free(b.v);
+	begin_aa(&b, NULL);
+	set_halves(&b, 3, hosts, "f", "f");
+	assert_string_equal(verify_view(b.v)->aa.split, "host");
+	buf_clear(verify_out(b.v));
+	assert_int_equal(verify_timer(b.v, b.now_ns, &b.err), 0);
+	verify_free(b.v);
+}
+
+/* What cannot be verified is said before any time goes into an A/A run. */
+static void bad_input_comes_first(void **state)
+{
+	struct bench b;
+
+	begin_aa(&b, patch_text);
+	assert_int_equal(give_processes(&b, 3, local), 0);
+	assert_int_equal(give_lines(&b, 0, "int f(int n)", true, false), 0);
+	assert_true(give_lines(&b, 1, "int f(int n)", true, false) < 0);
+	expect_in(b.err.text, "the patch touches nothing in the binaries");
+	verify_free(b.v);
+}
+
+static void a_stop_in_it_is_no_verdict(void **state)
+{
+	struct bench b;
+
+	begin_aa(&b, NULL);
+	set_halves(&b, 3, local, "f", "f");
+	assert_int_equal(second(&b, 1000, 0, 0), 0);
+	verify_stop(b.v, "it was stopped", b.now_ns);
+	assert_int_equal(verify_view(b.v)->stage, VERIFY_DONE);
+	assert_int_equal(verify_view(b.v)->state, VERDICT_UNDECIDED);
+	assert_string_equal(verify_view(b.v)->reason, "it was stopped: nothing was compared");
+	verify_free(b.v);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(nothing_found_goes_on), cmocka_unit_test(a_difference_is_inconclusive), cmocka_unit_test(a_value_of_one_half),
+		cmocka_unit_test(too_few_calls_are_no_a_a_run), cmocka_unit_test(other_splits), cmocka_unit_test(bad_input_comes_first),
+		cmocka_unit_test(a_stop_in_it_is_no_verdict),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
