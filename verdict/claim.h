@@ -95,6 +95,7 @@ struct arm_tick {
 	uint64_t trigger_unknown;      /* of lost and unpaired: what may have been trigger calls; all, if not known */
 	uint64_t lost, unpaired;
 	uint32_t processes;            /* that were probed in this tick */
+	uint32_t unseen;               /* of them: nothing comes of them, as their agent cannot be reached */
 	double probe_ns;               /* what the probes add to a call; 0: not known */
 	double probe_most_ns;          /* to one that meets all that such calls may meet: those of changed lines in its callees, too */
 	char site_kind[CLAIM_SITE];

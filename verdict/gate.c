@@ -101,15 +101,18 @@ static void exposure_start(struct verdict *v, struct gate *g)
 	snprintf(g->view.name, sizeof(g->view.name), "exposure");
 }
 
-/* False: a sentence about an arm that shows nothing at all was set. */
+/* False: a sentence about an arm that shows nothing at all, or not all, was set. */
 static bool arm_was_seen(struct verdict *v, struct gate *g, const struct arm_total *t, const char *arm)
 {
 	/* A build whose processes all died is not to pass on what they did before. A baseline by time is over. */
 	bool gone = t->most_processes && t->processes == 0 && !(v->claim.arms == ARMS_BY_TIME && t == &v->base);
 
-	if (t->calls && !gone)
+	if (t->calls && !gone && !t->unseen)
 		return true;
-	if (gone)
+	if (t->unseen)
+		gate_set(g, GATE_OPEN, "nothing comes from %u of the %s's %u process%s: the agent there cannot be reached", t->unseen, arm,
+			 t->processes, t->processes == 1 ? "" : "es");
+	else if (gone)
 		gate_set(g, GATE_OPEN, "the %s has no process any more", arm);
 	else if (t->most_processes == 0)
 		gate_set(g, GATE_OPEN, "the %s has no process", arm);

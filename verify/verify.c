@@ -295,8 +295,10 @@ static void end_all(struct verify *v, const char *reason)
 
 static void stop_requests(struct verify *v, uint64_t now_ns)
 {
+	const char *away = verify_away(v);
 	struct error err;
 
+	snprintf(v->away, sizeof(v->away), "%s", away ? away : "");
 	v->stage = VERIFY_STOPPING;
 	v->stop_ns = now_ns;
 	for (uint32_t i = 0; i < v->n_requests; i++)

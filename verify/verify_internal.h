@@ -172,6 +172,7 @@ struct verify {
 	uint64_t gone_ns;              /* when a process was told to have ended, the first since the last tick; 0 */
 	uint64_t ps_before_ns;         /* the ps before the last one; 0: there was none */
 	bool ps_open;
+	char away[256];                /* a host that was away when the end began; "": none */
 	char reason[1200], waiting[300];
 	char *remark[VERIFY_REMARKS_MAX];
 	uint32_t n_remarks;
@@ -221,6 +222,8 @@ void verify_count_arms(struct verify *v, uint64_t now_ns);
 void verify_back(struct verify *v, enum verify_side side, const char *host);
 /* Nothing comes from that host: its connection is gone. */
 bool verify_is_away(const struct verify *v, enum verify_side side, const char *host);
+/* So many processes of the arm are on such hosts. */
+uint32_t verify_unseen(const struct verify *v, enum verify_side side);
 /* One of those hosts; NULL: there is none. */
 const char *verify_away(const struct verify *v);
 /* The time since the last call, of each process: how much of it was probed. */

@@ -28,19 +28,37 @@ const struct running *verify_find_running(const struct verify *v, const char *ho
 	return NULL;
 }
 
+/* An agent that was started again is another source, and the one before it does not come back: the last one counts. */
+static bool is_quiet(const struct model *m, const char *host)
+{
+	for (uint32_t k = m->n_sources; k; k--) {
+		const struct source *s = m->source[k - 1];
+
+		if (s->host && strcmp(s->host, host) == 0)
+			return s->quiet;
+	}
+	return false;
+}
+
+/* Lines that it does not count are counted by others. */
 bool verify_is_away(const struct verify *v, enum verify_side side, const char *host)
 {
 	for (uint32_t i = 0; i < v->n_requests; i++) {
 		const struct arm_request *r = v->request[i];
 
-		for (uint32_t k = 0; r->side == side && r->state == REQUEST_ACCEPTED && k < r->model.n_sources; k++) {
-			const struct source *s = r->model.source[k];
-
-			if (s->quiet && s->host && strcmp(s->host, host) == 0)
-				return true;
-		}
+		if (r->side == side && r->group != GROUP_LINES && r->state == REQUEST_ACCEPTED && is_quiet(&r->model, host))
+			return true;
 	}
 	return false;
+}
+
+uint32_t verify_unseen(const struct verify *v, enum verify_side side)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < v->arm[side].n_members; i++)
+		n += verify_is_away(v, side, v->arm[side].member[i].host);
+	return n;
 }
 
 const char *verify_away(const struct verify *v)

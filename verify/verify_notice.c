@@ -52,19 +52,23 @@ bool verify_lines_removed(const struct arm_request *r, const char *reason)
 	return r->group == GROUP_LINES && !strcmp(reason, "guard");
 }
 
-/* An agent that stops, or a service that has ended there, may come back, and who is there is told by ps. */
-static bool may_come_back(const char *reason)
+/* A service that has ended there may come back, and who is there is told by ps. So may an agent that stops; until then it sees nothing. */
+static bool may_come_back(const char *reason, struct source *from)
 {
-	static const char *const again[] = { "gone", "shutdown", "hangup", "stopped" };
+	static const struct { const char *reason; bool quiet; } again[] = { { "gone", false }, { "shutdown", true }, { "hangup", true } };
 
 	for (size_t i = 0; i < sizeof(again) / sizeof(again[0]); i++)
-		if (!strcmp(reason, again[i]))
+		if (!strcmp(reason, again[i].reason)) {
+			if (from)
+				from->quiet |= again[i].quiet;
 			return true;
+		}
 	return false;
 }
 
-static void ended_there(struct verify *v, const struct arm_request *r, const char *place, const msgpack_object *payload, uint64_t now_ns)
+static void ended_there(struct verify *v, struct arm_request *r, const struct frame_in *in, const char *place, uint64_t now_ns)
 {
+	const msgpack_object *payload = &in->items[NOTICE_TEXT];
 	char reason[32], text[512];
 
 	object_copy_text(reason, sizeof(reason), map_get(payload, "reason"));
@@ -72,7 +76,7 @@ static void ended_there(struct verify *v, const struct arm_request *r, const cha
 	if (v->stage != VERIFY_RUNNING || !strcmp(reason, "stopped"))
 		return;
 	verify_remark(v, "%s: %s", place, text);
-	if (may_come_back(reason) || verify_lines_removed(r, reason))
+	if (may_come_back(reason, model_source(&r->model, in, NOTICE_ELEMENTS)) || verify_lines_removed(r, reason))
 		return;
 	snprintf(v->reason, sizeof(v->reason), "the probes of the %s were removed: %s: %s", verify_side_name[r->side], place, text);
 	verify_break_off(v, v->reason, now_ns);
@@ -121,7 +125,7 @@ int verify_take_notice(struct verify *v, struct arm_request *r, const struct fra
 	if (what->type == MSGPACK_OBJECT_MAP && !strcmp(code, "refused"))
 		return refused_there(v, r, place, what, now_ns, err);
 	if (what->type == MSGPACK_OBJECT_MAP && !strcmp(code, "end"))
-		ended_there(v, r, place, what, now_ns);
+		ended_there(v, r, in, place, now_ns);
 	if (what->type == MSGPACK_OBJECT_MAP && !strcmp(code, "removed"))
 		note_removed(v, r, in, what);
 	if (what->type == MSGPACK_OBJECT_MAP)

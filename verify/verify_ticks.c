@@ -388,6 +388,7 @@ static void arm_tick(struct verify *v, struct judged *j, enum verify_side side, 
 	crashed = f->crashed[side];
 	f->crashed[side] = 0;
 	t->processes = v->arm[side].n_members;
+	t->unseen = verify_unseen(v, side);
 	t->span_ns = t->processes ? span_ns : 0;
 	take_calls(f, side, t, room);
 	t->values = room->value;

@@ -45,11 +45,10 @@ static void reason_of_all(struct verify *v)
 /* Why an arm has shown so little. */
 static void add_away(struct verify *v)
 {
-	const char *host = verify_away(v);
 	size_t len = strlen(v->reason);
 
-	if (host)
-		snprintf(v->reason + len, sizeof(v->reason) - len, "; nothing comes from host %s any more, its connection is gone", host);
+	if (v->away[0])
+		snprintf(v->reason + len, sizeof(v->reason) - len, "; nothing comes from host %s any more, its connection is gone", v->away);
 }
 
 /* The sentence that decides: of the function that failed, else of the first that is not passed. */

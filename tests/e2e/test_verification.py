@@ -170,6 +170,78 @@ class Verification(HttpCase, KernelCase):
         again = Process(self, [PLUMB, 'verify', '--replay', path])
         self.assertEqual((again.wait(), again.stdout), (0, p.stdout), again.stderr)
 
+    def two_hosts(self, c):
+        """Both agents see every process of this machine."""
+        return {name: self.on_host(c, name) for name in ('web-1', 'web-2')}
+
+    def on_host(self, c, name):
+        a = harness.Agent(self, '--host', name, '--collector', '127.0.0.1:%d' % c.port, '--spool', self.path('spool-' + name), *UNBOUNDED,
+                          socket=self.path(name + '.sock'))
+        wait_for('connection of ' + name, lambda: [h for h in self.get('/api/v1/hosts')['hosts'] if h['host'] == name])
+        return a
+
+    def fixed(self, c, *args):
+        """A fix that passes within seconds, if all of it is seen."""
+        base, cand = self.shop('base', 'orderd'), self.shop('cand', 'orderd-v2/orderd')
+        p = self.plumb(c, self.secret, '-s', 'verifyd', '--function', 'apply_coupon', '--trigger', 'o->qty == 0', '--expect', 'gone', '--guard',
+                       'no new error values', '--baseline', 'build:' + base, '--candidate', 'build:' + cand, *args)
+        p.wait_line('comparing', stream='stderr', timeout=60)
+        return p
+
+    def test_a_host_whose_agent_is_killed(self):
+        """All of the candidate is on it: nothing more can be shown."""
+        c = self.start()
+        agents = self.two_hosts(c)
+        self.shop('base', 'orderd')
+        p = self.plumb(c, self.secret, '-s', 'verifyd', '--function', 'checkout', '--guard', 'error_rate < +0 %', '--baseline', 'host:web-1',
+                       '--candidate', 'host:web-2', '--for', '15s')
+        p.wait_line('comparing', stream='stderr', timeout=60)
+        agents['web-2'].popen.kill()
+        self.assertEqual(p.wait(60), 3, p.stdout + p.stderr)
+        self.assertRegex(p.stdout, r'(?m)^INCONCLUSIVE  .*nothing comes from host web-2 any more, its connection is gone$')
+        self.assertRegex(p.stdout, r'(?m)^remark: host web-2: its connection is gone; what it measures waits there until it is back$')
+
+    def test_a_part_whose_agent_is_killed(self):
+        """The other host alone would show enough for a PASS, but of its own processes only."""
+        c = self.start()
+        agents = self.two_hosts(c)
+        p = self.fixed(c, '--for', '25s')
+        agents['web-2'].popen.kill()
+        self.assertEqual(p.wait(60), 3, p.stdout + p.stderr)
+        self.assertRegex(p.stdout, r'(?m)^  PASS +the error is gone: ')
+        self.assertRegex(p.stdout, r"(?m)^INCONCLUSIVE  .*exposure: nothing comes from 1 of the candidate's 2 processes: the agent there cannot be reached; "
+                         r'nothing comes from host web-2 any more')
+
+    def test_an_agent_that_is_started_again(self):
+        c = self.start()
+        agents = self.two_hosts(c)
+        p = self.fixed(c, '--for', '60s')
+        agents['web-2'].popen.kill()
+        agents['web-2'].wait(10)
+        self.on_host(c, 'web-2')
+        self.assertEqual(p.wait(90), 0, p.stdout + p.stderr)
+        self.assertIn("remark: build", p.stdout)
+        self.assertIn(' on web-2: its agent was started again', p.stdout)
+
+    def test_an_a_a_run_before(self):
+        """The halves are the hosts; what the collector runs by itself takes it as well."""
+        base, cand = self.shop('base', 'orderd'), self.shop('cand', 'orderd-v2/orderd')
+        c = self.start()
+        self.two_hosts(c)
+        asked = dict(service='verifyd', function='apply_coupon', trigger='o->qty == 0', expect='gone', guards=['error_rate < +25 %'], aa=True,
+                     baseline='build:' + base, candidate='build:' + cand, for_ns=60 * 10 ** 9)
+        number = self.ask_for(**asked)['id']
+        row = self.ended(number, 90)
+        self.assertEqual(row['state'], 'PASS', json.dumps(row)[:3000])
+        self.assertEqual((row['report']['aa']['state'], row['report']['aa']['split']), ('nothing found', 'host'), row['report']['aa'])
+        self.assertIn('split by host (host web-1; host web-2)', row['report']['aa']['text'])
+        path = self.path('record')
+        with open(path, 'wb') as f:
+            f.write(self.ask('/api/v1/verdicts/%d/record' % number)[2])
+        p = Process(self, [PLUMB, 'verify', '--replay', path, '--json'])
+        self.assertEqual((p.wait(30), json.loads(p.stdout)), (0, row['report']), p.stderr)
+        self.ask_for(400, **dict(asked, aa='yes'))
+
     def test_plumb_stores_why_there_is_no_verdict(self):
         c = self.start()
         p = self.plumb(c, self.secret, '-s', 'nobody-has-this', '--function', 'f')

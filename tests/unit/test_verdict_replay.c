@@ -54,6 +54,7 @@ static void live(uint64_t seed, unsigned ticks, const char *end, struct buf *sto
 		sim_arm_tick(&sim, &sim.cand, &x);
 		if (i % 7 == 0 && seed % 2 == 0)
 			x.t.hist = NULL;
+		x.t.unseen = i % 3 == 0;
 		if (i % 5 == 0)
 			b.t.line_hits = NULL, x.t.watched = NULL;
 		verdict_pack_tick(stored, &c, &b.t, &x.t);

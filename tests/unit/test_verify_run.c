@@ -559,7 +559,7 @@ static void a_line_that_costs_too_much(void **state)
 	}
 }
 
-static void give_words(struct bench *b, uint32_t id, const char *code, const char *text)
+static void give_words(struct bench *b, uint32_t id, const char *code, const char *text, unsigned source)
 {
 	struct buf out = { 0 };
 	struct frame f;
@@ -568,7 +568,7 @@ static void give_words(struct bench *b, uint32_t id, const char *code, const cha
 	msgpack_pack_uint64(&f.pk, id);
 	pack_text(&f.pk, code);
 	pack_text(&f.pk, text);
-	msgpack_pack_uint32(&f.pk, 0);
+	msgpack_pack_uint32(&f.pk, source);
 	frame_end(&f);
 	assert_int_equal(give(b, &out), 0);
 }
@@ -594,7 +594,7 @@ static void a_host_that_is_away(void **state)
 			assert_int_equal(give_host(&b, b.request[side], side ? "web-2" : "web-1", 0), 0);
 		for (int i = 0; i < 3; i++)
 			assert_int_equal(second(&b, 10, 0, 0), 0);
-		give_words(&b, b.request[1], "away", "its connection is gone");
+		give_words(&b, b.request[1], "away", "its connection is gone", 0);
 		view = verify_view(b.v);
 		assert_string_equal(view->remark[view->n_remarks - 1], "host web-2: its connection is gone");
 		for (int i = 0; i < (back ? 9 : 40) && verify_view(b.v)->stage == VERIFY_RUNNING; i++) {
@@ -606,13 +606,58 @@ static void a_host_that_is_away(void **state)
 		assert_true(view->arm[BASELINE].probed_ns == view->arm[BASELINE].run_ns);
 		assert_true(view->arm[CANDIDATE].probed_ns + 5 * SECOND < view->arm[CANDIDATE].run_ns);
 		if (back) {
-			give_words(&b, b.request[1], "back", "its connection is back");
+			give_words(&b, b.request[1], "back", "its connection is back", 0);
 			view = verify_view(b.v);
 			assert_true(view->arm[CANDIDATE].probed_ns == view->arm[CANDIDATE].run_ns);
 		} else {
+			give_end(&b, b.request[0]);   /* the probes are removed: who was away then is known all the same */
+			give_end(&b, b.request[1]);
+			view = verify_view(b.v);
+			assert_int_equal(view->stage, VERIFY_DONE);
 			assert_int_equal(view->state, VERDICT_INCONCLUSIVE);
 			assert_non_null(strstr(view->reason, "; nothing comes from host web-2 any more, its connection is gone"));
 		}
+		verify_free(b.v);
+	}
+}
+
+/* What the other hosts show is not about the whole arm: no PASS until the host is back, or its agent, started again, is another source. */
+static void a_part_that_is_away_is_no_pass(void **state)
+{
+	static const struct bench_process three[] = { { 100, BUILD_B, "web-1", 10 }, { 101, BUILD_C, "web-2", 9 }, { 102, BUILD_C, "web-3", 9 } };
+	static const struct { const char *away, *back; enum verdict_state want; } cases[] = {
+		{ "away", NULL, VERDICT_INCONCLUSIVE }, { "shutdown", NULL, VERDICT_INCONCLUSIVE }, { "away", "back", VERDICT_PASS },
+		{ "away", "source", VERDICT_PASS }, { "shutdown", "source", VERDICT_PASS },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *back = cases[i].back;
+		struct bench b;
+
+		begin(&b, "gone", false);
+		assert_int_equal(give_processes(&b, 3, three), 0);
+		set_probes(&b, false);
+		assert_int_equal(give_host(&b, b.request[0], "web-1", 0), 0);
+		assert_int_equal(give_host(&b, b.request[1], "web-2", 0), 0);
+		assert_int_equal(give_host(&b, b.request[1], "web-3", 1), 0);
+		assert_int_equal(second(&b, 10, 1, 0), 0);
+		if (strcmp(cases[i].away, "away") == 0)
+			give_words(&b, b.request[1], "away", "its connection is gone", 1);
+		else
+			assert_int_equal(give_notice(&b, b.request[1], "end", cases[i].away, "the agent is stopping", 1), 0);
+		for (int k = 0; k < 10; k++)
+			assert_int_equal(second(&b, 1000, 50, 0), 0);
+		assert_int_equal(verify_view(b.v)->state, VERDICT_UNDECIDED);
+		assert_string_equal(verify_view(b.v)->reason,
+				    "exposure: nothing comes from 1 of the candidate's 2 processes: the agent there cannot be reached");
+		if (back && strcmp(back, "back") == 0)
+			give_words(&b, b.request[1], "back", "its connection is back", 1);
+		else if (back)
+			assert_int_equal(give_host(&b, b.request[1], "web-3", 2), 0);
+		run_until_decided(&b, 50, 0);
+		assert_int_equal(verify_view(b.v)->state, cases[i].want);
+		if (!back)
+			assert_non_null(strstr(verify_view(b.v)->reason, "nothing comes from host web-3 any more"));
 		verify_free(b.v);
 	}
 }
@@ -1023,7 +1068,7 @@ int main(void)
 		cmocka_unit_test(a_restart_counts_on), cmocka_unit_test(an_error_that_moves_shows),
 		cmocka_unit_test(arms_that_cannot_be), cmocka_unit_test(a_patch_that_touches_nothing),
 		cmocka_unit_test(a_claim_on_an_unknown_function), cmocka_unit_test(builds_of_one_age), cmocka_unit_test(no_lines),
-		cmocka_unit_test(a_trigger_that_one_build_cannot_tell), cmocka_unit_test(a_host_that_is_away),
+		cmocka_unit_test(a_trigger_that_one_build_cannot_tell), cmocka_unit_test(a_host_that_is_away), cmocka_unit_test(a_part_that_is_away_is_no_pass),
 		cmocka_unit_test(lines_that_cannot_be_probed),
 		cmocka_unit_test(one_host_does_not_take_part), cmocka_unit_test(one_host_refuses_before_it_runs),
 		cmocka_unit_test(no_answer_ends_it), cmocka_unit_test(a_stop_before_the_probes_is_at_once),
