@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "error_value.h"
 #include "verify_internal.h"
 
 #define LEAST_NS 10000000000ULL
@@ -208,7 +209,7 @@ struct found {
 	const char *function;
 	const struct verdict_view *view;
 	const struct gate_view *gate;
-	bool swapped;
+	bool swapped, errno_values;
 };
 
 static bool find_failed(const struct verify *run, struct found *out)
@@ -219,7 +220,7 @@ static bool find_failed(const struct verify *run, struct found *out)
 
 		for (unsigned k = 0; f->state == VERDICT_FAIL && k < f->gates; k++)
 			if (f->gate[k]->state == GATE_FAIL) {
-				*out = (struct found){ j->claim.function, f, f->gate[k], i % 2 };
+				*out = (struct found){ j->claim.function, f, f->gate[k], i % 2, verdict_view(j->verdict)->may_be_errno };
 				return true;
 			}
 	}
@@ -230,6 +231,7 @@ static void figures_text(const struct found *f, char *out, size_t size)
 {
 	const struct arm_total *one = f->swapped ? f->view->cand : f->view->base, *two = f->swapped ? f->view->base : f->view->cand;
 	double a = f->swapped ? f->gate->cand.value : f->gate->base.value, b = f->swapped ? f->gate->base.value : f->gate->cand.value;
+	char value[ERROR_VALUE_TEXT];
 	double excess;
 	const struct errset_row *new;
 
@@ -246,8 +248,9 @@ static void figures_text(const struct found *f, char *out, size_t size)
 		break;
 	case UNIT_NONE:
 		new = errset_new(f->view->errors, f->view->claim, f->view->gate_alpha, &excess);
-		snprintf(out, size, "the value %" PRId64 " came %" PRIu64 " times in %" PRIu64 " calls of one, never in %" PRIu64 " of the other",
-			 new ? new->value : 0, new ? new->cand : 0, f->view->errors->cand_calls, f->view->errors->base_calls);
+		snprintf(out, size, "%s came %" PRIu64 " times in %" PRIu64 " calls of one, never in %" PRIu64 " of the other",
+			 error_value_text(new ? new->value : 0, f->errno_values, value), new ? new->cand : 0, f->view->errors->cand_calls,
+			 f->view->errors->base_calls);
 		break;
 	}
 }
