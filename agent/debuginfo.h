@@ -139,7 +139,8 @@ struct line_place {
 	uint32_t line;
 	const char *file;              /* as the debug information has it */
 	const struct function *fn;     /* whose source it is; NULL: there is only a line table (assembly) */
-	bool inlined;                  /* it lies in another function, into which fn was inlined */
+	bool inlined;                  /* it lies in another function, into which fn was inlined ... */
+	const struct function *outer;  /* ... this one; not inlined: fn; NULL: not known */
 	bool merged;                   /* the instructions are another line's: the statement has none of its own, but begins here */
 	bool unmarked;                 /* no statement begins here: instructions of the line that the optimiser has moved */
 	const void *unit;              /* for debuginfo_line_scope and ..._code */

@@ -362,6 +362,7 @@ static void emit(struct lines *l, const struct run *r)
 	if (s) {
 		place.fn = span_function(l->di, l->u, s);
 		place.inlined = s->inlined;
+		place.outer = s->inlined ? span_function(l->di, l->u, &list_at(&l->u->spans, struct span, span_outer(l->u, r->span))) : place.fn;
 	}
 	l->rc = l->visitor->place(r->query, &place, l->visitor->arg);
 }

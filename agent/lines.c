@@ -7,11 +7,13 @@
 #include <string.h>
 
 #include "buf.h"
+#include "site.h"
 
 enum {
 	PLACES_MAX = 400000,
 	FUNCTIONS_MAX = 20000,
 	PATHS_MAX = 16,                /* files of the debug information that are named for one path */
+	DECODED_MAX = 8 << 20,         /* bytes of functions that are looked through for a site */
 	ANSWER_BYTES = WIRE_FRAME_MAX - 64 * 1024,
 };
 
@@ -106,9 +108,11 @@ struct source {
 	const void **origin;           /* of those whose copies are counted */
 	uint32_t n_origins, inlined;
 	bool has_code;
+	uint64_t addr, size;           /* of its code; 0: none, or not known where */
 };
 
-struct place { uint32_t query, line, source; bool inlined, own; uint64_t addr; };
+/* holder: the source of the function whose code it is. */
+struct place { uint32_t query, line, source, holder; bool inlined, own; uint64_t addr; };
 
 struct answer {
 	const struct lines_question *q;
@@ -165,6 +169,10 @@ static void add_copies(struct answer *a, struct source *s, const struct function
 	const void **more;
 
 	s->has_code |= fn->addr != 0;
+	if (!s->addr) {
+		s->addr = fn->addr;
+		s->size = fn->size;
+	}
 	for (uint32_t i = 0; i < s->n_origins; i++)
 		if (s->origin[i] == origin)
 			return;
@@ -207,35 +215,41 @@ static int64_t find_source(struct answer *a, const struct function *fn, const ch
 	return -1;
 }
 
+static int64_t function_source(struct answer *a, const struct function *fn)
+{
+	struct buf signature = { 0 };
+	int64_t i;
+
+	function_signature(fn, &signature);
+	i = find_source(a, fn, fn->name, buf_text(&signature));
+	buf_free(&signature);
+	if (i >= 0)
+		add_copies(a, &a->source[i], fn);
+	return i;
+}
+
 /* Assembly has symbols only. */
 static int64_t source_of(struct answer *a, const struct line_place *p)
 {
-	struct buf signature = { 0 };
 	struct symbol sym;
-	int64_t i;
 
 	if (!p->fn)
 		return find_source(a, NULL, image_symbol_at(a->img, p->start, &sym) ? "?" : sym.name, "");
-	function_signature(p->fn, &signature);
-	i = find_source(a, p->fn, p->fn->name, buf_text(&signature));
-	buf_free(&signature);
-	if (i >= 0)
-		add_copies(a, &a->source[i], p->fn);
-	return i;
+	return function_source(a, p->fn);
 }
 
 static int on_place(uint32_t query, const struct line_place *p, void *arg)
 {
 	struct answer *a = arg;
-	int64_t source = source_of(a, p);
-	struct place *more = source >= 0 && a->n_places < PLACES_MAX ? grown(a->place, a->n_places, sizeof(*more)) : NULL;
+	int64_t source = source_of(a, p), holder = p->inlined && p->outer ? function_source(a, p->outer) : source;
+	struct place *more = source >= 0 && holder >= 0 && a->n_places < PLACES_MAX ? grown(a->place, a->n_places, sizeof(*more)) : NULL;
 
 	if (!more) {
 		a->more = true;
 		return 0;
 	}
 	a->place = more;
-	a->place[a->n_places++] = (struct place){ query, p->line, (uint32_t)source, p->inlined, !p->merged && !p->unmarked, p->start };
+	a->place[a->n_places++] = (struct place){ query, p->line, (uint32_t)source, (uint32_t)holder, p->inlined, !p->merged && !p->unmarked, p->start };
 	return 0;
 }
 
@@ -251,6 +265,8 @@ static int by_line(const void *one, const void *other)
 		return a->source < b->source ? -1 : 1;
 	if (a->inlined != b->inlined)
 		return a->inlined ? 1 : -1;
+	if (a->holder != b->holder)
+		return a->holder < b->holder ? -1 : 1;
 	return a->addr < b->addr ? -1 : a->addr > b->addr;
 }
 
@@ -268,20 +284,41 @@ static void pack_files(const struct answer *a, msgpack_packer *pk)
 	}
 }
 
-static void pack_source(const struct source *s, msgpack_packer *pk)
+/* On what kind of instruction a call probe would sit, captures aside; "": not known. *room: bytes that may still be decoded. */
+static const char *site_of(const struct answer *a, const struct source *s, size_t *room)
 {
-	msgpack_pack_array(pk, 6);
+	size_t len = s->size < SITE_CODE_MAX ? s->size : SITE_CODE_MAX;
+	const char *kind = "";
+	struct site site;
+	uint8_t *code;
+	ssize_t n;
+
+	if (!s->addr || !len || len > *room)
+		return kind;
+	*room -= len;
+	code = malloc(len);
+	n = code ? image_code(a->img, s->addr, code, len) : -ENOMEM;
+	if (n > 0 && !site_choose(code, (size_t)n, s->addr, 0, true, &site, NULL))
+		kind = site_kind_name(site.kind);
+	free(code);
+	return kind;
+}
+
+static void pack_source(const struct answer *a, const struct source *s, size_t *room, msgpack_packer *pk)
+{
+	msgpack_pack_array(pk, 7);
 	pack_text(pk, s->name);
 	pack_text(pk, s->signature);
 	pack_text(pk, s->fn ? s->fn->file : "");
 	msgpack_pack_uint32(pk, s->fn ? s->fn->line : 0);
 	msgpack_pack_uint32(pk, s->inlined);
 	s->has_code ? msgpack_pack_true(pk) : msgpack_pack_false(pk);
+	pack_text(pk, site_of(a, s, room));
 }
 
 static bool same_group(const struct place *a, const struct place *b)
 {
-	return a->source == b->source && a->inlined == b->inlined;
+	return a->source == b->source && a->inlined == b->inlined && a->holder == b->holder;
 }
 
 /* The places of one line: places[0 .. n). */
@@ -303,11 +340,12 @@ static void pack_line(uint32_t file, uint32_t line, const struct place *places, 
 			addresses += next == i || places[next].addr != places[next - 1].addr;
 			own |= places[next].own;
 		}
-		msgpack_pack_array(pk, 4);
+		msgpack_pack_array(pk, 5);
 		msgpack_pack_uint32(pk, places[i].source);
 		places[i].inlined ? msgpack_pack_true(pk) : msgpack_pack_false(pk);
 		msgpack_pack_uint32(pk, addresses);
 		own ? msgpack_pack_true(pk) : msgpack_pack_false(pk);
+		msgpack_pack_uint32(pk, places[i].holder);
 	}
 }
 
@@ -339,6 +377,7 @@ static uint32_t pack_lines(struct answer *a, size_t room, struct buf *rows)
 
 static void pack_answer(struct answer *a, const char *module, struct buf *out)
 {
+	size_t room = DECODED_MAX;
 	struct buf rows = { 0 };
 	msgpack_packer pk;
 	uint32_t n;
@@ -354,7 +393,7 @@ static void pack_answer(struct answer *a, const char *module, struct buf *out)
 	pack_key(&pk, "functions");
 	msgpack_pack_array(&pk, a->n_sources);
 	for (uint32_t i = 0; i < a->n_sources; i++)
-		pack_source(&a->source[i], &pk);
+		pack_source(a, &a->source[i], &room, &pk);
 	n = pack_lines(a, out->len < ANSWER_BYTES ? ANSWER_BYTES - out->len : 0, &rows);
 	pack_key(&pk, "lines");
 	msgpack_pack_array(&pk, n);

@@ -47,9 +47,10 @@
  *                                                         builds (a sentence if the target runs several: of which one they are, "": one)}
  *   "lines": target, files [[path, [line, ...]], ...] (required), module     (at most 20,000 lines; what code source lines are)
  *                               -> REPLY {build_id, module, files: [[path, [path in the debug information, ...]], ...],
- *                                         functions: [[name, signature, file, line, inlined copies, has code of its own bool], ...],
+ *                                         functions: [[name, signature, file, line, inlined copies, has code of its own bool, site kind of a call probe ("": not known)], ...],
  *                                         lines: [[index in files, line, [[index in functions, inlined bool, addresses,
- *                                                 own bool (a statement of the line begins there; else its code is shared or was moved)], ...]], ...],
+ *                                                 own bool (a statement of the line begins there; else its code is shared or was moved),
+ *                                                 index of the function whose code it is (another one, if inlined)], ...]], ...],
  *                                         more bool (there was no room for the rest)}
  *                                  A path means the files that end in it. A line without places has no code in this build.
  *   "ps": {}                 -> REPLY {processes: [[pid, comm, exe, unit, container, build id, language, debug info, uid,

@@ -30,7 +30,7 @@ class Lines(KernelCase):
         """-> answer, {(path, line): [(function, inlined, addresses)]}"""
         answer = c.call('lines', {'target': where, 'files': files})
         functions = answer['functions']
-        return answer, {(files[f][0], n): [(functions[i][0], inlined, count) for i, inlined, count, _ in places]
+        return answer, {(files[f][0], n): [(functions[i][0], inlined, count) for i, inlined, count, *_ in places]
                         for f, n, places in answer['lines']}
 
     def test_lines_of_a_running_program(self):
@@ -49,7 +49,12 @@ class Lines(KernelCase):
                 self.assertEqual((places['targets/lines.c', comment], places['no/such.c', 7]), ([], []))
                 for n in marked():
                     self.assertIn('checked', [name for name, _, _ in places['targets/lines.c', n]], n)
-                own = {own for _, _, found in answer['lines'] for *_, own in found}
+                own = {place[3] for _, _, found in answer['lines'] for place in found}
+                names = [f[0] for f in answer['functions']]
+                holders = {(names[place[0]], names[place[4]]) for _, _, found in answer['lines'] for place in found}
+                self.assertLessEqual({('checked', 'checked'), ('twice', 'checked' if build.endswith('O2') else 'twice')}, holders)
+                self.assertEqual({bool(f[6]) for f in answer['functions'] if f[5]}, {True})
+                self.assertLessEqual({f[6] for f in answer['functions']}, {'', 'emulated', 'single-stepped', 'patched nop'})
                 self.assertTrue(own == {True} if build.endswith('O0') else own >= {True}, own)
                 inlined = {i for name, i, _ in places['lines.h', marked(HEADER)[0]] if name == 'twice'}
                 self.assertEqual(inlined, {build.endswith('O2')})
