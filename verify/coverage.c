@@ -85,6 +85,7 @@ static int learn(struct covered_function *f, const struct lines_function *from, 
 	f->known[side] = true;
 	f->own_code[side] |= from->own_code;
 	f->inlined[side] |= from->copies > 0;
+	f->stepped[side] |= from->stepped;
 	/* Of overloads the first by the alphabet, in whatever order they come. */
 	if (!f->signature[side] || strcmp(from->signature, f->signature[side]) < 0) {
 		free(f->signature[side]);
@@ -107,6 +108,7 @@ static void learn_meant(struct coverage_maker *m, struct covered_function *f, co
 	claimed->known[side] = true;
 	claimed->own_code[side] |= from->own_code;
 	claimed->inlined[side] |= from->copies > 0;
+	claimed->stepped[side] |= from->stepped;
 }
 
 static int claimed_function(struct coverage_maker *m)
@@ -133,8 +135,10 @@ static int32_t function_of(struct coverage_maker *m, enum verify_side side, uint
 	f = found < 0 ? NULL : &m->c->function[found];
 	if (!f && (changed || claim_means(m, from->name)))
 		f = add_function(m->c, from->name);
-	if (!f || learn(f, from, side) < 0)
+	if (!f || learn(f, from, side) < 0) {
+		m->no_memory |= f || changed;
 		return -1;
+	}
 	if (claim_means(m, from->name))
 		learn_meant(m, f, from, side);
 	m->in[side][index] = (uint32_t)(f - m->c->function) + 1;
@@ -150,6 +154,47 @@ static const struct lines_line *look_up(struct coverage_maker *m, enum verify_si
 	return m->answer[side] && number && asked != UINT32_MAX ? lines_answer_find(m->answer[side], asked, number) : NULL;
 }
 
+/* Once for each function, however many copies of others it holds. */
+static void note_holder(struct coverage_maker *m, uint32_t line, uint32_t holder)
+{
+	for (uint32_t i = m->n_holds; i && m->hold[i - 1].line == line; i--)
+		if (m->hold[i - 1].function == holder)
+			return;
+	if (m->n_holds == m->cap_holds) {
+		uint32_t cap = m->cap_holds ? 2 * m->cap_holds : 256;
+		struct coverage_hold *more = reallocarray(m->hold, cap, sizeof(*more));
+
+		if (!more) {
+			m->no_memory = true;
+			return;
+		}
+		m->hold = more;
+		m->cap_holds = cap;
+	}
+	m->hold[m->n_holds++] = (struct coverage_hold){ line, holder };
+}
+
+/* A changed line, or where one will be put in, has code there. Returns the function, -1: no memory. */
+static int32_t take_place(struct coverage_maker *m, enum verify_side side, uint32_t line, const struct lines_line *of, uint32_t i)
+{
+	const struct lines_place *p = &of->place[i];
+	int32_t f = function_of(m, side, p->function, true);
+
+	if (p->holder != LINES_NO_HOLDER)
+		note_holder(m, line, p->holder);
+	if (f >= 0 && (!i || p[-1].function != p->function))   /* copies of one function come together */
+		m->c->function[f].changed++;
+	return f;
+}
+
+int32_t coverage_holder(const struct coverage_maker *m, const struct coverage_hold *h)
+{
+	enum verify_side side = m->watch ? BASELINE : m->c->line[h->line].side;
+	int32_t f = (int32_t)m->in[side][h->function] - 1;
+
+	return f >= 0 && m->c->function[f].meant ? 0 : f;
+}
+
 static void take_changed(struct coverage_maker *m, uint32_t file, const struct patch_line *l, struct covered_line *to)
 {
 	bool gone = to->side == BASELINE && m->spec->arm_by;
@@ -160,14 +205,12 @@ static void take_changed(struct coverage_maker *m, uint32_t file, const struct p
 		snprintf(to->why, COVERAGE_WHY, "one build runs, and it does not have the old line");
 	to->shared = found && found->n_places;
 	for (uint32_t i = 0; found && i < found->n_places; i++) {
-		int32_t f = function_of(m, to->side, found->place[i].function, true);
+		int32_t f = take_place(m, to->side, (uint32_t)(to - m->c->line), found, i);
 
 		to->state = LINE_LEFT_OUT;
 		to->shared &= !found->place[i].own;
 		if (to->function < 0)
 			to->function = f >= 0 && m->c->function[f].meant ? 0 : f;
-		if (f >= 0 && m->c->function)
-			m->c->function[f].changed++;
 	}
 	m->c->lines_with_code += to->state == LINE_LEFT_OUT;
 }
@@ -196,19 +239,15 @@ static bool lies_in(const struct lines_line *l, uint32_t function)
 	return false;
 }
 
-static void watch_functions(struct coverage_maker *m, const struct lines_line *l, const struct lines_line *also_in)
+static void watch_functions(struct coverage_maker *m, uint32_t line, const struct lines_line *l, const struct lines_line *also_in)
 {
-	for (uint32_t i = 0; l && i < l->n_places; i++) {
-		int32_t f = also_in && !lies_in(also_in, l->place[i].function) ? -1 :
-			    function_of(m, BASELINE, l->place[i].function, true);
-
-		if (f >= 0 && m->c->function)
-			m->c->function[f].changed++;
-	}
+	for (uint32_t i = 0; l && i < l->n_places; i++)
+		if (!also_in || lies_in(also_in, l->place[i].function))
+			take_place(m, BASELINE, line, l, i);
 }
 
 /* Within a function, if the code before and behind is of the same one; else it may be either's. Lines that come together go together. */
-static void take_added(struct coverage_maker *m, uint32_t file, uint32_t at)
+static void take_added(struct coverage_maker *m, uint32_t file, uint32_t at, uint32_t line)
 {
 	const struct patch_line *l = &m->patch->file[file].line[at];
 	const struct lines_line *before, *behind;
@@ -220,9 +259,9 @@ static void take_added(struct coverage_maker *m, uint32_t file, uint32_t at)
 	behind = anchor(m, file, at, false);
 	for (uint32_t i = 0; before && i < before->n_places; i++)
 		inside |= lies_in(behind, before->place[i].function);
-	watch_functions(m, before, inside ? behind : NULL);
+	watch_functions(m, line, before, inside ? behind : NULL);
 	if (!inside)
-		watch_functions(m, behind, NULL);
+		watch_functions(m, line, behind, NULL);
 }
 
 /* All functions that changed lines lie in are known then: what else the answers tell of them. */
@@ -231,6 +270,14 @@ static void learn_context(struct coverage_maker *m)
 	for (int side = 0; side < VERIFY_SIDES; side++)
 		for (uint32_t i = 0; m->answer[side] && i < m->answer[side]->n_functions; i++)
 			function_of(m, (enum verify_side)side, i, false);
+}
+
+int coverage_add_holders(struct coverage_maker *m)
+{
+	for (uint32_t i = 0; i < m->n_holds; i++)
+		function_of(m, m->watch ? BASELINE : m->c->line[m->hold[i].line].side, m->hold[i].function, true);
+	learn_context(m);
+	return m->no_memory ? -ENOMEM : 0;
 }
 
 static void take_line(struct coverage_maker *m, uint32_t file, uint32_t i)
@@ -242,7 +289,7 @@ static void take_line(struct coverage_maker *m, uint32_t file, uint32_t i)
 	to->side = l->kind == PATCH_REMOVED ? BASELINE : CANDIDATE;
 	if (l->kind == PATCH_ADDED && m->watch) {
 		to->state = LINE_TO_COME;
-		take_added(m, file, i);
+		take_added(m, file, i, m->c->n_lines - 1);
 	} else if (l->kind != PATCH_CONTEXT) {
 		take_changed(m, file, l, to);
 	}
@@ -261,7 +308,7 @@ static int take_lines(struct coverage_maker *m)
 		for (uint32_t i = 0; i < m->patch->file[f].n_lines && c->n_lines < m->patch->n_lines; i++)
 			take_line(m, f, i);
 	learn_context(m);
-	return 0;
+	return m->no_memory ? -ENOMEM : 0;
 }
 
 /* ---- all together ---- */
@@ -297,7 +344,8 @@ static int make(struct coverage_maker *m, struct error *err)
 		return touches_nothing(m, err);
 	if (coverage_check_claimed(m, err) < 0)
 		return -err->code;
-	coverage_choose_functions(m, VERIFY_FUNCTIONS_MAX);
+	if (coverage_choose_functions(m, VERIFY_FUNCTIONS_MAX) < 0)
+		return error_set(err, ENOMEM, "no memory for the patch's functions");
 	if (!m->watch)
 		coverage_hint_renames(m->c);
 	coverage_choose_lines(m->c, VERIFY_LINES_MAX);
@@ -313,6 +361,7 @@ static struct coverage *make_new(struct coverage_maker *m, struct error *err)
 	rc = m->c ? make(m, err) : error_set(err, ENOMEM, "no memory");
 	free(m->in[BASELINE]);
 	free(m->in[CANDIDATE]);
+	free(m->hold);
 	if (!rc)
 		return m->c;
 	coverage_free(m->c);

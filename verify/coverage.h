@@ -40,10 +40,11 @@ struct covered_line {
 struct covered_function {
 	char *name, *signature[VERIFY_SIDES];
 	bool own_code[VERIFY_SIDES], inlined[VERIFY_SIDES], known[VERIFY_SIDES];
+	bool stepped[VERIFY_SIDES];     /* a call probe costs several times what one elsewhere costs */
 	bool claimed;                   /* named by the claim: first in the list */
 	bool meant;                     /* by the claim's function, which is several: its calls are among that one's */
 	bool compared;                  /* call probes on both arms */
-	uint32_t changed;               /* lines with code in it, both sides */
+	uint32_t changed;               /* lines with code in it, both sides; 0: it holds inlined code of such functions, or is the claim's */
 	char why[COVERAGE_WHY];         /* not compared: the sentence */
 };
 

@@ -16,17 +16,25 @@ static bool signatures_differ(const struct covered_function *f)
 	return f->signature[0] && f->signature[1] && strcmp(f->signature[0], f->signature[1]) != 0;
 }
 
+/* Where it has no code that could be probed; NULL: it has, wherever it is. */
+static const char *inlined_in(const struct covered_function *f)
+{
+	bool base = f->known[BASELINE] && !f->own_code[BASELINE], cand = f->known[CANDIDATE] && !f->own_code[CANDIDATE];
+
+	return base && cand ? "baseline and the candidate" : base ? coverage_side_name[BASELINE] : cand ? coverage_side_name[CANDIDATE] : NULL;
+}
+
 /* True: both builds have it as a function of its own, the same one. Else `why`. */
 static bool comparable(struct covered_function *f)
 {
 	for (int side = 0; side < VERIFY_SIDES; side++) {
-		if (!f->known[side])
-			snprintf(f->why, COVERAGE_WHY, "only the %s has it: there is nothing to compare it with", coverage_side_name[!side]);
-		else if (!f->own_code[side])
-			snprintf(f->why, COVERAGE_WHY, "it is inlined in the %s: compare a function that calls it (--function)",
-				 f->own_code[!side] ? coverage_side_name[side] : "baseline and the candidate");
-		else
+		if (f->known[side])
 			continue;
+		snprintf(f->why, COVERAGE_WHY, "only the %s has it: there is nothing to compare it with", coverage_side_name[!side]);
+		return false;
+	}
+	if (inlined_in(f)) {
+		snprintf(f->why, COVERAGE_WHY, "it is inlined in the %s: compare a function that calls it (--function)", inlined_in(f));
 		return false;
 	}
 	if (signatures_differ(f)) {
@@ -55,52 +63,6 @@ static bool was_watched(const struct coverage_maker *m, struct covered_function 
 	return false;
 }
 
-/* By time, before there is a candidate. */
-static void choose_watched(struct coverage *c, uint32_t budget)
-{
-	for (uint32_t i = 0; i < c->n_functions; i++) {
-		struct covered_function *f = &c->function[i];
-
-		if (!is_meant(c, f) && !f->claimed && !f->own_code[BASELINE])
-			snprintf(f->why, COVERAGE_WHY, "it is inlined in the baseline: compare a function that calls it (--function)");
-		c->functions_compared += f->compared;
-	}
-	while (c->functions_compared < budget) {
-		struct covered_function *best = NULL;
-
-		for (uint32_t i = 0; i < c->n_functions; i++) {
-			struct covered_function *f = &c->function[i];
-
-			if (!f->compared && !f->meant && f->own_code[BASELINE] && (!best || f->changed > best->changed))
-				best = f;
-		}
-		if (!best)
-			break;
-		best->compared = true;
-		c->functions_compared++;
-	}
-	for (uint32_t i = 0; i < c->n_functions; i++) {
-		if (c->function[i].compared || c->function[i].meant || !c->function[i].own_code[BASELINE])
-			continue;
-		snprintf(c->function[i].why, COVERAGE_WHY, "left out: at most %u functions are compared, others hold more changed lines",
-			 budget);
-		c->functions_left_out++;
-	}
-}
-
-/* Changed lines of the function that no chosen one covers yet. */
-static uint32_t uncovered(const struct coverage *c, uint32_t function)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < c->n_lines; i++) {
-		const struct covered_line *l = &c->line[i];
-
-		n += l->state == LINE_LEFT_OUT && l->function == (int32_t)function && !c->function[l->function].compared;
-	}
-	return n;
-}
-
 int coverage_check_claimed(const struct coverage_maker *m, struct error *err)
 {
 	struct coverage *c = m->c;
@@ -117,50 +79,114 @@ int coverage_check_claimed(const struct coverage_maker *m, struct error *err)
 	return 0;
 }
 
-/* The function with most changed lines first, until the budget is spent. */
-static void choose_compared(const struct coverage_maker *m, uint32_t budget)
+/* By time, before there is a candidate, what the baseline has. */
+static bool may_be_compared(const struct coverage_maker *m, struct covered_function *f)
 {
-	struct coverage *c = m->c;
-	bool *can = calloc(c->n_functions + 1, sizeof(*can));
-
-	for (uint32_t i = 0; can && i < c->n_functions; i++) {
-		struct covered_function *f = &c->function[i];
-
-		can[i] = !f->claimed && !is_meant(c, f) && comparable(f) && was_watched(m, f);
-		c->functions_compared += c->function[i].compared;
-	}
-	while (can && c->functions_compared < budget) {
-		uint32_t best = c->n_functions, most = 0;
-
-		for (uint32_t i = 0; i < c->n_functions; i++) {
-			uint32_t n = can[i] && !c->function[i].compared ? uncovered(c, i) : 0;
-
-			if (n > most) {
-				most = n;
-				best = i;
-			}
-		}
-		if (best == c->n_functions)
-			break;
-		c->function[best].compared = true;
-		c->functions_compared++;
-	}
-	for (uint32_t i = 0; can && i < c->n_functions; i++) {
-		if (!can[i] || c->function[i].compared)
-			continue;
-		snprintf(c->function[i].why, COVERAGE_WHY, "left out: at most %u functions are compared, others hold more changed lines",
-			 budget);
-		c->functions_left_out++;
-	}
-	free(can);
+	if (f->claimed || is_meant(m->c, f))
+		return false;
+	if (!m->watch)
+		return comparable(f) && was_watched(m, f);
+	if (!f->own_code[BASELINE])
+		snprintf(f->why, COVERAGE_WHY, "it is inlined in the baseline: compare a function that calls it (--function)");
+	return f->own_code[BASELINE];
 }
 
-void coverage_choose_functions(const struct coverage_maker *m, uint32_t budget)
+/* -> how many with changed lines of their own may be compared */
+static uint32_t look_at(const struct coverage_maker *m, bool *can)
 {
-	if (m->watch)
-		choose_watched(m->c, budget);
-	else
-		choose_compared(m, budget);
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < m->c->n_functions; i++) {
+		can[i] = may_be_compared(m, &m->c->function[i]);
+		n += can[i] && m->c->function[i].changed;
+	}
+	return n;
+}
+
+/* What changed lines lie in is compared; if those are too many, the cheapest ones that cover the lines. */
+static int choose_changed(const struct coverage_maker *m, const bool *can, uint32_t n, uint32_t budget)
+{
+	struct coverage *c = m->c;
+
+	if (c->functions_compared + n > budget)
+		return coverage_cover(m, can, budget);
+	for (uint32_t i = 0; i < c->n_functions; i++)
+		c->function[i].compared |= can[i] && c->function[i].changed;
+	c->functions_compared += n;
+	return 0;
+}
+
+/* The compared function that a line has code in; -1: none. */
+static int32_t compared_holder(const struct coverage_maker *m, const struct coverage_hold *h)
+{
+	int32_t f = coverage_holder(m, h);
+
+	return f >= 0 && m->c->function[f].compared ? f : -1;
+}
+
+/* Lines of a function that is not compared itself count for one whose code they are. */
+static void tell_holders(const struct coverage_maker *m)
+{
+	struct coverage *c = m->c;
+
+	for (uint32_t i = 0; c->function && i < m->n_holds; i++) {
+		struct covered_line *l = &c->line[m->hold[i].line];
+		struct covered_function *f = l->function < 0 ? NULL : &c->function[l->function];
+		int32_t holder = compared_holder(m, &m->hold[i]);
+
+		if (!f || f->compared || holder < 0)
+			continue;
+		l->function = holder;
+		if (inlined_in(f))
+			snprintf(f->why, COVERAGE_WHY, "it is inlined in the %s: compared as a part of %.120s", inlined_in(f), c->function[holder].name);
+	}
+}
+
+static void tell_left_out(struct coverage *c, const bool *can, uint32_t budget)
+{
+	for (uint32_t i = 0; i < c->n_functions; i++) {
+		struct covered_function *f = &c->function[i];
+
+		if (!can[i] || f->compared)
+			continue;
+		snprintf(f->why, COVERAGE_WHY, "left out: at most %u functions are compared, those that cover most changed lines for what their probes cost",
+			 budget);
+		c->functions_left_out += f->changed != 0;
+	}
+}
+
+/* No changed function can be compared by itself: perhaps those that it was inlined into can. */
+static int choose_holders(struct coverage_maker *m, bool **can, uint32_t budget)
+{
+	int rc = coverage_add_holders(m);
+	bool *more = rc ? NULL : reallocarray(*can, m->c->n_functions + 1, sizeof(**can));
+
+	if (!more)
+		return -ENOMEM;
+	*can = more;
+	look_at(m, more);
+	for (uint32_t i = 0; i < m->c->n_functions; i++)
+		more[i] &= strcmp(m->c->function[i].name, "main") != 0;   /* is called once, before anybody watches */
+	return coverage_cover(m, more, budget);
+}
+
+int coverage_choose_functions(struct coverage_maker *m, uint32_t budget)
+{
+	bool *can = calloc(m->c->n_functions + 1, sizeof(*can));
+	int rc = can ? 0 : -ENOMEM;
+
+	for (uint32_t i = 0; i < m->c->n_functions; i++)
+		m->c->functions_compared += m->c->function[i].compared;
+	if (!rc)
+		rc = choose_changed(m, can, look_at(m, can), budget);
+	if (!rc && !m->c->functions_compared)
+		rc = choose_holders(m, &can, budget);
+	if (!rc) {
+		tell_left_out(m->c, can, budget);
+		tell_holders(m);
+	}
+	free(can);
+	return rc;
 }
 
 /* Every n-th line of what has code, so that each place of the diff has some. */

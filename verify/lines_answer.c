@@ -19,6 +19,11 @@ static bool is_array(const msgpack_object *o, uint32_t min)
 	return o && o->type == MSGPACK_OBJECT_ARRAY && o->via.array.size >= min;
 }
 
+static bool is_text(const msgpack_object *o, const char *text)
+{
+	return o->type == MSGPACK_OBJECT_STR && o->via.str.size == strlen(text) && memcmp(o->via.str.ptr, text, o->via.str.size) == 0;
+}
+
 static bool take_u32(const msgpack_object *o, uint32_t *out)
 {
 	uint64_t v;
@@ -29,20 +34,21 @@ static bool take_u32(const msgpack_object *o, uint32_t *out)
 	return true;
 }
 
-/* [name, signature, file, line, inlined copies, has code of its own] */
+/* [name, signature, file, line, inlined copies, has code of its own, site kind]; an older agent does not tell the last */
 static int read_function(const msgpack_object *o, struct lines_function *f, struct error *err)
 {
 	const msgpack_object *part = o->via.array.ptr;
 
 	if (!is_array(o, 6) || !take_u32(&part[3], &f->line) || !take_u32(&part[4], &f->copies) || !object_bool(&part[5], &f->own_code))
 		return malformed(err);
+	f->stepped = o->via.array.size > 6 && is_text(&part[6], "single-stepped");
 	f->name = object_text(&part[0], NAME_MAX_BYTES);
 	f->signature = object_text(&part[1], NAME_MAX_BYTES);
 	f->file = object_text(&part[2], NAME_MAX_BYTES);
 	return f->name && f->signature && f->file ? 0 : malformed(err);
 }
 
-/* [function, inlined, addresses, own]; an older agent does not tell the last */
+/* [function, inlined, addresses, own, holder]; an older agent does not tell the last ones */
 static int read_place(const msgpack_object *o, uint32_t n_functions, struct lines_place *p, struct error *err)
 {
 	const msgpack_object *part = o->via.array.ptr;
@@ -51,7 +57,10 @@ static int read_place(const msgpack_object *o, uint32_t n_functions, struct line
 	    !take_u32(&part[2], &p->addresses))
 		return malformed(err);
 	p->own = true;
-	return part && o->via.array.size > 3 && !object_bool(&part[3], &p->own) ? malformed(err) : 0;
+	p->holder = p->inlined ? LINES_NO_HOLDER : p->function;
+	if (o->via.array.size > 4 && (!take_u32(&part[4], &p->holder) || p->holder >= n_functions))
+		return malformed(err);
+	return o->via.array.size > 3 && !object_bool(&part[3], &p->own) ? malformed(err) : 0;
 }
 
 /* [file, line, [place, ...]] */

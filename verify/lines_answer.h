@@ -14,15 +14,18 @@ enum {
 	LINES_ANSWERED_MAX = 20000,
 	LINES_PLACES_MAX = 64,         /* of one line; more are not looked at */
 };
+#define LINES_NO_HOLDER UINT32_MAX
 
 struct lines_function {
 	char *name, *signature, *file;
 	uint32_t line, copies;         /* copies: how often it was inlined */
-	bool own_code;                 /* can be called, and probed */
+	bool own_code;                 /* can be called, and probed ... */
+	bool stepped;                  /* ... where the kernel has to single-step; false also: not told */
 };
 
 struct lines_place {
 	uint32_t function, addresses;
+	uint32_t holder;               /* the function whose code it is: another one, if it is inlined. LINES_NO_HOLDER: not told */
 	bool inlined;
 	bool own;                      /* a statement of the line begins there */
 };

@@ -20,17 +20,19 @@ static const char patch_text[] =
 	"@@ -10,4 +10,4 @@\n-a\n-b\n-c\n-d\n+A\n+B\n+C\n+D\n"
 	"@@ -30,4 +30,4 @@\n-e\n-f\n-g\n-h\n+E\n+F\n+G\n+H\n";
 
-/* What a build answers: "10 f; 11 f g; 12 ~h": the lines, and of each the functions that its code lies in; ~: it has no code of its own. */
-static uint32_t function_in(struct lines_answer *a, const char *name)
+/*
+ * What a build answers: "10 f; 11 f g!; 12 ~h@g": the lines, and of each the functions that its code lies in. ~h@g: h has no code of its own,
+ * it is inlined in g. !: a probe on it is single-stepped.
+ */
+static uint32_t function_in(struct lines_answer *a, const char *name, bool own)
 {
-	bool own = *name != '~';
+	size_t len = strcspn(name, "@!");
 
-	name += !own;
 	for (uint32_t i = 0; i < a->n_functions; i++)
-		if (strcmp(a->function[i].name, name) == 0)
+		if (strncmp(a->function[i].name, name, len) == 0 && !a->function[i].name[len])
 			return i;
-	a->function[a->n_functions] = (struct lines_function){ .name = strdup(name), .signature = strdup("int (void)"), .file = strdup("f.c"),
-							       .own_code = own, .copies = !own };
+	a->function[a->n_functions] = (struct lines_function){ .name = strndup(name, len), .signature = strdup("int (void)"), .file = strdup("f.c"),
+							       .own_code = own, .copies = !own, .stepped = strchr(name, '!') };
 	return a->n_functions++;
 }
 
@@ -40,8 +42,14 @@ static void add_line(struct lines_answer *a, char *text)
 	struct lines_line *l = &a->line[a->n_lines++];
 
 	*l = (struct lines_line){ .line = (uint32_t)atoi(word), .place = calloc(8, sizeof(*l->place)) };
-	while ((word = strtok_r(NULL, " ", &rest)))
-		l->place[l->n_places++] = (struct lines_place){ .function = function_in(a, word), .addresses = 1, .inlined = *word == '~', .own = true };
+	while ((word = strtok_r(NULL, " ", &rest))) {
+		bool inlined = *word == '~';
+		const char *at = strchr(word, '@');
+		struct lines_place *p = &l->place[l->n_places++];
+
+		*p = (struct lines_place){ .function = function_in(a, word + inlined, !inlined), .addresses = 1, .inlined = inlined, .own = true };
+		p->holder = !inlined ? p->function : at ? function_in(a, at + 1, true) : LINES_NO_HOLDER;
+	}
 }
 
 static struct lines_answer answer_of(const char *text)
@@ -141,6 +149,120 @@ static void a_long_name_is_cut(void **state)
 	patch_free(p);
 }
 
+/* ---- too many ---- */
+
+/* One hunk of so many changed lines, from line 1 on. */
+static char *patch_of(unsigned lines)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	fprintf(f, "--- a/src/f.c\n+++ b/src/f.c\n@@ -1,%u +1,%u @@\n", lines, lines);
+	for (unsigned i = 0; i < 2 * lines; i++)
+		fputs(i < lines ? "-old\n" : "+new\n", f);
+	fclose(f);
+	return text;
+}
+
+static bool is_compared(const struct coverage *c, const char *name)
+{
+	int32_t i = coverage_function(c, name);
+
+	return i >= 0 && c->function[i].compared;
+}
+
+/* Every line of so many functions, one each, and what else there is. */
+static struct coverage *cover_many(unsigned functions, const char *form, const char *more, struct patch **p)
+{
+	char *patch = patch_of(40), *text = NULL;
+	struct coverage *c;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	for (unsigned i = 0; i < functions; i++) {
+		fprintf(f, "%u ", i + 1);
+		fprintf(f, form, i, i < 4 ? "!" : "");
+		fputc(';', f);
+	}
+	fputs(more, f);   /* lines in their order */
+	fclose(f);
+	c = cover(patch, text, text, p);
+	free(patch);
+	free(text);
+	return c;
+}
+
+static void all_that_fit_are_compared(void **state)
+{
+	struct patch *p;
+	struct coverage *c = cover_many(VERIFY_FUNCTIONS_MAX, "f%u%s", "30 f0;31 f0", &p);
+
+	assert_int_equal(c->functions_compared, VERIFY_FUNCTIONS_MAX);
+	assert_int_equal(c->functions_left_out, 0);
+	coverage_free(c);
+	patch_free(p);
+}
+
+/* Twenty of one line each: those whose probes are cheap. */
+static void the_dearest_are_left_out(void **state)
+{
+	struct patch *p;
+	struct coverage *c = cover_many(20, "f%u%s", "30 f0", &p);
+
+	assert_int_equal(c->functions_compared, VERIFY_FUNCTIONS_MAX);
+	assert_int_equal(c->functions_left_out, 4);
+	for (unsigned i = 0; i < 20; i++) {
+		char name[8];
+
+		snprintf(name, sizeof(name), "f%u", i);
+		assert_int_equal(is_compared(c, name), i >= 4);   /* f0 has two lines, which is not five times as much */
+		if (i < 4)
+			assert_non_null(strstr(why_of(c, name), "left out: at most 16 functions are compared, those that cover most changed lines"));
+	}
+	coverage_free(c);
+	patch_free(p);
+}
+
+/* Lines that are also inlined into one function are covered by that one: nothing else is needed. */
+static void one_that_holds_the_others_is_enough(void **state)
+{
+	struct patch *p;
+	struct coverage *c = cover_many(20, "f%1$u ~f%1$u@big%2$.0s", "30 big;31 other", &p);
+
+	assert_int_equal(c->functions_compared, 2);
+	assert_true(is_compared(c, "big") && is_compared(c, "other") && !is_compared(c, "f7"));
+	for (uint32_t i = 0; i < c->n_lines; i++)
+		if (c->line[i].state == LINE_PROBED && c->line[i].line->hunk == 0)
+			assert_true(c->function[c->line[i].function].compared);
+	coverage_free(c);
+	patch_free(p);
+}
+
+/* What has no code of its own anywhere: a function that it is a part of is compared, if there is nothing else. */
+static void inlined_everywhere(void **state)
+{
+	static const struct { const char *base, *cand; int compared; const char *why; } cases[] = {
+		{ "10 ~f@g ~f@h", "10 ~f@g ~f@h", 1, "it is inlined in the baseline and the candidate: compared as a part of g" },
+		{ "10 ~f@main ~f@h", "10 ~f@main ~f@h", 1, "it is inlined in the baseline and the candidate: compared as a part of h" },
+		{ "10 ~f@main", "10 ~f@main", 0, "it is inlined in the baseline and the candidate: compare a function that calls it (--function)" },
+		{ "10 ~f@g", "10 ~f@h", 0, "it is inlined in the baseline and the candidate: compare a function that calls it (--function)" },
+		{ "10 ~f@g", "10 f;11 g", 1, "it is inlined in the baseline: compared as a part of g" },
+		{ "10 ~f@g;11 k", "10 ~f@g;11 k", 1, "it is inlined in the baseline and the candidate: compare a function that calls it (--function)" },
+		{ "10 ~f", "10 ~f", 0, "it is inlined in the baseline and the candidate: compare a function that calls it (--function)" },   /* an older agent */
+	};
+
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct patch *p;
+		struct coverage *c = cover(patch_text, cases[i].base, cases[i].cand, &p);
+
+		if ((int)c->functions_compared != cases[i].compared || strcmp(why_of(c, "f"), cases[i].why) != 0)
+			fail_msg("case %zu: %u compared, %s", i, c->functions_compared, why_of(c, "f"));
+		coverage_free(c);
+		patch_free(p);
+	}
+}
+
 /* ---- what the claim names ---- */
 
 static void names_and_patterns(void **state)
@@ -195,7 +317,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_goes_and_one_comes), cmocka_unit_test(a_long_name_is_cut), cmocka_unit_test(names_and_patterns),
-		cmocka_unit_test(a_claim_that_means_several),
+		cmocka_unit_test(a_claim_that_means_several), cmocka_unit_test(all_that_fit_are_compared),
+		cmocka_unit_test(the_dearest_are_left_out), cmocka_unit_test(one_that_holds_the_others_is_enough),
+		cmocka_unit_test(inlined_everywhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
