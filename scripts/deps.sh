@@ -12,8 +12,8 @@ tools='gcc make clang-19 bpftool npm'
 msgpack='libmsgpack-dev libmsgpack-c-dev'
 
 if [ "${1:-}" = test ]; then
-	packages="$packages python3 redis-server redis-tools dpkg-dev binutils cppcheck clang-tidy-19 chromium prometheus iproute2 sqlite3 systemd openssl curl jq python3-yaml"
-	tools="$tools python3 redis-server redis-benchmark dpkg-source objcopy cppcheck clang-tidy-19 curl jq"
+	packages="$packages g++ python3 redis-server redis-tools dpkg-dev binutils cppcheck clang-tidy-19 chromium prometheus iproute2 sqlite3 systemd openssl curl jq python3-yaml"
+	tools="$tools g++ python3 redis-server redis-benchmark dpkg-source objcopy cppcheck clang-tidy-19 curl jq"
 fi
 
 # ---- another distribution: say what is needed ----

@@ -91,4 +91,21 @@ $(TARGET_DIR)/uselib-late: $(TARGET_DIR)/obj/uselib-late.o $(TARGET_DIR)/libshar
 	$(TARGET_CC) -o $@ $< -Wl,-rpath,'$$ORIGIN' -ldl
 TARGET_BIN += $(TARGET_DIR)/orderd $(TARGET_DIR)/orderload $(TARGET_DIR)/busy $(TARGET_DIR)/execer $(TARGET_DIR)/many $(TARGET_DIR)/errors $(TARGET_DIR)/libshared.so $(TARGET_DIR)/libclock.so $(TARGET_DIR)/uselib $(TARGET_DIR)/uselib-late
 
+# ---- programs of one file with and without a fix: $(call fixed,directory,file,compiler,language flags,fixes) makes directory/plain and
+# directory/FIX. Those with a fix are patched copies, as above. ----
+TARGET_CXX      ?= g++
+TARGET_CXXFLAGS := -std=c++17 -g -O2 -Wall -Wextra -Werror -Wshadow
+define fixed_build
+$(TARGET_DIR)/$(1)/$(5): tests/targets/$(1)/$(2) $(wildcard tests/targets/$(1)/fixes/$(5).diff)
+	rm -rf $$@.src && mkdir -p $$@.src/tests/targets/$(1)
+	cp $$< $$@.src/tests/targets/$(1)
+	$(if $(filter-out plain,$(5)),patch --quiet -d $$@.src -p1 <tests/targets/$(1)/fixes/$(5).diff)
+	cd $$@.src && $(3) $(4) -Wl,--build-id=sha1 -o ../$(5) tests/targets/$(1)/$(2)
+TARGET_BIN += $(TARGET_DIR)/$(1)/$(5)
+endef
+fixed = $(foreach fix,plain $(5),$(eval $(call fixed_build,$(1),$(2),$(3),$(4),$(fix))))
+
+$(call fixed,pair,pair.c,$(TARGET_CC),$(TARGET_CFLAGS) -O2,renamed unused hot)
+$(call fixed,shop,shop.cc,$(TARGET_CXX),$(TARGET_CXXFLAGS),v2)
+
 test-targets: $(TARGET_BIN)

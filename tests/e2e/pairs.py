@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small services in two builds that differ by a patch (tests/targets/pair, tests/targets/shop), for whoever compares them."""
+import json
+import os
+import shutil
+
+from harness import ROOT, KernelCase, Process, target
+from orders import build_id
+
+
+class Pairs(KernelCase):
+    """They run under a name of their own: `-s` takes whatever has it."""
+    limit = 120
+
+    def service(self, program, build):
+        """-> its build-id"""
+        directory = self.path('%s.%d' % (build, self.count()))
+        os.mkdir(directory)
+        self.name = program[:4] + os.path.basename(self.dir)[-8:]
+        path = os.path.join(directory, self.name)
+        shutil.copy(target('%s/%s' % (program, build)), path)
+        Process(self, [path]).wait_line('^ready')
+        return build_id(path)
+
+    def compare(self, program, build, *args, code):
+        """Both builds, and the patch between them unless args have another. -> (process of plumb verify, its JSON report or None)"""
+        base, cand = self.service(program, 'plain'), self.service(program, build)
+        patch = [] if '--patch' in args else ['--patch', os.path.join(ROOT, 'tests/targets', program, 'fixes', build + '.diff')]
+        report = self.path('report%d.json' % self.count())
+        agent = self.agent(socket=self.path('agent%d' % self.count()))
+        p = agent.run('verify', '-s', self.name, '--baseline', 'build:' + base[:10], '--candidate', 'build:' + cand[:10], *patch, *args,
+                      '--report', 'json=' + report, code=code, timeout=90)
+        if code == 2:
+            return p, None
+        with open(report) as f:
+            return p, json.load(f)
