@@ -228,6 +228,15 @@ static void check_cache(struct agent *a)
 	a->opt.cache.dir = NULL;
 }
 
+static int start_keepers(struct agent *a, struct error *err)
+{
+	struct keepers_options opt;
+
+	keepers_options_default(&opt);
+	a->keepers = keepers_new(a->base, &opt);
+	return a->keepers ? 0 : error_set(err, ENOMEM, "out of memory");
+}
+
 static int start(struct agent *a, struct error *err)
 {
 	unsigned cpus = (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
@@ -255,6 +264,8 @@ static int start(struct agent *a, struct error *err)
 	if (!a->base)
 		return error_set(err, ENOMEM, "out of memory");
 	rc = reaper_new(a->base, &a->reaper, err);
+	if (!rc)
+		rc = start_keepers(a, err);
 	if (!rc && !a->unusable.code)
 		rc = rings_new(cpus, ring_bytes(&a->opt, cpus), &a->rings, err);
 	if (!rc && a->rings)
@@ -350,6 +361,7 @@ void agent_free(struct agent *a)
 	guard_stop(a);
 	reaper_free(a->reaper);
 	free_requests(a);
+	keepers_free(a->keepers);
 	uplink_free(a->uplink);
 	stream_stop(a);
 	free_event(a->tick);

@@ -14,6 +14,7 @@
 #include "buf.h"
 #include "calibrate.h"
 #include "frame.h"
+#include "keeper.h"
 #include "reaper.h"
 #include "resolve.h"
 #include "service.h"
@@ -43,6 +44,7 @@ struct agent {
 	struct event_base *base;
 	struct rings *rings;
 	struct reaper *reaper;
+	struct keepers *keepers;
 	struct site_costs costs;
 	struct worker *calibrator;
 	struct evconnlistener *listener;

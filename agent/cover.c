@@ -17,11 +17,11 @@
 /* Loading a plan takes about 16 ms, attaching it to a process 5: after that much of it the loop looks at its other work. */
 #define SLICE_NS 20000000ULL
 
-/* One file being resolved, then attached piece by piece; owns its fds, the worker and the worker's answer. */
+/* One file being resolved, then attached piece by piece; owns its fds, the keeper that resolves it and its answer. */
 struct job {
 	LIST_ENTRY(job) link;
 	struct request *rq;
-	struct worker *worker;
+	struct keeper *keeper;        /* that resolves it */
 	bool started;
 	int fd, exe_fd;
 	struct stat st;
@@ -29,7 +29,6 @@ struct job {
 	uint32_t index[PROBES_MAX], n_index;
 	pid_t *pids;                  /* to attach to; 0: every process that maps it */
 	size_t n_pids;
-	struct resolve_request what;  /* borrows from the job and the request */
 	/* afterwards */
 	struct resolve_answer answer;
 	struct event *step;           /* more to load or attach */
@@ -40,7 +39,7 @@ struct job {
 static void job_free(struct job *j)
 {
 	LIST_REMOVE(j, link);
-	worker_cancel(j->worker);
+	keeper_cancel(j->keeper);
 	if (j->step)
 		event_free(j->step);
 	resolve_answer_free(&j->answer);
@@ -145,7 +144,7 @@ static void on_resolved(const char *data, size_t len, const struct error *failed
 	struct error err = { 0 };
 	int64_t probe = 0;
 
-	j->worker = NULL;
+	j->keeper = NULL;
 	if (failed) {
 		err = *failed;
 	} else {
@@ -170,16 +169,16 @@ static void on_resolved(const char *data, size_t len, const struct error *failed
 static int job_start(struct job *j, struct error *err)
 {
 	struct request *rq = j->rq;
-
-	j->started = true;
-	j->what = (struct resolve_request){
+	const struct resolve_request what = {
 		.fd = j->fd, .exe_fd = j->exe_fd, .path = j->path, .root = j->root, .cache = rq->agent->opt.cache,
 		.probes = (const char *const *)rq->args.probes, .index = j->index, .n_index = j->n_index,
 		.error_expr = rq->args.error_expr, .errors_only = rq->args.errors_only, .unwind_ok = rq->args.unwind_ok, .ship = rq->verb == VERB_TRACE,
 		.force_call = rq->verb == VERB_STAT, .show_errors = rq->verb == VERB_STAT ? rq->args.show_errors : 0,
-		 .limits = rq->args.limits, .costs = rq->agent->costs,
+		.limits = rq->args.limits, .costs = rq->agent->costs,
 	};
-	return worker_start(rq->agent->base, &(struct worker_files){ { j->fd, j->exe_fd } }, resolve_work, &j->what, on_resolved, j, &j->worker, err);
+
+	j->started = true;
+	return keepers_ask(rq->agent->keepers, &what, on_resolved, j, &j->keeper, err);
 }
 
 static bool job_has_index(const struct job *j, uint32_t index)
@@ -196,7 +195,7 @@ static struct job *job_find(struct request *rq, uint32_t index, uint64_t dev, ui
 	struct job *j;
 
 	LIST_FOREACH(j, &rq->jobs, link)
-		if (j->st.st_dev == dev && j->st.st_ino == ino && (!j->started || (j->worker && job_has_index(j, index))))
+		if (j->st.st_dev == dev && j->st.st_ino == ino && (!j->started || (j->keeper && job_has_index(j, index))))
 			return j;
 	return NULL;
 }

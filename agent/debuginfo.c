@@ -17,6 +17,7 @@
  * with limits on memory and CPU time; what is here keeps ordinary damage an ordinary error.
  */
 #include "debuginfo_internal.h"
+#include "unchanged.h"
 
 #include <elfutils/libdwelf.h>
 #include <errno.h>
@@ -114,11 +115,14 @@ static bool alt_try(struct debuginfo *di, const char *path, const void *id, size
 	di->alt_fd = open_regular(path);
 	if (di->alt_fd < 0)
 		return false;
-	di->alt_elf = elf_of(di, di->alt_fd, &di->alt_packed, NULL);
+	if (fstat(di->alt_fd, &di->alt_st) == 0)
+		di->alt_elf = elf_of(di, di->alt_fd, &di->alt_packed, NULL);
 	if (di->alt_elf && !elf_unfit(di->alt_elf) && has_build_id(di->alt_elf, id, len))
 		di->alt = dwarf_begin_elf(di->alt_elf, DWARF_C_READ, NULL);
 	if (!di->alt)
 		alt_close(di);
+	else
+		snprintf(di->alt_path, sizeof(di->alt_path), "%s", path);
 	return di->alt != NULL;
 }
 
@@ -162,7 +166,8 @@ static void alt_open(struct debuginfo *di, const char *root)
 
 	if (len < 2 || len > 64 || !name || strlen(name) >= PATH_MAX / 2)
 		return;
-	if (alt_search(di, root, name, id, (size_t)len))
+	di->alt_missing = !alt_search(di, root, name, id, (size_t)len);
+	if (!di->alt_missing)
 		dwarf_setalt(di->dwarf, di->alt);
 }
 
@@ -226,7 +231,8 @@ int debuginfo_open(struct image *img, const char *root, const struct cache_place
 	rc = open_file(di, root, err);
 	if (rc >= 0) {
 		di->fd = rc;
-		rc = open_dwarf(di, err);
+		rc = fstat(di->fd, &di->st) != 0 ? error_set(err, errno, "cannot read %s: %s", di->path, strerror(errno)) :
+						   open_dwarf(di, err);
 	}
 	if (rc < 0) {
 		debuginfo_close(di);
@@ -277,6 +283,24 @@ void debuginfo_close(struct debuginfo *di)
 const char *debuginfo_path(const struct debuginfo *di)
 {
 	return di->path;
+}
+
+bool debuginfo_is_current(const struct debuginfo *di, const struct image *img, const char *root)
+{
+	struct stat st;
+	bool same;
+	int fd;
+
+	if (di->budget.was_spent || di->alt_missing || debuginfo_failure(di))
+		return false;
+	if (di->alt && (stat(di->alt_path, &st) != 0 || !file_unchanged(&st, &di->alt_st)))
+		return false;
+	fd = di->separate ? image_open_debug(img, root, NULL, 0, NULL) : fcntl(image_fd(img), F_DUPFD_CLOEXEC, 3);
+	if (fd < 0)
+		return false;
+	same = fstat(fd, &st) == 0 && file_unchanged(&st, &di->st);
+	close(fd);
+	return same;
 }
 
 const char *debuginfo_failure(const struct debuginfo *di)

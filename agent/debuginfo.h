@@ -96,6 +96,9 @@ int debuginfo_open(struct image *img, const char *root, const struct cache_place
 const char *debuginfo_failure(const struct debuginfo *di);
 void debuginfo_close(struct debuginfo *di);
 const char *debuginfo_path(const struct debuginfo *di);
+/* Whether what was read can answer further questions about `img`: debuginfo_open would find the same files now, unchanged,
+ * and nothing was left out of it because a question took too long.  img: opened anew from the file that it was opened with. */
+bool debuginfo_is_current(const struct debuginfo *di, const struct image *img, const char *root);
 
 /* All functions of that name (two static functions may share one), qualified or only the last part, with an
  * address or inlined only.  *out is an array of borrowed pointers that the caller frees.  Returns the count;

@@ -28,6 +28,7 @@
 #include <elfutils/libdw.h>
 #include <limits.h>
 #include <libelf.h>
+#include <sys/stat.h>
 
 #include "address_sort.h"
 #include "debuginfo.h"
@@ -117,12 +118,14 @@ struct unit_range { uint64_t start, end; Dwarf_Die die; };
 struct debuginfo {
 	struct image *img;
 	int fd, alt_fd;
+	struct stat st, alt_st;       /* before they were read */
 	struct cache_place cache;
 	struct unpacked *packed, *alt_packed;            /* NULL: nothing is compressed. They own the Elf then */
 	Elf *elf, *alt_elf;
 	Dwarf *dwarf, *alt;
 	bool separate;                /* not the image itself */
-	char path[PATH_MAX];
+	char path[PATH_MAX], alt_path[PATH_MAX];
+	bool alt_missing;             /* it names one that was not found */
 	struct pool pool;
 	void *units, *types, *functions, *definitions;   /* search trees */
 	bool definitions_read;
@@ -143,7 +146,7 @@ struct debuginfo {
 	struct {
 		uint64_t dies, deadline_ns;
 		unsigned depth;       /* nested public calls share the outermost one's budget */
-		bool spent;
+		bool spent, was_spent;        /* was_spent: by any call up to now */
 	} budget;
 };
 

@@ -39,6 +39,7 @@ bool budget_take(struct debuginfo *di)
 		di->budget.spent = true;
 	else if (di->budget.dies % CLOCK_EVERY == 0 && now_ns() > di->budget.deadline_ns)
 		di->budget.spent = true;
+	di->budget.was_spent |= di->budget.spent;
 	return !di->budget.spent;
 }
 

@@ -215,6 +215,7 @@ static int keep_loaded(struct loaded *l)
 	if (bss == MAP_FAILED)
 		return -errno;
 	l->shared = bss;
+	madvise(bss, sizeof(*l->shared), MADV_DONTFORK);
 	if (pattern_keep(l) || values_keep(l))
 		return -ENOMEM;
 	if (l->method != ATTACH_PERF) {

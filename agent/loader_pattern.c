@@ -92,6 +92,7 @@ int pattern_keep(struct loaded *l)
 	map = mmap(NULL, p->row_of_bytes, PROT_READ, MAP_SHARED, bpf_map__fd(l->skel->maps.row_of), 0);
 	if (map == MAP_FAILED)
 		return -errno;
+	madvise(map, p->row_of_bytes, MADV_DONTFORK);
 	p->row_of = map;
 	return 0;
 }

@@ -301,13 +301,19 @@ static int add_place(struct resolving *r, uint64_t addr, uint64_t size, const ch
 
 static int open_files(struct resolving *r, struct error *err)
 {
-	int rc = image_open(r->rq->fd, r->rq->path, &r->img, err);
+	bool other_exe = r->rq->exe_fd >= 0 && r->rq->exe_fd != r->rq->fd;
+	int rc;
 
+	if (r->rq->kept)
+		kept_take(r->rq->kept, r);
+	if (fstat(r->rq->fd, &r->st) != 0 || (other_exe && fstat(r->rq->exe_fd, &r->exe_st) != 0))
+		return error_set(err, errno, "cannot read %s: %s", r->rq->path, strerror(errno));
+	rc = r->img ? 0 : image_open(r->rq->fd, r->rq->path, &r->img, err);
 	if (rc)
 		return rc;
-	if (r->rq->exe_fd >= 0 && r->rq->exe_fd != r->rq->fd && image_open(r->rq->exe_fd, "the executable", &r->exe, NULL))
+	if (!r->exe && other_exe && image_open(r->rq->exe_fd, "the executable", &r->exe, NULL))
 		r->exe = NULL;
-	if (debuginfo_open(r->img, r->rq->root, &r->rq->cache, &r->di, &r->no_debug))
+	if (!r->di && debuginfo_open(r->img, r->rq->root, &r->rq->cache, &r->di, &r->no_debug))
 		r->di = NULL;
 	return 0;
 }
@@ -326,6 +332,8 @@ void close_files(struct resolving *r)
 	free(r->keep_regs);
 	expr_free(r->error_expr);
 	spec_free(r->spec);
+	if (r->rq->kept)
+		kept_put(r->rq->kept, r);
 	debuginfo_close(r->di);
 	image_free(r->img);
 	image_free(r->exe);

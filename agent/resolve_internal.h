@@ -10,6 +10,7 @@ struct resolving {
 	const struct resolve_request *rq;
 	struct image *img, *exe;
 	struct debuginfo *di;
+	struct stat st, exe_st;      /* of the files behind img, exe, before they were read */
 	struct error no_debug;       /* why di is NULL */
 	struct site_costs costs;
 	struct expr *error_expr;
@@ -39,6 +40,10 @@ void fill_names(const struct resolving *r, const char *name, const struct functi
 /* All probes of the request. The error has the number of the probe text that it belongs to, UINT32_MAX: none. close_files also after an error. */
 int resolve_all(struct resolving *r, uint32_t *failed, struct error *err);
 void close_files(struct resolving *r);
+
+/* resolve_kept.c: hands out what still holds of the request's files and frees the rest; takes over the files of one that is done. */
+void kept_take(struct resolve_kept *k, struct resolving *r);
+void kept_put(struct resolve_kept *k, struct resolving *r);
 
 /* A source line -> one resolved for each run of its instructions. */
 int resolve_line(struct resolving *r, struct error *err);

@@ -62,6 +62,9 @@ static int ring_open(struct one_ring *ring, uint32_t bytes, int epoll_fd)
 	if (map == MAP_FAILED)
 		return -errno;
 	ring->producer = map;
+	/* Children read files; they are not to keep the kernel's memory. */
+	madvise(ring->consumer, page, MADV_DONTFORK);
+	madvise(ring->producer, page + 2 * (size_t)bytes, MADV_DONTFORK);
 	ring->data = (uint8_t *)map + page;
 	ring->pos = __atomic_load_n(ring->consumer, __ATOMIC_ACQUIRE);
 	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, ring->fd, &ev) ? -errno : 0;

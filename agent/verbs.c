@@ -17,10 +17,10 @@ struct question {
 	struct agent *agent;
 	struct client *client;
 	uint64_t id;
-	struct worker *worker;
+	struct worker *worker;         /* ps, funcs, lines */
+	struct keeper *keeper;         /* explain */
 	struct request_args args;      /* explain */
 	uint32_t index;
-	struct resolve_request resolve;
 	struct inventory inventory;    /* ps, funcs */
 	struct lines_question lines;
 	char path[PATH_MAX], root[32];
@@ -32,6 +32,7 @@ static void question_free(struct question *q)
 {
 	LIST_REMOVE(q, link);
 	worker_cancel(q->worker);
+	keeper_cancel(q->keeper);
 	request_args_free(&q->args);
 	inventory_free(&q->inventory);
 	lines_free(&q->lines);
@@ -100,7 +101,7 @@ static void on_explained(const char *data, size_t len, const struct error *faile
 	char *text = NULL;
 	struct frame f;
 
-	q->worker = NULL;
+	q->keeper = NULL;
 	if (failed)
 		answer.err = *failed;
 	else
@@ -182,6 +183,7 @@ static int open_file_of(struct question *q, const struct target *t, const char *
 static void verb_explain(struct client *c, uint64_t id, const msgpack_object *args)
 {
 	struct question *q = question_new(c, id);
+	struct resolve_request what;
 	struct error err = { 0 };
 	struct spec *s = NULL;
 	int64_t probe = 0;
@@ -195,8 +197,8 @@ static void verb_explain(struct client *c, uint64_t id, const msgpack_object *ar
 	if (!rc)
 		rc = open_file_of(q, &q->args.target, spec_file(s), &err);
 	spec_free(s);
-	q->resolve = (struct resolve_request){
-		.fd = q->fd, .exe_fd = q->exe_fd, .path = q->path, .root = q->root, .cache = c->agent->opt.cache,
+	what = (struct resolve_request){
+		.explain = true, .fd = q->fd, .exe_fd = q->exe_fd, .path = q->path, .root = q->root, .cache = c->agent->opt.cache,
 		.probes = (const char *const *)q->args.probes, .index = &q->index, .n_index = 1,
 		.error_expr = q->args.error_expr, .errors_only = q->args.errors_only, .unwind_ok = q->args.unwind_ok, .ship = true,
 		.limits = q->args.limits, .costs = c->agent->costs, .builds = q->builds,
@@ -204,7 +206,7 @@ static void verb_explain(struct client *c, uint64_t id, const msgpack_object *ar
 			    loader_describe_method(c->agent->opt.method, true) },
 	};
 	if (!rc)
-		rc = worker_start(c->agent->base, &(struct worker_files){ { q->fd, q->exe_fd } }, explain_work, &q->resolve, on_explained, q, &q->worker, &err);
+		rc = keepers_ask(c->agent->keepers, &what, on_explained, q, &q->keeper, &err);
 	if (rc)
 		refuse(q, &err, probe);
 }

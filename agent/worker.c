@@ -30,17 +30,16 @@ static void limit(int resource, rlim_t value)
 	setrlimit(resource, &lim);
 }
 
-static void write_all(int fd, const char *data, size_t len)
+void worker_say(int fd, const void *data, size_t len)
 {
-	while (len) {
-		ssize_t n = write(fd, data, len);
+	for (size_t done = 0; done < len;) {
+		ssize_t n = write(fd, (const char *)data + done, len - done);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			_exit(3);
-		data += n;
-		len -= (size_t)n;
+		done += (size_t)n;
 	}
 }
 
@@ -66,14 +65,11 @@ static void close_others(const int *keep, size_t n_keep)
 	}
 }
 
-static void __attribute__((noreturn)) child(int fd, const struct worker_files *files,
-					    void (*work)(struct buf *out, void *arg), void *arg)
+void worker_become(const int *keep, size_t n_keep)
 {
-	const int keep[] = { fd, files ? files->fd[0] : -1, files ? files->fd[1] : -1 };
-	struct buf out = { 0 };
 	sigset_t none;
 
-	close_others(keep, sizeof(keep) / sizeof(keep[0]));
+	close_others(keep, n_keep);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGTERM, SIG_DFL);
@@ -86,10 +82,19 @@ static void __attribute__((noreturn)) child(int fd, const struct worker_files *f
 #ifndef __SANITIZE_ADDRESS__
 	limit(RLIMIT_AS, (rlim_t)4 << 30);
 #endif
+}
+
+static void __attribute__((noreturn)) child(int fd, const struct worker_files *files,
+					    void (*work)(struct buf *out, void *arg), void *arg)
+{
+	const int keep[] = { fd, files ? files->fd[0] : -1, files ? files->fd[1] : -1 };
+	struct buf out = { 0 };
+
+	worker_become(keep, sizeof(keep) / sizeof(keep[0]));
 	work(&out, arg);
 	if (out.failed)
 		_exit(2);
-	write_all(fd, out.data, out.len);
+	worker_say(fd, out.data, out.len);
 	_exit(0);
 }
 
@@ -105,18 +110,18 @@ static void worker_free(struct worker *w)
 	free(w);
 }
 
-static int reap(struct worker *w, bool force)
+int worker_reap(pid_t pid, bool force)
 {
 	int status = 0;
 
 	if (force)
-		kill(w->pid, SIGKILL);
-	while (waitpid(w->pid, &status, 0) < 0 && errno == EINTR)
+		kill(pid, SIGKILL);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return status;
 }
 
-static void failed_by(struct error *err, int status)
+void worker_failed(int status, struct error *err)
 {
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
 		error_set(err, ETIMEDOUT, "reading the debug info took more than %d s of CPU time", WORKER_CPU_SECONDS);
@@ -144,7 +149,7 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
 	struct worker *w = arg;
 	struct error err;
 
-	reap(w, true);
+	worker_reap(w->pid, true);
 	error_set(&err, ETIMEDOUT, "reading the ELF file and its debug info took more than %d s", WORKER_SECONDS);
 	finish(w, &err);
 }
@@ -166,12 +171,12 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	}
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
-	status = reap(w, n < 0);
+	status = worker_reap(w->pid, n < 0);
 	if (n == 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
 		finish(w, NULL);
 		return;
 	}
-	failed_by(&err, status);
+	worker_failed(status, &err);
 	finish(w, &err);
 }
 
@@ -207,7 +212,7 @@ int worker_start(struct event_base *base, const struct worker_files *files,
 	w->readable = event_new(base, w->fd, EV_READ | EV_PERSIST, on_readable, w);
 	w->timeout = evtimer_new(base, on_timeout, w);
 	if (!w->readable || !w->timeout || event_add(w->readable, NULL) || event_add(w->timeout, &patience)) {
-		reap(w, true);
+		worker_reap(w->pid, true);
 		worker_free(w);
 		return error_set(err, ENOMEM, "out of memory");
 	}
@@ -219,6 +224,6 @@ void worker_cancel(struct worker *w)
 {
 	if (!w)
 		return;
-	reap(w, true);
+	worker_reap(w->pid, true);
 	worker_free(w);
 }

@@ -7,6 +7,7 @@
 #define PLUMB_WORKER_H
 
 #include <event2/event.h>
+#include <sys/types.h>
 
 #include "buf.h"
 #include "plumb/error.h"
@@ -32,5 +33,16 @@ int worker_start(struct event_base *base, const struct worker_files *files,
 		 struct worker **out, struct error *err);
 /* Kills the child; done is not called. */
 void worker_cancel(struct worker *w);
+
+/* ---- for children that are asked more than once (keeper.h) ---- */
+
+/* In a child that was just forked: only `keep` stays open (-1: none), and it gets a worker's limits. */
+void worker_become(const int *keep, size_t n_keep);
+/* Writes all of it, or ends the child. */
+void worker_say(int fd, const void *data, size_t len);
+/* Waits for a child; kills it before, if `force`. -> how it ended */
+int worker_reap(pid_t pid, bool force);
+/* Why a child that ended so gave no answer. */
+void worker_failed(int status, struct error *err);
 
 #endif

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "keeper_internal.h"
+#include "worker.h"
+
+enum { READ_BYTES = 65536 };
+
+static void keeper_free(struct keeper *k)
+{
+	if (k->pid > 0)
+		worker_reap(k->pid, true);
+	if (k->readable)
+		event_free(k->readable);
+	if (k->timeout)
+		event_free(k->timeout);
+	if (k->fd >= 0)
+		close(k->fd);
+	buf_free(&k->in);
+	free(k);
+}
+
+void keeper_end(struct keeper *k)
+{
+	LIST_REMOVE(k, link);
+	keeper_free(k);
+}
+
+/* It is gone, and there was no answer. */
+static void give_up(struct keeper *k, const struct error *why)
+{
+	void (*done)(const char *, size_t, const struct error *, void *) = k->done;
+	void *arg = k->arg;
+
+	keeper_end(k);
+	if (done)
+		done(NULL, 0, why, arg);
+}
+
+static void on_timeout(evutil_socket_t fd, short what, void *arg)
+{
+	struct keeper *k = arg;
+	struct error err;
+
+	error_set(&err, ETIMEDOUT, "reading the ELF file and its debug info took more than %d s", WORKER_SECONDS);
+	give_up(k, &err);
+}
+
+/* Dead, or it said more than it was asked. */
+static void on_failure(struct keeper *k, bool alive)
+{
+	struct error err;
+	int status = worker_reap(k->pid, alive);
+
+	k->pid = 0;
+	worker_failed(status, &err);
+	give_up(k, &err);
+}
+
+static void on_answer(struct keeper *k, bool stays)
+{
+	void (*done)(const char *, size_t, const struct error *, void *) = k->done;
+	struct buf answer = k->in;
+	void *arg = k->arg;
+
+	memset(&k->in, 0, sizeof(k->in));
+	k->done = NULL;
+	if (stays)
+		keepers_idle(k->all, k);
+	else
+		keeper_end(k);
+	done(answer.data + sizeof(struct keeper_head), answer.len - sizeof(struct keeper_head), NULL, arg);
+	buf_free(&answer);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct keeper *k = arg;
+	void *room = buf_reserve(&k->in, READ_BYTES);
+	ssize_t n = room ? recv(k->fd, room, READ_BYTES, MSG_DONTWAIT) : -1;
+	struct keeper_head head;
+
+	if (n < 0 && room && (errno == EINTR || errno == EAGAIN))
+		return;
+	if (n <= 0 || !k->done) {
+		on_failure(k, n != 0);
+		return;
+	}
+	k->in.len += (size_t)n;
+	if (k->in.len < sizeof(head))
+		return;
+	memcpy(&head, k->in.data, sizeof(head));
+	if (head.len > WORKER_ANSWER_MAX || k->in.len - sizeof(head) > head.len)
+		on_failure(k, true);
+	else if (k->in.len - sizeof(head) == head.len)
+		on_answer(k, head.stays);
+}
+
+static int add_events(struct keeper *k, struct event_base *base)
+{
+	k->readable = event_new(base, k->fd, EV_READ | EV_PERSIST, on_readable, k);
+	k->timeout = evtimer_new(base, on_timeout, k);
+	return k->readable && k->timeout && event_add(k->readable, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+int keeper_start(struct keepers *all, struct event_base *base, struct keeper **out, struct error *err)
+{
+	struct keeper *k = calloc(1, sizeof(*k));
+	int fds[2], code;
+
+	if (!k)
+		return error_set(err, ENOMEM, "out of memory");
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds)) {
+		free(k);
+		return error_set(err, errno, "cannot make a socket: %s", strerror(errno));
+	}
+	k->pid = fork();
+	code = errno;
+	if (k->pid == 0) {
+		worker_become(&fds[1], 1);
+		keeper_serve(fds[1]);
+	}
+	close(fds[1]);
+	k->all = all;
+	k->fd = fds[0];
+	if (k->pid > 0 && add_events(k, base) == 0) {
+		*out = k;
+		return 0;
+	}
+	if (k->pid > 0)
+		code = ENOMEM;
+	keeper_free(k);
+	return error_set(err, code, "cannot fork: %s", strerror(code));
+}
+
+/* ---- asking ---- */
+
+static int write_question(const struct resolve_request *rq)
+{
+	struct buf bytes = { 0 };
+	int fd = memfd_create("plumb-question", MFD_CLOEXEC);
+
+	resolve_question_write(rq, &bytes);
+	if (fd >= 0 && (bytes.failed || write(fd, bytes.data, bytes.len) != (ssize_t)bytes.len)) {
+		close(fd);
+		fd = -1;
+	}
+	buf_free(&bytes);
+	return fd;
+}
+
+static int send_files(int to, const int *fd, size_t n)
+{
+	union { char bytes[CMSG_SPACE(KEEPER_FILES * sizeof(int))]; struct cmsghdr align; } control = { .bytes = { 0 } };
+	struct iovec byte = { .iov_base = &(char){ '?' }, .iov_len = 1 };
+	struct msghdr msg = { .msg_iov = &byte, .msg_iovlen = 1, .msg_control = control.bytes,
+			      .msg_controllen = CMSG_SPACE(n * sizeof(int)) };
+	struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
+
+	head->cmsg_level = SOL_SOCKET;
+	head->cmsg_type = SCM_RIGHTS;
+	head->cmsg_len = CMSG_LEN(n * sizeof(int));
+	memcpy(CMSG_DATA(head), fd, n * sizeof(int));
+	return sendmsg(to, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == 1 ? 0 : -errno;
+}
+
+int keeper_ask(struct keeper *k, const struct resolve_request *rq)
+{
+	struct timeval patience = { .tv_sec = WORKER_SECONDS };
+	bool other = rq->exe_fd >= 0 && rq->exe_fd != rq->fd;
+	int fd[KEEPER_FILES] = { write_question(rq), rq->fd, rq->exe_fd }, rc;
+
+	if (fd[0] < 0)
+		return -ENOMEM;
+	rc = send_files(k->fd, fd, other ? 3 : 2);
+	close(fd[0]);
+	return rc ? rc : event_add(k->timeout, &patience);
+}
+
+void keeper_wait(struct keeper *k, unsigned idle_ms)
+{
+	struct timeval tv = { .tv_sec = idle_ms / 1000, .tv_usec = idle_ms % 1000 * 1000 };
+
+	event_add(k->timeout, &tv);
+}

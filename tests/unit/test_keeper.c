@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Children that keep a file's debug information for the next question: what they answer, when they forget, how many stay. */
+#include "debuginfo_files.h"
+
+#include <event2/event.h>
+#include <poll.h>
+#include <signal.h>
+
+#include "keeper_internal.h"
+
+enum { PATIENCE_S = 60 };
+
+/* The code is the same for both, and by order of the linker the build-id: only what the debug information says differs. */
+static void write_source(const char *file, const char *param)
+{
+	FILE *f = fopen(at(file), "w");
+
+	assert_non_null(f);
+	fprintf(f, "struct order { int id; const char *user; };\n"
+		"__attribute__((noinline)) int take(struct order *%s) { __asm__ volatile(\"\" ::: \"memory\"); return %s->id; }\n"
+		"__attribute__((noinline)) int give(int amount) { __asm__ volatile(\"\" ::: \"memory\"); return amount + 1; }\n"
+		"int main(void) { struct order o = { 1, 0 }; return take(&o) + give(2); }\n", param, param);
+	fclose(f);
+}
+
+static int build_files(void **state)
+{
+	make_dir();
+	write_source("old.c", "older");
+	write_source("new.c", "newer");
+	sh("for v in old new; do gcc -g -O1 -Wl,--build-id=0xabcdef0102 -o $v.full $v.c && objcopy --only-keep-debug $v.full $v.debug || exit 1; done");
+	sh("objcopy --strip-all old.full stripped");
+	sh("mkdir -p usr/lib/debug/.build-id/ab");
+	return 0;
+}
+
+static const char DEBUG[] = "usr/lib/debug/.build-id/ab/cdef0102.debug";
+
+/* ---- asking ---- */
+
+struct asked { struct event_base *base; char *text; struct error failed; bool over; };
+
+static void on_answer(const char *data, size_t len, const struct error *failed, void *arg)
+{
+	struct asked *a = arg;
+	struct resolve_answer answer = { 0 };
+
+	a->over = true;
+	event_base_loopbreak(a->base);
+	if (failed) {
+		a->failed = *failed;
+		return;
+	}
+	assert_int_equal(resolve_answer_read(data, len, &answer, NULL), 0);
+	a->failed = answer.err;
+	if (!answer.err.code) {
+		assert_int_equal(answer.n_resolved, 1);
+		a->text = strdup(answer.resolved[0].signature);
+	}
+	resolve_answer_free(&answer);
+}
+
+struct house { struct event_base *base; struct keepers *ks; struct keepers_options opt; };
+
+static struct house open_house(void)
+{
+	struct house h = { .base = event_base_new() };
+
+	keepers_options_default(&h.opt);
+	assert_non_null(h.base);
+	return h;
+}
+
+static struct keepers *keepers_of(struct house *h)
+{
+	if (!h->ks)
+		h->ks = keepers_new(h->base, &h->opt);
+	assert_non_null(h->ks);
+	return h->ks;
+}
+
+static void close_house(struct house *h)
+{
+	keepers_free(h->ks);
+	event_base_free(h->base);
+}
+
+static struct keeper *begin(struct house *h, const char *file, const char *probe, struct asked *a)
+{
+	const uint32_t index = 3;     /* not the first of the request's texts */
+	const char *const probes[] = { NULL, NULL, NULL, probe };
+	struct resolve_request rq = { .path = file, .root = dir, .index = &index, .n_index = 1, .probes = probes, .ship = true,
+				      .limits = { 1, 256, 64 } };
+	struct error err = { 0 };
+	struct keeper *k;
+
+	*a = (struct asked){ .base = h->base };
+	rq.fd = rq.exe_fd = open(at(file), O_RDONLY | O_CLOEXEC);
+	assert_true(rq.fd >= 0);
+	if (keepers_ask(keepers_of(h), &rq, on_answer, a, &k, &err))
+		fail_msg("%s", err.text);
+	close(rq.fd);
+	return k;
+}
+
+static void on_patience_end(evutil_socket_t fd, short what, void *arg)
+{
+	fail_msg("nothing happens");
+}
+
+/* Until the loop is broken, or `until` is true. */
+static void run(struct house *h, const bool *over, bool (*until)(struct house *h))
+{
+	const struct timeval patience = { .tv_sec = PATIENCE_S };
+	struct event *end = evtimer_new(h->base, on_patience_end, NULL);
+
+	event_add(end, &patience);
+	while (over ? !*over : !until(h))
+		event_base_loop(h->base, EVLOOP_ONCE);
+	event_free(end);
+}
+
+/* -> the function's signature as the answer has it, "" if there is none; the pid of who answered. */
+static const char *ask(struct house *h, const char *file, const char *probe, pid_t *who)
+{
+	static char text[4][600];
+	static unsigned next;
+	char *out = text[next++ % 4];
+	struct asked a;
+	pid_t pid = begin(h, file, probe, &a)->pid;
+
+	run(h, &a.over, NULL);
+	if (who)
+		*who = pid;
+	snprintf(out, sizeof(text[0]), "%s", a.text ? a.text : a.failed.text);
+	free(a.text);
+	return out;
+}
+
+static unsigned waiting(struct house *h)
+{
+	uint64_t bytes;
+
+	return keepers_waiting(h->ks, &bytes);
+}
+
+static bool none_waits(struct house *h)
+{
+	return waiting(h) == 0;
+}
+
+/* ---- what is kept ---- */
+
+static void the_next_question_has_the_same_answerer(void **state)
+{
+	struct house h = open_house();
+	pid_t first, second;
+	uint64_t bytes;
+
+	sh("cp -f old.debug %s", DEBUG);
+	assert_string_equal(ask(&h, "stripped", "take", &first), "int take(struct order *older)");
+	assert_int_equal(waiting(&h), 1);
+	assert_string_equal(ask(&h, "stripped", "give", &second), "int give(int amount)");
+	assert_int_equal(first, second);
+	assert_non_null(strstr(ask(&h, "stripped", "tak", &second), "no function 'tak'"));
+	assert_int_equal(first, second);
+	assert_string_equal(ask(&h, "stripped", "take", &second), "int take(struct order *older)");
+	assert_int_equal(first, second);
+	assert_int_equal(keepers_waiting(h.ks, &bytes), 1);
+	assert_true(bytes > 4096);
+	close_house(&h);
+	assert_int_equal(kill(first, 0), -1);
+}
+
+/* Under its path, with the build-id that is wanted: only the file itself tells. */
+static void a_replaced_debug_file_is_read(void **state)
+{
+	struct house h = open_house();
+	pid_t first, second;
+
+	sh("cp -f old.debug %s", DEBUG);
+	assert_string_equal(ask(&h, "stripped", "take", &first), "int take(struct order *older)");
+	sh("cp new.debug other && mv other %s", DEBUG);
+	assert_string_equal(ask(&h, "stripped", "take", &second), "int take(struct order *newer)");
+	assert_int_equal(first, second);
+	sh("cat old.debug > %s", DEBUG);            /* the same inode */
+	assert_string_equal(ask(&h, "stripped", "take", &second), "int take(struct order *older)");
+	sh("rm %s", DEBUG);
+	assert_non_null(strstr(ask(&h, "stripped", "take", &second), "no function 'take'"));
+	sh("cp new.debug %s", DEBUG);
+	assert_string_equal(ask(&h, "stripped", "take", &second), "int take(struct order *newer)");
+	sh("truncate -s 100 %s", DEBUG);
+	assert_non_null(strstr(ask(&h, "stripped", "take", &second), "no function 'take'"));
+	close_house(&h);
+}
+
+static void a_replaced_file_is_read(void **state)
+{
+	struct house h = open_house();
+	pid_t first, second;
+
+	sh("cp old.full program");
+	assert_string_equal(ask(&h, "program", "take", &first), "int take(struct order *older)");
+	sh("cat new.full > program");
+	assert_string_equal(ask(&h, "program", "take", &second), "int take(struct order *newer)");
+	assert_int_not_equal(first, second);
+	sh("cp old.full other && mv other program");
+	assert_string_equal(ask(&h, "program", "take", NULL), "int take(struct order *older)");
+	close_house(&h);
+}
+
+/* ---- how many, how long ---- */
+
+static void there_are_not_more_than_allowed(void **state)
+{
+	static const char *const file[] = { "one", "two", "three" };
+	struct house h = open_house();
+	pid_t pid[3], again;
+
+	h.opt.max = 2;
+	for (int i = 0; i < 3; i++) {
+		sh("cp old.full %s", file[i]);
+		assert_string_equal(ask(&h, file[i], "take", &pid[i]), "int take(struct order *older)");
+	}
+	assert_int_equal(waiting(&h), 2);
+	assert_int_equal(kill(pid[0], 0), -1);        /* it had waited longest */
+	ask(&h, "two", "give", &again);
+	assert_int_equal(again, pid[1]);
+	ask(&h, "one", "give", &again);               /* now "three" has */
+	assert_int_equal(waiting(&h), 2);
+	assert_int_equal(kill(pid[2], 0), -1);
+	assert_int_equal(kill(pid[1], 0), 0);
+	close_house(&h);
+}
+
+static void their_memory_is_bounded(void **state)
+{
+	struct house h = open_house();
+	pid_t pid;
+
+	h.opt.max_bytes = 4096;
+	assert_string_equal(ask(&h, "old.full", "take", &pid), "int take(struct order *older)");
+	assert_int_equal(waiting(&h), 0);
+	assert_int_equal(kill(pid, 0), -1);
+	close_house(&h);
+}
+
+static void nobody_asks_any_more(void **state)
+{
+	struct house h = open_house();
+	pid_t pid;
+
+	h.opt.idle_ms = 20;
+	ask(&h, "old.full", "take", &pid);
+	run(&h, NULL, none_waits);
+	assert_int_equal(kill(pid, 0), -1);
+	close_house(&h);
+}
+
+static void two_at_once_are_two(void **state)
+{
+	struct house h = open_house();
+	struct asked a, b;
+	pid_t first = begin(&h, "old.full", "take", &a)->pid, second = begin(&h, "old.full", "give", &b)->pid;
+
+	assert_int_not_equal(first, second);
+	run(&h, &a.over, NULL);
+	run(&h, &b.over, NULL);
+	assert_string_equal(a.text, "int take(struct order *older)");
+	assert_string_equal(b.text, "int give(int amount)");
+	assert_int_equal(waiting(&h), 1);
+	free(a.text);
+	free(b.text);
+	close_house(&h);
+}
+
+/* ---- ends that nobody wanted ---- */
+
+static void one_that_died_is_replaced(void **state)
+{
+	struct house h = open_house();
+	pid_t first, second;
+
+	ask(&h, "old.full", "take", &first);
+	kill(first, SIGKILL);
+	run(&h, NULL, none_waits);
+	assert_string_equal(ask(&h, "old.full", "take", &second), "int take(struct order *older)");
+	assert_int_not_equal(first, second);
+	close_house(&h);
+}
+
+static void one_that_dies_over_a_question_says_so(void **state)
+{
+	struct house h = open_house();
+	struct asked a;
+	pid_t pid;
+
+	ask(&h, "old.full", "take", &pid);
+	kill(pid, SIGSTOP);
+	assert_int_equal(begin(&h, "old.full", "give", &a)->pid, pid);
+	kill(pid, SIGKILL);
+	run(&h, &a.over, NULL);
+	assert_non_null(strstr(a.failed.text, "died of signal 9"));
+	assert_int_equal(waiting(&h), 0);
+	close_house(&h);
+}
+
+static void a_cancelled_question_is_not_answered(void **state)
+{
+	struct house h = open_house();
+	struct asked a;
+	struct keeper *k = begin(&h, "old.full", "take", &a);
+	pid_t pid = k->pid;
+
+	keeper_cancel(k);
+	keeper_cancel(NULL);
+	assert_int_equal(kill(pid, 0), -1);
+	event_base_loop(h.base, EVLOOP_NONBLOCK);
+	assert_false(a.over);
+	close_house(&h);
+}
+
+/* ---- the question itself ---- */
+
+static void a_question_comes_through_whole(void **state)
+{
+	const uint32_t index[] = { 2, 0 };
+	const char *const probes[] = { "first", "not asked", "third if $ret < 0" };
+	const struct resolve_request rq = {
+		.fd = 7, .exe_fd = 9, .path = "/bin/x", .root = "", .cache = { "/var/cache", 1 << 20 }, .probes = probes, .index = index,
+		.n_index = 2, .error_expr = "$ret != 0", .errors_only = true, .force_call = true, .explain = true, .show_errors = 5,
+		.limits = { 1, 2, 3 }, .method = { "a", "b" }, .builds = "1 of 2" };
+	struct resolve_question q;
+	struct buf bytes = { 0 };
+
+	resolve_question_write(&rq, &bytes);
+	assert_int_equal(resolve_question_read(bytes.data, bytes.len, (int[]){ 3, 4 }, &q), 0);
+	assert_int_equal(q.request.fd, 3);
+	assert_int_equal(q.request.exe_fd, 4);
+	assert_string_equal(q.request.path, "/bin/x");
+	assert_string_equal(q.request.root, "");
+	assert_string_equal(q.request.cache.dir, "/var/cache");
+	assert_int_equal(q.request.cache.max_bytes, 1 << 20);
+	assert_int_equal(q.request.n_index, 2);
+	assert_string_equal(q.request.probes[q.request.index[0]], probes[2]);
+	assert_string_equal(q.request.probes[q.request.index[1]], probes[0]);
+	assert_null(q.request.probes[1]);
+	assert_string_equal(q.request.error_expr, "$ret != 0");
+	assert_true(q.request.errors_only && q.request.force_call && q.request.explain);
+	assert_false(q.request.ship || q.request.unwind_ok);
+	assert_int_equal(q.request.show_errors, 5);
+	assert_memory_equal(&q.request.limits, &rq.limits, sizeof(rq.limits));
+	assert_string_equal(q.request.method[1], "b");
+	assert_string_equal(q.request.builds, "1 of 2");
+	for (size_t cut = 0; cut < bytes.len; cut++) {
+		char *part = malloc(cut ? cut : 1);   /* exactly so long: a read behind it is found */
+
+		memcpy(part, bytes.data, cut);
+		assert_int_equal(resolve_question_read(part, cut, (int[]){ 3, 4 }, &q), -EPROTO);
+		free(part);
+	}
+	buf_free(&bytes);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_next_question_has_the_same_answerer),
+		cmocka_unit_test(a_replaced_debug_file_is_read),
+		cmocka_unit_test(a_replaced_file_is_read),
+		cmocka_unit_test(there_are_not_more_than_allowed),
+		cmocka_unit_test(their_memory_is_bounded),
+		cmocka_unit_test(nobody_asks_any_more),
+		cmocka_unit_test(two_at_once_are_two),
+		cmocka_unit_test(one_that_died_is_replaced),
+		cmocka_unit_test(one_that_dies_over_a_question_says_so),
+		cmocka_unit_test(a_cancelled_question_is_not_answered),
+		cmocka_unit_test(a_question_comes_through_whole),
+	};
+
+	return cmocka_run_group_tests(tests, build_files, remove_dir);
+}
