@@ -29,7 +29,8 @@ static bool receive(int from, struct asked *q)
 {
 	union { char bytes[CMSG_SPACE(sizeof(q->fd))]; struct cmsghdr align; } control;
 	struct iovec byte = { .iov_base = &(char){ 0 }, .iov_len = 1 };
-	struct msghdr msg = { .msg_iov = &byte, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes) };
+	struct msghdr msg = { .msg_iov = &byte, .msg_iovlen = 1, .msg_control = control.bytes,
+			      .msg_controllen = sizeof(control.bytes) };
 	struct cmsghdr *head;
 	ssize_t n;
 

@@ -15,13 +15,18 @@
 #define BPF_F_SLEEPABLE (1U << 4)
 #endif
 
-/* When libbpf has relocated a program and is about to load it. */
+/*
+ * When libbpf has relocated a program and is about to load it.  Without the source lines: the kernel checks each of them, and moves
+ * those behind whenever it removes what this plan does not need.
+ */
 static int put_numbers(struct bpf_program *p, struct bpf_prog_load_opts *opts, long cookie)
 {
 	size_t n = bpf_program__insn_cnt(p);
 	struct bpf_insn *insns = calloc(n, sizeof(*insns));
 	int rc = insns ? 0 : -ENOMEM;
 
+	opts->line_info = NULL;
+	opts->line_info_cnt = 0;
 	if (!rc) {
 		memcpy(insns, bpf_program__insns(p), n * sizeof(*insns));
 		rc = kernel_numbers_put(kernel_numbers(), insns, n);
@@ -55,18 +60,29 @@ static void use_program(struct bpf_program *p, bool wanted, const struct plan *p
 		bpf_program__set_flags(p, bpf_program__flags(p) | BPF_F_SLEEPABLE);
 }
 
+static bool is_plain(const struct plan_op *ops, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (!(PLAN_PLAIN_CODES >> ops[i].code & 1))
+			return false;
+	return true;
+}
+
 /* The shortest that can run the plan. */
 static enum plan_length plan_length(const struct plan *plan)
 {
 	if (plan->n_return > PLAN_BRIEF_RETURN_OPS)
 		return PLAN_LONG;
-	return plan->n_entry > PLAN_BRIEF_ENTRY_OPS ? PLAN_MIDDLE : PLAN_BRIEF;
+	if (plan->n_entry > PLAN_BRIEF_ENTRY_OPS)
+		return PLAN_MIDDLE;
+	return is_plain(plan->entry, plan->n_entry) && is_plain(plan->ret, plan->n_return) ? PLAN_PLAIN : PLAN_BRIEF;
 }
 
 void programs_choose(struct loaded *l)
 {
 	const struct plan *plan = (const struct plan *)&l->skel->rodata->plan;
 	const struct { struct bpf_program *entry, *ret, *session; } of[PLAN_LENGTHS] = {
+		[PLAN_PLAIN] = { l->skel->progs.plumb_entry_plain, l->skel->progs.plumb_return_plain, l->skel->progs.plumb_session_plain },
 		[PLAN_BRIEF] = { l->skel->progs.plumb_entry_brief, l->skel->progs.plumb_return_brief, l->skel->progs.plumb_session_brief },
 		[PLAN_MIDDLE] = { l->skel->progs.plumb_entry_middle, l->skel->progs.plumb_return_middle, l->skel->progs.plumb_session_middle },
 		[PLAN_LONG] = { l->skel->progs.plumb_entry, l->skel->progs.plumb_return, l->skel->progs.plumb_session },

@@ -41,8 +41,9 @@ void fill_names(const struct resolving *r, const char *name, const struct functi
 int resolve_all(struct resolving *r, uint32_t *failed, struct error *err);
 void close_files(struct resolving *r);
 
-/* resolve_kept.c: hands out what still holds of the request's files and frees the rest; takes over the files of one that is done. */
+/* resolve_kept.c: hands out what still holds of the request's files and frees the rest ... */
 void kept_take(struct resolve_kept *k, struct resolving *r);
+/* ... and takes over the files of one that is done. */
 void kept_put(struct resolve_kept *k, struct resolving *r);
 
 /* A source line -> one resolved for each run of its instructions. */

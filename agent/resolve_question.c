@@ -102,8 +102,8 @@ static bool take_texts(struct rest *r, const struct question_head *h, struct res
 {
 	struct resolve_request *rq = &q->request;
 
-	if (!take_text(r, &rq->path) || !take_text(r, &rq->root) || !take_text(r, &rq->cache.dir) || !take_text(r, &rq->error_expr) ||
-	    !take_text(r, &rq->method[0]) || !take_text(r, &rq->method[1]) ||
+	if (!take_text(r, &rq->path) || !take_text(r, &rq->root) || !take_text(r, &rq->cache.dir) ||
+	    !take_text(r, &rq->error_expr) || !take_text(r, &rq->method[0]) || !take_text(r, &rq->method[1]) ||
 	    !take_text(r, &rq->builds) || !rq->path || !rq->root)
 		return false;
 	for (uint32_t i = 0; i < h->n_probes; i++)

@@ -274,11 +274,9 @@ static __always_inline void op_failed(struct machine *m, const struct plan_op *o
 		m->error = ret >> (op->size * 8 - 1) & 1;
 }
 
-/* Returns 0 to go on, 1 if the call does not match. */
-static __always_inline int step(struct machine *m, const struct plan_op *op, __u8 code)
+/* PLAN_PLAIN_CODES. Returns 0 to go on. */
+static __always_inline int step_plain(struct machine *m, const struct plan_op *op, __u8 code)
 {
-	__u64 v;
-
 	switch (code) {
 	case OP_REG:
 		set(m, op, extend_bytes(user_reg(m->ctx, op->b), op), 0);
@@ -286,11 +284,34 @@ static __always_inline int step(struct machine *m, const struct plan_op *op, __u
 	case OP_KEEP:
 		op_keep(m, op);
 		break;
-	case OP_IMM:
-		set(m, op, op->imm, 0);
-		break;
 	case OP_LOAD:
 		op_load(m, op);
+		break;
+	case OP_STORE:
+		*(__u64 *)data_at(m, op) = *reg(m, op->a);
+		mark_unread(m, op->bit, bad_a(m, op));
+		break;
+	case OP_READ:
+		op_read(m, op);
+		break;
+	case OP_STRING:
+		op_string(m, op);
+		break;
+	case OP_FAILED:
+		op_failed(m, op);
+		break;
+	}
+	return 0;
+}
+
+/* Returns 0 to go on, 1 if the call does not match. */
+static __always_inline int step(struct machine *m, const struct plan_op *op, __u8 code)
+{
+	__u64 v;
+
+	switch (code) {
+	case OP_IMM:
+		set(m, op, op->imm, 0);
 		break;
 	case OP_DATA:
 		op_data(m, op);
@@ -310,25 +331,12 @@ static __always_inline int step(struct machine *m, const struct plan_op *op, __u
 	case OP_STREQ:
 		op_streq(m, op);
 		break;
-	case OP_STORE:
-		*(__u64 *)data_at(m, op) = *reg(m, op->a);
-		mark_unread(m, op->bit, bad_a(m, op));
-		break;
-	case OP_READ:
-		op_read(m, op);
-		break;
-	case OP_STRING:
-		op_string(m, op);
-		break;
 	case OP_REQUIRE:
 		v = bad_a(m, op);
 		if (op->track & TRACK_A)
 			m->undecided = forget(m->undecided | v, m->ctx);
 		if (v || !*reg(m, op->a))
 			return 1;
-		break;
-	case OP_FAILED:
-		op_failed(m, op);
 		break;
 	case OP_ERROR:
 		v = bad_a(m, op);
@@ -337,6 +345,8 @@ static __always_inline int step(struct machine *m, const struct plan_op *op, __u
 		m->error = !v && *reg(m, op->a);
 		m->error = forget(m->error, m->ctx);
 		break;
+	default:
+		return step_plain(m, op, code);
 	}
 	return 0;
 }
@@ -351,14 +361,15 @@ static __always_inline void begin(struct machine *m)
 }
 
 /*
- * Runs the first `count` operations of `list`. Returns true if the call matches so far.  A function of its own: a jump in BPF
+ * Runs the first `count` operations of `list`, each by `step`. Returns true if the call matches so far.  A function of its own: a jump in BPF
  * reaches 32,767 instructions.  The compiler unrolls 8 rounds at most; the ninth operation runs where the first has, so the verifier
  * keeps the code of both and a branch between them.
  */
-#define RUN(name, list, count) \
+#define RUN(name, list, count, step) \
 static __noinline bool name(struct machine *m) \
 { \
 	const struct plan_op *op = (const struct plan_op *)plan.list; \
+	bool matching = true; \
 \
 	hide(op); /* else the compiler takes the zeros that the plan is before it is loaded */ \
 	begin(m); \
@@ -372,22 +383,29 @@ static __noinline bool name(struct machine *m) \
 			return false; \
 		hide(op); /* and computes &ops[i] anew */ \
 	} \
-	return true; \
+	hide(matching); /* where no step says otherwise, it does not return anything */ \
+	return matching; \
 }
 
-RUN(run_entry_brief, entry, PLAN_BRIEF_ENTRY_OPS)
-RUN(run_entry_long, entry, PLAN_ENTRY_OPS)
-RUN(run_return_brief, ret, PLAN_BRIEF_RETURN_OPS)
-RUN(run_return_long, ret, PLAN_RETURN_OPS)
+RUN(run_entry_plain, entry, PLAN_BRIEF_ENTRY_OPS, step_plain)
+RUN(run_entry_brief, entry, PLAN_BRIEF_ENTRY_OPS, step)
+RUN(run_entry_long, entry, PLAN_ENTRY_OPS, step)
+RUN(run_return_plain, ret, PLAN_BRIEF_RETURN_OPS, step_plain)
+RUN(run_return_brief, ret, PLAN_BRIEF_RETURN_OPS, step)
+RUN(run_return_long, ret, PLAN_RETURN_OPS, step)
 
 /* length: known to the compiler, so that a program has in it what it calls only. */
 static __always_inline bool run_entry(struct machine *m, enum plan_length length)
 {
+	if (length == PLAN_PLAIN)
+		return run_entry_plain(m);
 	return length == PLAN_BRIEF ? run_entry_brief(m) : run_entry_long(m);
 }
 
 static __always_inline bool run_return(struct machine *m, enum plan_length length)
 {
+	if (length == PLAN_PLAIN)
+		return run_return_plain(m);
 	return length == PLAN_LONG ? run_return_long(m) : run_return_brief(m);
 }
 

@@ -50,6 +50,9 @@ enum plan_code {
 
 enum { PLAN_NO_REG = 0xff, PLAN_NO_BIT = 0xff };
 
+/* What a plan consists of that fetches values, stores them, and computes nothing but whether a result tells of failure. */
+#define PLAN_PLAIN_CODES (1U << OP_REG | 1U << OP_KEEP | 1U << OP_LOAD | 1U << OP_STORE | 1U << OP_READ | 1U << OP_STRING | 1U << OP_FAILED)
+
 /* What may be bad: where it cannot, the program does not look. */
 enum plan_track { TRACK_A = 1, TRACK_B = 2, TRACK_DST = 4 /* now or before */ };
 
@@ -61,9 +64,10 @@ enum plan_reg { /* DWARF's x86-64 numbering for the general registers, 0..15 */
 
 /*
  * An operation that a plan does not have costs nothing at a hit, but 1,600 instructions to be removed by the kernel when the probe
- * is loaded.  So there are programs for shorter plans.
+ * is loaded.  So there are programs for shorter plans, and for simple ones.
  */
 enum plan_length {
+	PLAN_PLAIN,    /* as PLAN_BRIEF, and of PLAN_PLAIN_CODES only */
 	PLAN_BRIEF,    /* PLAN_BRIEF_ENTRY_OPS at entry, PLAN_BRIEF_RETURN_OPS at return */
 	PLAN_MIDDLE,   /* PLAN_ENTRY_OPS at entry, PLAN_BRIEF_RETURN_OPS at return */
 	PLAN_LONG,     /* PLAN_ENTRY_OPS at entry, PLAN_RETURN_OPS at return */

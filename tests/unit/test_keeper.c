@@ -28,7 +28,8 @@ static int build_files(void **state)
 	make_dir();
 	write_source("old.c", "older");
 	write_source("new.c", "newer");
-	sh("for v in old new; do gcc -g -O1 -Wl,--build-id=0xabcdef0102 -o $v.full $v.c && objcopy --only-keep-debug $v.full $v.debug || exit 1; done");
+	sh("for v in old new; do gcc -g -O1 -Wl,--build-id=0xabcdef0102 -o $v.full $v.c && "
+	   "objcopy --only-keep-debug $v.full $v.debug || exit 1; done");
 	sh("objcopy --strip-all old.full stripped");
 	sh("mkdir -p usr/lib/debug/.build-id/ab");
 	return 0;
@@ -327,9 +328,10 @@ static void a_question_comes_through_whole(void **state)
 	const uint32_t index[] = { 2, 0 };
 	const char *const probes[] = { "first", "not asked", "third if $ret < 0" };
 	const struct resolve_request rq = {
-		.fd = 7, .exe_fd = 9, .path = "/bin/x", .root = "", .cache = { "/var/cache", 1 << 20 }, .probes = probes, .index = index,
-		.n_index = 2, .error_expr = "$ret != 0", .errors_only = true, .force_call = true, .explain = true, .show_errors = 5,
-		.limits = { 1, 2, 3 }, .method = { "a", "b" }, .builds = "1 of 2" };
+		.fd = 7, .exe_fd = 9, .path = "/bin/x", .root = "", .cache = { "/var/cache", 1 << 20 },
+		.probes = probes, .index = index, .n_index = 2, .error_expr = "$ret != 0",
+		.errors_only = true, .force_call = true, .explain = true, .show_errors = 5, .limits = { 1, 2, 3 },
+		.method = { "a", "b" }, .builds = "1 of 2" };
 	struct resolve_question q;
 	struct buf bytes = { 0 };
 
