@@ -28,10 +28,12 @@ static int start(struct stream *s, struct error *err)
 		return error_set(err, ENOMEM, "no memory");
 	v->started_ns = v->last_ns = wall_ns();
 	v->by_host = s->args->by_host;
+	v->spec = s->args->rest;
+	v->n_specs = (uint32_t)s->args->n_rest;
 	return 0;
 }
 
-static int draw(struct stream *s)
+static int draw(struct stream *s, bool last)
 {
 	struct statview *v = s->view;
 	struct buf text = { 0 };
@@ -45,14 +47,14 @@ static int draw(struct stream *s)
 		v->drawn = 0;
 	s->disturbed = false;
 	statview_text(v, &s->model, &s->out, output_columns(&s->out), &text);
-	statview_draw(v, &s->out, &text);
+	statview_draw(v, &s->out, &text, last);
 	buf_free(&text);
 	return 0;
 }
 
-static int show(struct stream *s, uint64_t now_ns)
+static int show(struct stream *s, uint64_t now_ns, bool last)
 {
-	return statview_tick(s->view, &s->model, now_ns) < 0 ? -ENOMEM : draw(s);
+	return statview_tick(s->view, &s->model, now_ns) < 0 ? -ENOMEM : draw(s, last);
 }
 
 /*
@@ -65,8 +67,8 @@ static int show_end(struct stream *s)
 	uint64_t now = wall_ns();
 
 	if (s->args->json || !v->tick_ns || now - v->last_ns >= s->args->tick_ns / 2)
-		return show(s, now);
-	return statview_total(v, &s->model) < 0 ? -ENOMEM : draw(s);
+		return show(s, now, true);
+	return statview_total(v, &s->model) < 0 ? -ENOMEM : draw(s, true);
 }
 
 /*
@@ -102,7 +104,7 @@ static int merged_frame(struct stream *s, const struct frame_in *in, struct erro
 
 	if (!from || !round_is_over(v, &s->model, from) || now - v->last_ns + TICK_NS / 2 < s->args->tick_ns)
 		return 0;
-	return show(s, now) < 0 ? error_set(err, ENOMEM, "no memory") : 0;
+	return show(s, now, false) < 0 ? error_set(err, ENOMEM, "no memory") : 0;
 }
 
 static int frame(struct stream *s, const struct frame_in *in, const char *raw, size_t raw_len, struct error *err)
@@ -113,7 +115,7 @@ static int frame(struct stream *s, const struct frame_in *in, const char *raw, s
 		return merged_frame(s, in, err);
 	if (in->type != WIRE_STATS || !object_u64(&in->items[2], &now_ns))
 		return 0;
-	return show(s, now_ns) < 0 ? error_set(err, ENOMEM, "no memory") : 0;
+	return show(s, now_ns, false) < 0 ? error_set(err, ENOMEM, "no memory") : 0;
 }
 
 /* The end brings the final counts: a request shorter than a tick shows these alone. */

@@ -70,12 +70,12 @@ static void live_text(const struct verify_view *v, const struct verify_style *st
 static void draw(struct run *r)
 {
 	const struct verify_view *v = verify_view(r->verify);
-	struct verify_style style = { paint_tone, &r->out, LIVE_CONTEXT, LIVE_DIFF_LINES };
+	struct verify_style style = { paint_tone, &r->out, LIVE_CONTEXT, LIVE_DIFF_LINES, false };
 	struct buf text = { 0 };
 
 	live_text(v, &style, &text);
-	while (screen_excess(&r->out, &text) && style.lines > LIVE_DIFF_STEP) {   /* the gates matter more than the diff */
-		style.lines -= LIVE_DIFF_STEP;
+	while (screen_excess(&r->out, &text) && style.lines > LIVE_DIFF_STEP) {   /* the gates matter more than all else */
+		style.brief ? (style.lines -= LIVE_DIFF_STEP) : (style.brief = true);
 		buf_clear(&text);
 		live_text(v, &style, &text);
 	}
@@ -113,7 +113,7 @@ static void show(struct run *r, uint64_t now_ns)
 static void show_result(struct run *r)
 {
 	const struct verify_view *v = verify_view(r->verify);
-	struct verify_style style = { paint_tone, &r->out, REPORT_CONTEXT, 0 };
+	struct verify_style style = { paint_tone, &r->out, REPORT_CONTEXT, 0, false };
 	struct buf text = { 0 };
 
 	if (r->out.terminal && r->drawn) {

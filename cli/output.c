@@ -13,6 +13,7 @@
 
 #include "caret.h"
 #include "text.h"
+#include "wrap.h"
 
 static bool want_color(enum color_mode mode, bool terminal)
 {
@@ -119,8 +120,13 @@ void paint(struct output *o, enum paint p)
 
 static void write_stderr(const struct buf *text)
 {
+	const struct output to = { .fd = STDERR_FILENO, .terminal = isatty(STDERR_FILENO) };
+	struct buf wrapped = { 0 };
+
+	text_wrap(&wrapped, buf_text(text), output_columns(&to));
 	/* Nothing can be done for a message that nobody can read. */
-	(void)!write_all(STDERR_FILENO, buf_text(text), text->len);
+	(void)!write_all(STDERR_FILENO, buf_text(&wrapped), wrapped.len);
+	buf_free(&wrapped);
 }
 
 void message(const char *fmt, ...)

@@ -33,48 +33,69 @@ static bool same_function(const struct statview *v, const struct probe *a, const
 	       (!v->by_host || a->source == b->source);
 }
 
-static int row_add(struct statview *v, const struct probe *p, uint32_t hash, bool builds)
+static int row_add(struct statview *v, const struct statrow *row)
 {
 	struct statrow *more = reallocarray(v->row, v->n + 1, sizeof(*more));
 
 	if (!more)
 		return -ENOMEM;
 	v->row = more;
-	more += v->n++;
-	memset(more, 0, sizeof(*more));
-	more->probe = p;
-	more->hash = hash;
-	more->builds = builds;
-	more->first = NOTHING;
+	more[v->n] = *row;
+	more[v->n].number = v->n;
+	v->n++;
 	return 0;
 }
 
 /* The row that a new probe belongs to; made if there is none. */
 static int find_row(struct statview *v, const struct probe *p, struct statrow **out)
 {
-	uint32_t hash = hash_text(hash_text(2166136261u, p->function), p->spec);
-	bool builds = false;
+	uint32_t name = hash_text(2166136261u, p->function);
+	struct statrow new = { .probe = p, .name_hash = name, .hash = hash_text(name, p->spec), .first = NOTHING };
 
 	for (uint32_t i = 0; i < v->n; i++) {
 		struct statrow *r = &v->row[i];
 
-		if (r->hash != hash || !same_function(v, r->probe, p))
-			continue;
-		if (strcmp(r->probe->build_id, p->build_id) == 0) {
-			*out = r;
-			return 0;
+		if (r->hash == new.hash && same_function(v, r->probe, p)) {
+			if (strcmp(r->probe->build_id, p->build_id) == 0) {
+				*out = r;
+				return 0;
+			}
+			r->builds = new.builds = true;
+		} else if (r->name_hash == name && strcmp(r->probe->function, p->function) == 0 && strcmp(r->probe->spec, p->spec) != 0) {
+			r->specs = new.specs = true;
 		}
-		r->builds = builds = true;
 	}
-	if (row_add(v, p, hash, builds) < 0)
+	if (row_add(v, &new) < 0)
 		return -ENOMEM;
 	*out = &v->row[v->n - 1];
 	return 0;
 }
 
+static uint32_t place_of(const struct statview *v, const struct probe *p)
+{
+	uint32_t i = 0;
+
+	while (i < v->n_specs && strcmp(v->spec[i], p->spec) != 0)
+		i++;
+	return i;
+}
+
+/* As they were asked for; what one text means by name, and what differs in the build or the host only in the order of its coming. */
+static int in_order(const void *a, const void *b, void *arg)
+{
+	const struct statrow *x = a, *y = b;
+	uint32_t p = place_of(arg, x->probe), q = place_of(arg, y->probe);
+	int names = strcmp(x->probe->function, y->probe->function);
+
+	if (p != q)
+		return p < q ? -1 : 1;
+	return names ? names : x->number < y->number ? -1 : 1;
+}
+
 static int take_new_probes(struct statview *v, const struct model *m)
 {
 	uint32_t *more = m->n_probes > v->n_probes ? reallocarray(v->next, m->n_probes, sizeof(*more)) : v->next;
+	bool grown = m->n_probes > v->n_probes;
 	struct statrow *r;
 
 	if (m->n_probes && !more)
@@ -89,6 +110,8 @@ static int take_new_probes(struct statview *v, const struct model *m)
 		v->next[v->n_probes] = r->first;
 		r->first = v->n_probes;
 	}
+	if (grown)
+		qsort_r(v->row, v->n, sizeof(*v->row), in_order, v);
 	return 0;
 }
 

@@ -62,10 +62,10 @@ static void put_errors(struct buf *out, const struct statrow *r, uint64_t n, uin
 		buf_printf(out, "%*s", COUNT_WIDTH, "-");
 }
 
-/* The function; what tells it from another row of that name: the build, the host. */
+/* The function; what tells it from another row of that name: the probe's text, the build, the host. */
 static void put_label(const struct statview *v, const struct statrow *r, struct buf *out)
 {
-	buf_str(out, r->probe->function);
+	buf_str(out, r->specs ? r->probe->spec : r->probe->function);
 	if (r->builds)
 		buf_printf(out, " %.*s", BUILD_DIGITS, r->probe->build_id[0] ? r->probe->build_id : "no build-id");
 	if (v->by_host && r->probe->source->host)
@@ -80,7 +80,7 @@ static unsigned label_width(const struct statview *v)
 	for (uint32_t i = 0; i < v->n; i++) {
 		unsigned columns;
 
-		if (!v->row[i].builds && !v->by_host)
+		if (!v->row[i].builds && !v->row[i].specs && !v->by_host)
 			continue;   /* a long name alone is cut: the numbers are what one looks for */
 		buf_clear(&label);
 		put_label(v, &v->row[i], &label);
@@ -361,12 +361,16 @@ void statview_json(const struct statview *v, const struct model *m, const char *
 
 /* ---- the screen ---- */
 
-void statview_draw(struct statview *v, struct output *o, const struct buf *text)
+void statview_draw(struct statview *v, struct output *o, const struct buf *text, bool last)
 {
-	if (o->terminal) {
+	struct buf none = { 0 };
+
+	if (o->terminal && !last) {
 		v->drawn = screen_redraw(o, text, v->drawn, 0);
 	} else {
-		if (v->drawn)
+		if (o->terminal && v->drawn)
+			screen_redraw(o, &none, v->drawn, 0);
+		else if (v->drawn)
 			buf_char(&o->text, '\n');
 		buf_add(&o->text, buf_text(text), text->len);
 		v->drawn = 1;

@@ -188,7 +188,7 @@ static void put_diff(const struct verify_view *v, const struct verify_style *s, 
 		if (!verify_near_change(c, i, s->context))
 			continue;
 		if (s->lines && shown++ >= s->lines) {
-			buf_printf(out, "      (more of the diff is in the report)\n");
+			buf_printf(out, "      (more of the diff comes with the result)\n");
 			break;
 		}
 		if (l->file != file) {
@@ -200,7 +200,8 @@ static void put_diff(const struct verify_view *v, const struct verify_style *s, 
 		file = l->file;
 		put_diff_line(v, i, s, out);
 	}
-	put_legend(v, s, out);
+	if (!s->brief)
+		put_legend(v, s, out);
 }
 
 /* ---- gates ---- */
@@ -247,7 +248,7 @@ static void put_gate(const struct gate_view *g, const struct verify_style *s, st
 	buf_str(out, ": ");
 	safe(out, g->reason);
 	buf_char(out, '\n');
-	if (g->unit == UNIT_NONE || isnan(g->base.value))
+	if (s->brief || g->unit == UNIT_NONE || isnan(g->base.value))
 		return;
 	tone(s, out, TONE_DIM);
 	buf_str(out, "             ");
@@ -480,6 +481,8 @@ void verify_text(const struct verify_view *v, const struct verify_style *s, stru
 		put_diff(v, s, out);
 	for (uint32_t i = 0; i < v->n_functions; i++) {
 		put_function(&v->function[i], s, out);
+		if (s->brief)
+			continue;
 		put_shape(&v->function[i], out);
 		put_failing(&v->function[i], out);
 	}

@@ -15,6 +15,7 @@ struct verify_style {
 	void *arg;
 	unsigned context;        /* lines of the diff around a changed line */
 	unsigned lines;          /* of the diff, at most; 0: all */
+	bool brief;              /* arms, diff and gates, each gate in one line */
 };
 
 /* The state of things as lines: arms, diff with hits, gates, and at the end the verdict. */

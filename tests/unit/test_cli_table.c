@@ -263,6 +263,43 @@ static void test_stat_json(void **state)
 	teardown_stat(&f);
 }
 
+static void learn_probe(struct stat_fixture *f, unsigned id, bool condition)
+{
+	struct buf b = { 0 };
+	struct frame_in in;
+
+	pack_probe_frame(&b, id, FORM_CALL, condition);
+	assert_true(frame_take(b.data, b.len, &in, NULL) > 0);
+	assert_int_equal(model_probe(&f->m, &in, NULL), 0);
+	frame_in_free(&in);
+	buf_free(&b);
+}
+
+/* Rows stand as they were asked for, whichever the agent attached first; one function with and without a condition are two. */
+static void test_stat_order(void **state)
+{
+	char *specs[] = { "parse_order if n > 1", "parse_order" };
+	struct stat_fixture f;
+	const char *plain, *with;
+
+	setup_stat(&f);
+	f.v.spec = specs;
+	f.v.n_specs = 2;
+	assert_int_equal(statview_tick(&f.v, &f.m, 2000000000), 0);
+	statview_text(&f.v, &f.m, &f.o, 80, &f.text);
+	assert_non_null(strstr(buf_text(&f.text), "\nparse_order "));
+	learn_probe(&f, 2, true);
+	buf_clear(&f.text);
+	assert_int_equal(statview_tick(&f.v, &f.m, 3000000000), 0);
+	statview_text(&f.v, &f.m, &f.o, 80, &f.text);
+	with = strstr(buf_text(&f.text), "\nparse_order if n > 1 ");
+	plain = strstr(buf_text(&f.text), "\nparse_order  ");
+	assert_non_null(with);
+	assert_non_null(plain);
+	assert_true(with < plain);
+	teardown_stat(&f);
+}
+
 /* Drawing again goes up by what was drawn, and never draws more than the screen has. */
 static void test_redraw_in_place(void **state)
 {
@@ -273,9 +310,9 @@ static void test_redraw_in_place(void **state)
 	setenv("COLUMNS", "10", 1);
 	setenv("LINES", "3", 1);
 	buf_str(&text, "one\ntwo is longer\nthree\nfour\n");
-	statview_draw(&v, &o, &text);
+	statview_draw(&v, &o, &text, false);
 	assert_int_equal(v.drawn, 2);
-	statview_draw(&v, &o, &text);
+	statview_draw(&v, &o, &text, false);
 	assert_int_equal(v.drawn, 2);
 	assert_int_equal(screen_excess(&o, &text), 2);
 	buf_clear(&o.text);
@@ -288,6 +325,8 @@ static void test_redraw_in_place(void **state)
 	buf_clear(&o.text);
 	assert_int_equal(screen_redraw(&o, &text, 0, 1), 4);
 	assert_string_equal(buf_text(&o.text), "\rone\033[K\n\rtwo is lo~\033[K\n\rthree\033[K\n\rfour\033[K\n\033[J");
+	statview_draw(&v, &o, &text, true);             /* what stays is shown to the end, however many lines it has */
+	assert_int_equal(v.drawn, 1);
 	setenv("LINES", "1", 1);
 	assert_in_range(screen_redraw(&o, &text, 0, 1), 0, 1);
 	close(o.fd);
@@ -308,6 +347,7 @@ int main(void)
 		cmocka_unit_test(test_lines_that_do_not_fit),
 		cmocka_unit_test(test_stat_ticks),
 		cmocka_unit_test(test_stat_json),
+		cmocka_unit_test(test_stat_order),
 		cmocka_unit_test(test_redraw_in_place),
 	};
 
