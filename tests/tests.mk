@@ -57,14 +57,21 @@ LINT_TIDY  = $(LINT_SRC:%.c=$(BUILD)/lint/%.tidy)
 
 LINT_CHANGED = $(filter $(LINT_SRC),$(shell git diff --name-only HEAD 2>/dev/null; git ls-files --others --exclude-standard 2>/dev/null))
 
-lint: test-deps $(BUILD)/lint/cppcheck $(LINT_TIDY)
-lint-changed: test-deps $(BUILD)/lint/cppcheck $(LINT_CHANGED:%.c=$(BUILD)/lint/%.tidy)
+lint: test-deps $(BUILD)/lint/cppcheck $(BUILD)/lint/fuzz $(LINT_TIDY)
+lint-changed: test-deps $(BUILD)/lint/cppcheck $(BUILD)/lint/fuzz $(LINT_CHANGED:%.c=$(BUILD)/lint/%.tidy)
 
 $(BUILD)/lint/%.tidy: %.c .clang-tidy $(SKEL) $(SCHEMAS) $(wildcard agent/*.h cli/*.h collector/*.h common/*.h verdict/*.h verify/*.h include/plumb/*.h) | test-deps
 	@mkdir -p $(@D)
 	@echo "  TIDY $<"
 	@clang-tidy-19 --quiet $< -- $(LINT_FLAGS) >$@.out 2>&1 || { cat $@.out; exit 1; }
 	@mv $@.out $@
+
+# Fuzz targets take minutes to build: that they still fit what they feed is seen without that.
+$(BUILD)/lint/fuzz: $(wildcard tests/fuzz/*.c tests/unit/*.h agent/*.h cli/*.h collector/*.h common/*.h verdict/*.h verify/*.h include/plumb/*.h) | test-deps
+	@mkdir -p $(@D)
+	@echo "  FUZZ -fsyntax-only"
+	@clang-19 -fsyntax-only $(LINT_FLAGS) -Itests/unit $(wildcard tests/fuzz/*.c)
+	@touch $@
 
 $(BUILD)/lint/cppcheck: $(LINT_SRC) $(wildcard agent/*.h cli/*.h collector/*.h common/*.h verdict/*.h verify/*.h include/plumb/*.h) tests/lint/cppcheck.h | test-deps
 	@mkdir -p $(@D)/cppcheck-state

@@ -3,15 +3,7 @@
  * Any bytes as an ELF file with DWARF: every function, its signature and places, its types three levels deep.
  * A name of the input's choice is searched as well, and the code of the first lines of each file that programs usually have.
  *
- * fuzz-sources: agent/debuginfo.c agent/debuginfo_abi.c agent/debuginfo_aranges.c agent/debuginfo_complete.c
- * fuzz-sources: agent/debuginfo_definition.c agent/debuginfo_die.c agent/debuginfo_eval.c agent/debuginfo_find.c agent/debuginfo_function.c
- * fuzz-sources: agent/debuginfo_line.c agent/debuginfo_linefile.c agent/debuginfo_linehead.c agent/debuginfo_scope.c agent/debuginfo_span.c common/path_suffix.c
- * fuzz-sources: agent/debuginfo_location.c agent/debuginfo_name.c agent/debuginfo_pool.c agent/debuginfo_signature.c
- * fuzz-sources: agent/debuginfo_symbol.c agent/debuginfo_type.c agent/debuginfo_typename.c agent/debuginfo_unit.c
- * fuzz-sources: agent/debuginfo_walk.c agent/image.c agent/image_section.c agent/image_symbol.c agent/image_name.c
- * fuzz-sources: agent/image_index.c agent/image_language.c agent/image_debuglink.c agent/demangle.c common/buf.c
- * fuzz-sources: agent/address_sort.c agent/cache.c agent/zstream.c agent/unpack.c agent/unpack_fault.c
- * fuzz-sources: agent/unpack_grow.c agent/unpack_store.c common/error.c common/nearest.c
+ * fuzz-sources: agent/debuginfo*.c agent/image*.c agent/unpack*.c agent/zstream.c agent/cache.c agent/address_sort.c agent/demangle.c common/[a-z]*.c -lm
  */
 #include <stdint.h>
 #include <stdio.h>

@@ -2,8 +2,7 @@
 /*
  * Any bytes as an ELF file, through every question that can be asked of one; bytes that start with '_' as a mangled name.
  *
- * fuzz-sources: agent/image.c agent/image_section.c agent/image_symbol.c agent/image_name.c agent/image_index.c
- * fuzz-sources: agent/image_language.c agent/image_debuglink.c agent/demangle.c common/buf.c common/error.c
+ * fuzz-sources: agent/image*.c agent/demangle.c common/buf.c common/error.c
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -67,7 +66,7 @@ static void ask_all(const struct image *img)
 	need(image_language(img) <= LANG_GO);
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		image_find(img, names[i], &sym);
-	image_mentions(img, "malloc");
+	image_mentions(img, names, sizeof(names) / sizeof(names[0]));
 	image_each(img, visit, &w);
 	fd = image_open_debug(img, "/nonexistent", found, sizeof(found), &err);
 	if (fd >= 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Any bytes as a request and as an expression: refused with a position, or taken with a dump that reads back as itself.
- * fuzz-sources: agent/spec.c agent/spec_place.c agent/spec_lex.c agent/spec_literal.c agent/spec_expr.c agent/spec_dump.c common/buf.c common/error.c common/nearest.c common/caret.c common/text.c
+ * fuzz-sources: agent/spec*.c common/[a-z]*.c -lm
  */
 #include <errno.h>
 #include <stdint.h>

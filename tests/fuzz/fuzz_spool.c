@@ -2,7 +2,7 @@
 /*
  * Any bytes as two segments of a spool: they are scanned, read, appended to and rewritten.  What comes out has rising sequences
  * and frames within bounds.
- * fuzz-sources: agent/spool.c agent/spool_segment.c agent/spool_identity.c agent/spool_scan.c agent/spool_read.c agent/spool_compact.c common/frame.c common/buf.c common/error.c common/log.c common/text.c
+ * fuzz-sources: agent/spool*.c common/[a-z]*.c -lm
  */
 #include <fcntl.h>
 #include <stdint.h>

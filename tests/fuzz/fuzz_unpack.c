@@ -3,8 +3,7 @@
  * Any bytes as an ELF file with compressed sections: every section is read in an order of the input's choice, twice,
  * and reads the same again; what could not be inflated is said to have failed.
  *
- * fuzz-sources: agent/cache.c agent/zstream.c agent/unpack.c agent/unpack_fault.c agent/unpack_grow.c
- * fuzz-sources: agent/unpack_store.c common/error.c
+ * fuzz-sources: agent/cache.c agent/zstream.c agent/unpack*.c common/error.c
  */
 #include <stdint.h>
 #include <stdlib.h>
