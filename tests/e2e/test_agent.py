@@ -298,7 +298,7 @@ class Life(KernelCase):
                      wire.pack([wire.HELLO, 1]), b'\0\x10\0\0' + b'\x91' * 0x100000, b'\0\0\0\x0a' + b'\xdd\xff\xff\xff\xff\0\0\0\0\0'):
             import socket
             with socket.socket(socket.AF_UNIX) as s:
-                s.settimeout(5)
+                s.settimeout(60)
                 s.connect(agent.socket)
                 try:
                     s.sendall(data)

@@ -335,7 +335,7 @@ class Told(Control):
     def test_time_to_live(self):
         one = self.agent(1)
         self.begin(one)
-        wire_id = self.ask(keep=True, ttl_ns=10 ** 9)
+        wire_id = self.ask(keep=True, ttl_ns=3 * 10 ** 9)
         request = one.receive(wire.REQUEST)[1]
         self.accept(one, request, 2)
         self.assertTrue(self.client.receive(wire.REPLY, wire_id)[2])

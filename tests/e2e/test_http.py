@@ -374,4 +374,4 @@ class Metrics(HttpCase):
                 return None
             finally:
                 k.close()
-        self.assertEqual(wait_for('a scrape', value, timeout=40), '600')
+        self.assertEqual(wait_for('a scrape', value), '600')

@@ -27,7 +27,7 @@ class NotifySocket:
         self.path = test.path('notify')
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.sock.bind(self.path)
-        self.sock.settimeout(10)
+        self.sock.settimeout(60)
         test.addCleanup(self.sock.close)
 
     def next(self):

@@ -32,7 +32,7 @@ class Redis(Process):
 
     def command(self, *words):
         with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(5)
+            s.settimeout(60)
             s.connect(self.path)
             s.sendall(b'*%d\r\n' % len(words) + b''.join(b'$%d\r\n%s\r\n' % (len(w), w.encode()) for w in words))
             return s.recv(4096).decode().strip()
@@ -52,7 +52,7 @@ class Redis(Process):
 
     def command_long(self, *words):
         with socket.socket(socket.AF_UNIX) as s:
-            s.settimeout(5)
+            s.settimeout(60)
             s.connect(self.path)
             s.sendall(b'*%d\r\n' % len(words) + b''.join(b'$%d\r\n%s\r\n' % (len(w), w.encode()) for w in words))
             data = s.recv(65536)

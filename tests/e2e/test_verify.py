@@ -20,7 +20,7 @@ class Canary(Orders):
         subprocess.run(['openssl', 'pkey', '-in', key, '-pubout', '-out', public], check=True)
         reports = {kind: self.path('out.' + kind) for kind in ('json', 'md', 'junit')}
         p = self.verify(agent, *arms, '--function', 'apply_coupon', '--trigger', TRIGGER, '--expect', 'gone', '--guard', 'error_rate < +25 %',
-                        '--for', '50s', '--report', ','.join('%s=%s' % r for r in reports.items()), '--record', self.path('rec'),
+                        '--for', '120s', '--report', ','.join('%s=%s' % r for r in reports.items()), '--record', self.path('rec'),
                         '--sign-key', key, code=0)
         self.assertRegex(p.stdout, r'(?m)^PASS  all 4 gates pass$')
         self.assertRegex(p.stdout, r'PASS +the error is gone: baseline failed \d+ of \d+ trigger calls, candidate 0 of \d+')
@@ -68,7 +68,7 @@ class Canary(Orders):
     def test_an_a_a_run_finds_nothing(self):
         agent = self.agent()
         self.service(1)
-        p = self.verify(agent, '-s', self.name, '--aa', '--function', 'checkout', '--guard', 'error_rate < +60 %', '--for', '50s', code=0)
+        p = self.verify(agent, '-s', self.name, '--aa', '--function', 'checkout', '--guard', 'error_rate < +60 %', '--for', '120s', code=0)
         self.assertIn('an A/A run', p.stdout)
         self.assertNotIn('FAIL', p.stdout)
 
@@ -77,7 +77,7 @@ class Canary(Orders):
         claim = self.path('claim.yaml')
         with open(claim, 'w') as f:
             f.write("target: {service: %s}\nfunction: apply_coupon\ntrigger: '%s'\nexpect: gone\nguards: [error_rate < +25 %%]\n"
-                    'deadline: 50s\n' % (self.name, TRIGGER))
+                    'deadline: 120s\n' % (self.name, TRIGGER))
         p = self.verify(agent, claim, code=0)
         self.assertIn('older is taken as the baseline (%s' % arms[3][6:], p.stdout)
 
@@ -117,7 +117,7 @@ class Canary(Orders):
         return path
 
     def test_a_feature_that_repairs_passes(self):
-        p = self.flagged('--patch', self.coupon_patch(), '--lines', 'any', '--for', '60s', condition='o->features & 1', code=0)
+        p = self.flagged('--patch', self.coupon_patch(), '--lines', 'any', '--for', '120s', condition='o->features & 1', code=0)
         self.assertRegex(p.stdout, r'(?m)^PASS  ')
         self.assertRegex(p.stdout, r'(?m)^candidate +o->features & 1 +1 process')
         self.assertRegex(p.stdout, r'PASS +the error is gone: baseline failed [1-9]\d* of \d+ trigger calls, candidate 0 of [1-9]\d*')
@@ -126,7 +126,7 @@ class Canary(Orders):
         self.assertRegex(p.stdout, r'(?m)^ +\d+ +\d+ hits.* \+\s+if \(o->features & FEATURE_FREE_SAMPLES && o->qty == 0\)$')
 
     def test_a_feature_that_moves_the_error_fails(self):
-        p = self.flagged('--for', '60s', condition='o->features & 2', code=1)
+        p = self.flagged('--for', '120s', condition='o->features & 2', code=1)
         self.assertRegex(p.stdout, r'(?m)^FAIL  the error is gone: it is not: baseline failed \d+ of \d+ trigger calls, candidate [1-9]')
         self.assertRegex(p.stdout, r'(?m)^ +-34 +0 +[1-9]\d*  candidate only$')
 

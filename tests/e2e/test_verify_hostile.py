@@ -136,7 +136,7 @@ class OddDiffs(Orders):
         with open(path, 'w', newline='') as f:
             f.write(BINARY + RENAME + MODE + fix(2).replace('\n', '\r\n').rstrip() + '\r\n\\ No newline at end of file')
         p = self.verify(agent, *arms, '--patch', path, '--function', 'checkout', '--trigger', TRIGGER, '--expect', 'gone', '--guard',
-                        'error_rate < +25 %', '--for', '50s', code=0)
+                        'error_rate < +25 %', '--for', '120s', code=0)
         self.assertRegex(p.stdout, r'\d+ hits (?:~ )?\+\s+if \(qty == 0\)')
         self.assertNotIn('\r', p.stdout)
 

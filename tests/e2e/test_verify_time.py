@@ -213,7 +213,7 @@ class ByHost(Control):
         name = os.path.join(self.dir, 'ord' + os.path.basename(self.dir)[-8:])
         shutil.copy(target('orderd'), name)
         self.serve(name)
-        ask = ('verify', '-s', os.path.basename(name), '--baseline', 'host:web-1', '--candidate', 'host:web-3', '--for', '50s')
+        ask = ('verify', '-s', os.path.basename(name), '--baseline', 'host:web-1', '--candidate', 'host:web-3', '--for', '120s')
         done = self.plumb(*ask, '--function', 'checkout', '--guard', 'error_rate < +60 %', '--json', timeout=150)
         result = json.loads(done.stdout)
         self.assertEqual((result['baseline']['label'], result['candidate']['label']), ('host web-1', 'host web-3'))
