@@ -7,7 +7,17 @@
 
 #include "verdict_internal.h"
 
-enum { DRIFT = 4, DRIFT_TICKS = 10 };
+enum {
+	DRIFT = 4, DRIFT_TICKS = 10,
+	WARM_UP_SLOW = 20, /* calls beyond the quantile that the threshold is taken from */
+	STEADY_SLOW = 2,   /* calls beyond the quantile in what counts as one observation */
+};
+
+/* So many calls that `n` of them are beyond the quantile, on its rarer side. */
+static uint64_t beyond(const struct guard *guard, unsigned n)
+{
+	return (uint64_t)ceil(n / fmin(guard->quantile, 1 - guard->quantile));
+}
 
 /* The j-th time: a test of its own, with its share of alpha. */
 static void look_for_threshold(struct verdict *v, struct gate *g)
@@ -17,14 +27,13 @@ static void look_for_threshold(struct verdict *v, struct gate *g)
 
 	*l = again;
 	compare_init(&l->slow, &v->claim, 1, g->alpha * 6 / (M_PI * M_PI * j * j));
+	steady_init(&l->faster, SIDE_LOWER, beyond(g->guard, STEADY_SLOW), log_needed(l->slow.alpha));
+	steady_init(&l->slower, SIDE_HIGHER, beyond(g->guard, STEADY_SLOW), log_needed(l->slow.alpha));
 }
 
 void latency_start(struct verdict *v, struct gate *g)
 {
-	double q = g->guard->quantile, rarer = fmin(q, 1 - q);
-	uint64_t enough = (uint64_t)ceil(20 / rarer);
-
-	g->u.latency.warmup = v->claim.warmup_calls ? v->claim.warmup_calls : enough;
+	g->u.latency.warmup = v->claim.warmup_calls ? v->claim.warmup_calls : beyond(g->guard, WARM_UP_SLOW);
 	look_for_threshold(v, g);
 }
 
@@ -70,6 +79,17 @@ static uint64_t slow(const struct arm_tick *t, uint32_t bucket)
 	return t->hist ? threshold_slow(t->hist, bucket) : 0;
 }
 
+/* By their calls, and not by a moment that held up many of them. Arms one after the other have no moment in common. */
+static bool is_slower(const struct latency_gate *l)
+{
+	return compare_is_above(&l->slow) && (l->slower.shown || l->slow.arms == ARMS_BY_TIME);
+}
+
+static bool is_fast_enough(const struct latency_gate *l)
+{
+	return compare_is_below(&l->slow) && (l->faster.shown || l->slow.arms == ARMS_BY_TIME);
+}
+
 /* Calls without a duration, whatever the reason. */
 static uint64_t untimed(const struct arm_tick *t, uint64_t timed)
 {
@@ -96,12 +116,14 @@ void latency_tick(struct verdict *v, struct gate *g, const struct arm_tick *base
 	low = counts_for_low(&b, &to_pass);
 	high = counts_for_high(&b, &to_fail);
 	compare_tick_sides(&l->slow, &low, &high);
+	steady_tick(&l->faster, &low);
+	steady_tick(&l->slower, &high);
 	l->base_n += b.n;
 	l->base_slow += b.e;
 	l->cand_n += to_pass.n;
 	l->cand_slow += to_pass.e;
 	/* What was shown in this tick is shown, wherever the threshold is by now. */
-	if (!compare_is_above(&l->slow) && has_drifted(l, b.n, b.e))
+	if (!is_slower(l) && has_drifted(l, b.n, b.e))
 		look_for_threshold(v, g);
 }
 
@@ -214,10 +236,12 @@ void latency_judge(struct verdict *v, struct gate *g)
 	share_text(l->cand_slow, l->cand_n, "candidate", cand, sizeof(cand));
 	share_text(l->base_slow, l->base_n, "baseline", base, sizeof(base));
 	snprintf(text, sizeof(text), "%s %s, %s %s (its p%.3g)", cand, limit, base, at, 100 * l->at.level);
-	if (compare_is_above(r)) {
+	if (is_slower(l)) {
 		gate_set(g, GATE_FAIL, "slower: %s, so the ratio is above %.3g", text, r->lower);
-	} else if (compare_is_below(r)) {
+	} else if (is_fast_enough(l)) {
 		gate_set(g, GATE_PASS, "%s, so the ratio is below %.3g", text, r->upper);
+	} else if (compare_is_above(r) || compare_is_below(r)) {
+		gate_set(g, GATE_OPEN, "%s, but not from second to second: too few seconds yet, or slow calls come in bursts", text);
 	} else {
 		gate_set(g, GATE_OPEN, "%s; the ratio lies between %.3g and %.3g", text, r->lower, r->upper);
 		gate_unknown(g, r->low_sum.n_c - l->cand_n, "slow");

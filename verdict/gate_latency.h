@@ -11,6 +11,9 @@
  * guard's error probability holds however often that happens.  After the first it takes ten ticks or more together: one that is
  * slow for some seconds now and then, on both arms, is no reason to forget what was compared.
  *
+ * Slow calls come in bursts, which the test of calls takes for evidence: so both conclusions must also hold from second to second
+ * (steady.h). Arms that run one after the other have no second in common, and do without.
+ *
  * Probes cost time too: if that is not known, is of the order of the margin, or differs between the arms by a quarter of
  * it, the guard says so and decides nothing.
  */

@@ -6,6 +6,7 @@
 #include "compare.h"
 #include "etest.h"
 #include "quantile.h"
+#include "steady.h"
 #include "verdict.h"
 
 struct latency_gate {
@@ -15,6 +16,7 @@ struct latency_gate {
 	uint64_t warmup, since_ns;                       /* calls that are needed; the baseline's time when that began */
 	__u64 warm[HIST_BUCKETS];                        /* the baseline's calls that the threshold is taken from */
 	struct compare slow;
+	struct steady faster, slower;                    /* of the same counts: beside `slow` */
 	uint64_t base_n, base_slow, cand_n, cand_slow;   /* cand_slow: above `pass` */
 	uint64_t recent_n, recent_slow;                  /* of the baseline: warmup to 2 warmup calls, or of more ticks */
 	uint32_t recent_ticks;

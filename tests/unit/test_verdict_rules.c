@@ -308,12 +308,14 @@ static void test_a_moments_block_is_waited_for(void **state)
 }
 
 /*
- * In the fourth tick the baseline is twice as fast, so its threshold is given up: with a slow candidate not before that has been
- * shown; with an equal one, nothing is left of what was compared with it.
+ * In the sixth tick the baseline is twice as fast, so its threshold is given up: with a slow candidate not before that has been
+ * shown, by the same distance as in the four ticks that were compared before; with one at the margin, nothing is left of what was compared.
  */
 static void test_drift_in_the_tick_that_decides(void **state)
 {
-	static const struct { double cand_ns; enum verdict_state want; } all[] = { { 90000, VERDICT_FAIL }, { 50000, VERDICT_UNDECIDED } };
+	static const struct { double cand_ns, last_ns; enum verdict_state want; } all[] = {
+		{ 90000, 53500, VERDICT_FAIL }, { 56000, 56000, VERDICT_UNDECIDED },
+	};
 	struct rule_case k = { .with = P50, .ticks = 100 };
 
 	for (uint64_t i = 0; i < COUNT(all) * 8; i++) {
@@ -322,13 +324,14 @@ static void test_drift_in_the_tick_that_decides(void **state)
 		struct verdict *v = verdict_new(&c, NULL);
 		const struct verdict_view *view;
 
-		for (int t = 0; t < 4; t++) {
+		for (int t = 0; t < 6; t++) {
 			struct sim_tick b, x;
 
-			sim.base.calls = t < 3 ? 50 : 200;
-			sim.cand.calls = 50;
-			sim.base.median_ns = t < 3 ? 50000 : 25000;
-			sim.cand.median_ns = t < 2 ? 50000 : all[i % 2].cand_ns;
+			assert_int_equal(verdict_state(v), VERDICT_UNDECIDED);
+			sim.base.calls = t < 5 ? 2000 : 20000;
+			sim.cand.calls = 2000;
+			sim.base.median_ns = t < 5 ? 50000 : 25000;
+			sim.cand.median_ns = t < 5 ? all[i % 2].cand_ns : all[i % 2].last_ns;
 			sim_arm_tick(&sim, &sim.base, &b);
 			sim_arm_tick(&sim, &sim.cand, &x);
 			assert_int_equal(verdict_tick(v, &b.t, &x.t, NULL), 0);
