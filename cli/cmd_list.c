@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "output.h"
 #include "request.h"
 #include "table.h"
 
@@ -38,6 +39,10 @@ static int show(const struct args *a, struct client *c, const msgpack_object *pa
 {
 	const msgpack_object *rows = map_get(payload, "requests");
 
+	if (!a->json && rows && rows->type == MSGPACK_OBJECT_ARRAY && rows->via.array.size == 0) {
+		message("nothing is probed at present");
+		return CLI_OK;
+	}
 	return client_is_collector(c) ? show_rows(a, merged, sizeof(merged) / sizeof(merged[0]), rows) :
 					show_rows(a, columns, sizeof(columns) / sizeof(columns[0]), rows);
 }

@@ -114,7 +114,7 @@ const struct command command_query = {
 		"      --step DURATION   series: a row for each step of time, 1s or more\n"
 		"      --by LIST         series: what is told apart, of function, build and host (function,build)\n"
 		"      --errors          calls, top: failing calls only\n"
-		"      --limit N         rows at most\n"
+		"      --limit N         rows at most; top: values of each argument at most\n"
 		"      --json, --csv     for programs\n"
 		"Examples:\n"
 		"  plumb --collector obs-1:7717 query -s orderd --since 1d\n"

@@ -15,7 +15,7 @@
 #include "text.h"
 #include "units.h"
 
-enum { COLUMNS_MAX = 16, ROWS_MAX = 20000, CELL_BYTES_MAX = 4096, TABLE_CELL_COLUMNS = 100, NS_PER_S = 1000000000 };
+enum { COLUMNS_MAX = 16, ROWS_MAX = 20000, CELL_BYTES_MAX = 4096, TABLE_CELL_COLUMNS = 100, CELL_COLUMNS_MIN = 8, NS_PER_S = 1000000000 };
 
 enum cell_form { FORM_TEXT, FORM_NUMBER, FORM_NS, FORM_TIME_NS, FORM_TIME_S, FORM_BUILD, FORM_LIST, FORM_ERROR_RATE, FORM_LOST, FORM_JSON };
 
@@ -353,21 +353,50 @@ static bool is_right(const struct query_column *c)
 	return c->form == FORM_NUMBER || c->form == FORM_NS || c->form == FORM_ERROR_RATE;
 }
 
+static unsigned total_width(const struct grid *g, const unsigned *width)
+{
+	unsigned sum = 0;
+
+	for (int i = 0; i < g->n_columns; i++)
+		sum += width[i] + (i ? 2 : 0);
+	return sum;
+}
+
+/* Takes from the widest column of texts until the table fits; part of a number, a time or a build-id would be worse than none. */
+static void fit_columns(const struct grid *g, unsigned *width, unsigned columns)
+{
+	while (columns && total_width(g, width) > columns) {
+		int widest = -1;
+
+		for (int i = 0; i < g->n_columns; i++)
+			if ((g->column[i]->form == FORM_TEXT || g->column[i]->form >= FORM_LIST) && !is_right(g->column[i]) && width[i] > CELL_COLUMNS_MIN &&
+			    (widest < 0 || width[i] > width[widest]))
+				widest = i;
+		if (widest < 0)
+			return;
+		width[widest]--;
+	}
+}
+
 static void put_line(const struct grid *g, const unsigned *width, size_t row, struct output *o)
 {
+	struct buf line = { 0 };
+
 	for (int i = 0; i < g->n_columns; i++) {
 		const char *text = row ? buf_text(&g->cell[(row - 1) * (size_t)g->n_columns + (size_t)i]) : g->column[i]->title;
 		unsigned columns = text_columns(text, strlen(text)), pad = width[i] > columns ? width[i] - columns : 0;
 
 		if (i)
-			buf_str(&o->text, "  ");
+			buf_str(&line, "  ");
 		if (is_right(g->column[i]))
-			buf_printf(&o->text, "%*s", (int)pad, "");
-		text_cut(&o->text, text, strlen(text), width[i]);
+			buf_printf(&line, "%*s", (int)pad, "");
+		text_fit(&line, text, strlen(text), width[i], o->utf8);
 		if (!is_right(g->column[i]) && i + 1 < g->n_columns)
-			buf_printf(&o->text, "%*s", (int)pad, "");
+			buf_printf(&line, "%*s", (int)pad, "");
 	}
+	text_fit(&o->text, buf_text(&line), line.len, output_columns(o), o->utf8);
 	buf_char(&o->text, '\n');
+	buf_free(&line);
 	output_poll(o);
 }
 
@@ -385,6 +414,7 @@ static void show_table(const struct grid *g, struct output *o)
 	}
 	for (int i = 0; i < g->n_columns; i++)
 		width[i] = width[i] > TABLE_CELL_COLUMNS && o->terminal ? TABLE_CELL_COLUMNS : width[i];
+	fit_columns(g, width, output_columns(o));
 	for (size_t row = 0; row <= rows; row++)
 		put_line(g, width, row, o);
 }

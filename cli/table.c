@@ -198,13 +198,19 @@ static void add_list(struct buf *out, const msgpack_object_array *list, const ch
 	}
 }
 
-static void add_time(struct buf *out, uint64_t ns)
+/* short_form: where there is no room for all of it, the time of today, or the day. */
+static void add_time(struct buf *out, uint64_t ns, bool short_form)
 {
-	time_t t = (time_t)(ns / 1000000000);
-	struct tm tm;
+	time_t t = (time_t)(ns / 1000000000), today = time(NULL);
+	struct tm tm, now;
 	char text[32];
+	const char *form = "%Y-%m-%d %H:%M:%S";
 
-	if (localtime_r(&t, &tm) && strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &tm))
+	if (!localtime_r(&t, &tm) || !localtime_r(&today, &now))
+		return;
+	if (short_form)
+		form = tm.tm_year == now.tm_year && tm.tm_yday == now.tm_yday ? "%H:%M:%S" : "%Y-%m-%d";
+	if (strftime(text, sizeof(text), form, &tm))
 		buf_str(out, text);
 }
 
@@ -218,7 +224,7 @@ static void add_offset(struct buf *out, const msgpack_object *o)
 	format_duration(out, ns < 0 ? -(uint64_t)ns : (uint64_t)ns);
 }
 
-static void cell_text(enum cell_kind kind, const msgpack_object *o, struct buf *out)
+static void cell_text(enum cell_kind kind, const msgpack_object *o, bool short_times, struct buf *out)
 {
 	buf_clear(out);
 	if (o && kind == CELL_TEXTS && o->type == MSGPACK_OBJECT_ARRAY)
@@ -226,7 +232,7 @@ static void cell_text(enum cell_kind kind, const msgpack_object *o, struct buf *
 	else if (o && kind == CELL_AGE && o->type == MSGPACK_OBJECT_POSITIVE_INTEGER)
 		format_duration(out, o->via.u64 / 1000000000 * 1000000000);
 	else if (o && kind == CELL_TIME && o->type == MSGPACK_OBJECT_POSITIVE_INTEGER)
-		add_time(out, o->via.u64);
+		add_time(out, o->via.u64, short_times);
 	else if (o && kind == CELL_OFFSET)
 		add_offset(out, o);
 	else if (o && kind == CELL_FLAG && o->type == MSGPACK_OBJECT_BOOLEAN)
@@ -245,6 +251,7 @@ static enum paint state_paint(const char *state)
 struct layout {
 	const struct column *col;
 	unsigned n, width[16], limit;   /* limit: columns of the terminal, 0: none */
+	bool short_times;
 	struct output *o;
 };
 
@@ -259,7 +266,7 @@ static void measure(struct layout *l, const msgpack_object_array *rows)
 		for (unsigned i = 0; i < l->n; i++) {
 			unsigned w;
 
-			cell_text(l->col[i].kind, cell_of(&rows->ptr[r], i), &cell);
+			cell_text(l->col[i].kind, cell_of(&rows->ptr[r], i), l->short_times, &cell);
 			w = text_columns(buf_text(&cell), cell.len);
 			if (w > l->width[i])
 				l->width[i] = w < WIDTH_MAX ? w : WIDTH_MAX;
@@ -277,14 +284,14 @@ static unsigned total_width(const struct layout *l)
 	return sum - GAP;
 }
 
-/* Takes from the widest text column until the table fits, but no column below COLUMN_MIN. */
+/* Takes from the widest text column until the table fits, but no column below COLUMN_MIN. Part of a number or a time would be worse than none. */
 static void fit(struct layout *l)
 {
 	while (l->limit && total_width(l) > l->limit) {
 		unsigned widest = l->n;
 
 		for (unsigned i = 0; i < l->n; i++)
-			if (l->col[i].kind != CELL_HIDDEN && l->col[i].kind != CELL_NUMBER && l->width[i] > COLUMN_MIN &&
+			if ((l->col[i].kind == CELL_TEXT || l->col[i].kind == CELL_TEXTS) && l->width[i] > COLUMN_MIN &&
 			    (widest == l->n || l->width[i] > l->width[widest]))
 				widest = i;
 		if (widest == l->n)
@@ -330,7 +337,7 @@ static void put_line(const struct layout *l, const msgpack_object *row, struct b
 		if (l->col[i].kind == CELL_HIDDEN)
 			continue;
 		if (row)
-			cell_text(l->col[i].kind, cell_of(row, i), cell);
+			cell_text(l->col[i].kind, cell_of(row, i), l->short_times, cell);
 		put_cell(l, i, row ? buf_text(cell) : l->col[i].title, !row, line);
 	}
 	if (!row)
@@ -348,6 +355,10 @@ void table_text(const struct column *col, unsigned n_cols, const msgpack_object 
 	if (!rows || rows->type != MSGPACK_OBJECT_ARRAY || n_cols > sizeof(l.width) / sizeof(l.width[0]))
 		return;
 	measure(&l, &rows->via.array);
+	if (l.limit && total_width(&l) > l.limit) {
+		l.short_times = true;
+		measure(&l, &rows->via.array);
+	}
 	fit(&l);
 	put_line(&l, NULL, &cell, &line);
 	for (uint32_t r = 0; r < rows->via.array.size; r++)

@@ -31,7 +31,7 @@ int host_port_read(const char *text, bool listen, struct host_port *out, struct 
 	}
 	if (port < !listen || (!len && !listen) || len >= sizeof(out->host) || (!brackets && memchr(host, ':', len))) {
 		error_set(err, EINVAL, "'%s' is no HOST:PORT", text);
-		return error_hint(err, "an IPv6 address stands in brackets: [::1]:7717");
+		return error_hint(err, "as in obs-1:7717; an IPv6 address stands in brackets: [::1]:7717");
 	}
 	memcpy(out->host, host, len);
 	out->host[len] = '\0';

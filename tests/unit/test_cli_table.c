@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "hist.h"
@@ -104,6 +105,39 @@ static void test_cut_to_the_terminal(void **state)
 		assert_in_range(text_columns(line, strcspn(line, "\n")), 1, 20);
 	unsetenv("COLUMNS");
 	output_free(&o);
+}
+
+/* A time that would be cut is today's time of day, or the day: never a part of itself. */
+static void test_times_that_do_not_fit(void **state)
+{
+	static const struct column cols[] = { { "WHEN", "when", CELL_TIME }, { "WHO", "who", CELL_TEXT }, { "ENDED", "ended", CELL_TIME } };
+	struct output o = { .fd = -1, .terminal = true };
+	struct buf b = { 0 };
+	msgpack_zone zone;
+	msgpack_object rows;
+	msgpack_packer pk;
+
+	setenv("TZ", "UTC", 1);
+	pack_into(&pk, &b);
+	msgpack_pack_array(&pk, 1);
+	msgpack_pack_array(&pk, 3);
+	msgpack_pack_uint64(&pk, 1700000000000000000ULL);
+	pack_text(&pk, "somebody with a name");
+	msgpack_pack_uint64(&pk, (uint64_t)time(NULL) * 1000000000);
+	msgpack_zone_init(&zone, 512);
+	assert_true(pack_take(b.data, b.len, &zone, &rows) > 0);
+	setenv("COLUMNS", "70", 1);
+	table_text(cols, 3, &rows, &o);
+	assert_non_null(strstr(buf_text(&o.text), "2023-11-14 22:13:20  somebody with a name  20"));
+	buf_clear(&o.text);
+	setenv("COLUMNS", "34", 1);
+	table_text(cols, 3, &rows, &o);
+	assert_non_null(strstr(buf_text(&o.text), "\n2023-11-14  somebody wi~  "));
+	assert_int_equal(buf_text(&o.text)[o.text.len - 4], ':');   /* ...:20 */
+	unsetenv("COLUMNS");
+	msgpack_zone_destroy(&zone);
+	output_free(&o);
+	buf_free(&b);
 }
 
 static void test_json_rows(void **state)
@@ -342,6 +376,7 @@ int main(void)
 		cmocka_unit_test(test_aligned_and_safe),
 		cmocka_unit_test(test_colours_of_states),
 		cmocka_unit_test(test_cut_to_the_terminal),
+		cmocka_unit_test(test_times_that_do_not_fit),
 		cmocka_unit_test(test_json_rows),
 		cmocka_unit_test(test_cells),
 		cmocka_unit_test(test_lines_that_do_not_fit),
