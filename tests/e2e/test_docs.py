@@ -348,6 +348,17 @@ class Manual(unittest.TestCase):
                 if name != 'plumb':         # its page tells of the commands, too
                     self.assertEqual(written - told - {'--help', '--version'} - OTHERS.get(name, set()) - UNTOLD.get(name, set()), set())
 
+    def test_completion(self):
+        commands, shared = command_options()
+        script = os.path.join(harness.ROOT, 'scripts', 'plumb.bash-completion')
+        for name, takes in commands.items():
+            with self.subTest(name):
+                done = subprocess.run(['bash', '-c', 'source "$0"; COMP_WORDS=(plumb "$1" --); COMP_CWORD=2; _plumb; echo "${COMPREPLY[@]}"',
+                                       script, name], capture_output=True, text=True, timeout=20)
+                offered = set(OPTION.findall(done.stdout))
+                self.assertEqual(takes - offered, set(), 'not offered')
+                self.assertEqual(offered - takes - shared, set(), 'plumb %s takes no such options' % name)
+
     def test_there_is_a_page_for_each_command(self):
         commands, _ = command_options()
         self.assertEqual(set(self.pages()) - set(PROGRAMS), {'plumb-' + name for name in commands})
