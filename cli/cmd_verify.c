@@ -435,7 +435,7 @@ const struct command command_verify = {
 		"What is verified:\n"
 		"      --patch FILE          a unified diff: its changed lines and functions are probed (-: standard input)\n"
 		"      --strip N             leading components of its paths to drop, as patch -p\n"
-		"      --function F          the function that the claim is about\n"
+		"      --function F          the function that the claim is about; 'ns::f<*>', 'db_*': all of those together\n"
 		"      --trigger 'COND'      the calls that the bug can bite, e.g. 'o->qty == 0'\n"
 		"      --error 'EXPR'        what a failing call is, e.g. '$ret > 4000' (default: by the return type)\n"
 		"      --expect WHAT         gone, or 'error_rate < 0.5 x baseline'\n"

@@ -443,6 +443,7 @@ static int run_timer(struct verify *v, uint64_t now_ns, struct error *err)
 	int rc;
 
 	verify_count_time(v, now_ns);
+	verify_tell_meanings(v);
 	rc = verify_tick(v, now_ns - v->tick_ns, err);
 	v->tick_ns = now_ns;
 	v->gone_ns = 0;

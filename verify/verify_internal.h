@@ -57,6 +57,7 @@ struct item {
 	uint32_t index;                /* of the coverage's function or line */
 	char *text[VERIFY_SIDES];
 	bool dropped;
+	bool meaning_told;             /* how many functions it is */
 	bool conditional;              /* a line, counted where the arm's condition holds */
 	struct tally pending[VERIFY_SIDES];   /* counted and not yet in a tick */
 	struct item_values values[VERIFY_SIDES];   /* of `pending` errors */
@@ -296,6 +297,10 @@ int verify_drop_judged(struct verify *v, struct error *err);
 /* The item of a function of the coverage; NULL: it has none, or that was dropped. */
 const struct item *verify_function_item(const struct verify *v, uint32_t function, enum item_kind kind);
 enum verdict_state verify_state(const struct verify *v);
+
+/* verify_meaning.c */
+/* A remark for each name that means several functions, once both builds' are known. */
+void verify_tell_meanings(struct verify *v);
 
 /* verify_failing.c */
 /* A CHUNK: failing calls. */

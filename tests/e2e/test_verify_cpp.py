@@ -30,9 +30,10 @@ class Cpp(Pairs):
         return '--patch', path
 
     def test_every_instantiation_is_compared(self):
-        _, _, compared, others = self.verify()
+        _, report, compared, others = self.verify()
         self.assertEqual(set(compared), CLAMP | {'shop::price'})
         self.assertEqual(others, {'shop::check': 'it is inlined in the baseline and the candidate: compare a function that calls it (--function)'})
+        self.assertEqual([r for r in report['remarks'] if 'counted as one' in r], ['shop::price means 2 functions, which are counted as one'])
         for name in CLAMP:
             self.assertGreater(compared[name]['baseline']['errors'], 0, name)
             self.assertEqual(compared[name]['candidate']['errors'], 0, name)
@@ -42,6 +43,7 @@ class Cpp(Pairs):
         self.assertEqual(set(compared), {name, 'shop::price'})
         self.assertEqual(set(others), CLAMP | {'shop::check'})
         self.assertEqual({others[n] for n in CLAMP}, {'it is one of those that %s means: its calls are among them' % name})
+        self.assertIn('%s means 3 functions, which are counted as one' % name, report['remarks'])
         self.assertRegex(p.stdout, r'PASS +the error is gone: baseline failed [1-9]\d* of \d+ calls, candidate 0 of')
         self.assertRegex(p.stdout, r'(?m)^' + name.replace('*', r'\*') + r', the error is to be gone\n +PASS +exposure: .*, the code of every changed line ran')
         return p

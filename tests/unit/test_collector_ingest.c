@@ -581,7 +581,7 @@ static void test_clocks_that_are_set(void **state)
 
 static void test_reply_and_notice(void **state)
 {
-	struct buf ok = { 0 }, notice = simple_frame(WIRE_NOTICE, request, "guard", "too dear"), process = { 0 };
+	struct buf ok = { 0 }, notice = simple_frame(WIRE_NOTICE, request, "guard", "too dear"), process = { 0 }, removed = { 0 };
 	struct frame f;
 
 	frame_begin(&f, &ok, WIRE_REPLY, 4);
@@ -590,10 +590,17 @@ static void test_reply_and_notice(void **state)
 	msgpack_pack_map(&f.pk, 0);
 	frame_end(&f);
 	pack_process_notice(&process, 100, "orderd");
+	frame_begin(&f, &removed, WIRE_NOTICE, 4);
+	msgpack_pack_uint64(&f.pk, request);
+	pack_text(&f.pk, "removed");
+	msgpack_pack_map(&f.pk, 1);
+	pack_key_u64(&f.pk, "probe", 1);
+	frame_end(&f);
 	give_start();
 	give_ok(3, &ok);
 	give_ok(4, &notice);
 	give_ok(5, &process);
+	give_ok(6, &removed);   /* says to programs what "guard" has told */
 	give_commit();
 	assert_int_equal(ask(&fx, "SELECT count(*) FROM request_agent WHERE state = 'running'"), 1);
 	assert_int_equal(ask(&fx, "SELECT count(*) FROM notice WHERE code = 'guard' AND text = 'too dear'"), 1);

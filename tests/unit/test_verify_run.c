@@ -141,7 +141,8 @@ static void give_shaped_probe(struct bench *b, uint32_t id)
 
 	frame_begin(&f, &out, WIRE_PROBE, 3);
 	msgpack_pack_uint64(&f.pk, id);
-	msgpack_pack_map(&f.pk, 7);
+	msgpack_pack_map(&f.pk, 8);
+	pack_key_u64(&f.pk, "line", 10);
 	pack_key_u64(&f.pk, "probe", 2);
 	pack_key_text(&f.pk, "spec", "f");
 	pack_key_text(&f.pk, "function", "f");
@@ -815,6 +816,38 @@ static void progress_tells_the_calls(void **state)
 	buf_free(&text);
 }
 
+/* Overloads, or static functions of one name: that they are several is told once, and also if one build has more of them. */
+static void a_name_that_means_several_functions(void **state)
+{
+	static const struct { unsigned more[2]; const char *says; } cases[] = {
+		{ { 0, 0 }, NULL }, { { 1, 1 }, "f means 2 functions, which are counted as one" },
+		{ { 0, 1 }, "f means 1 function in the baseline and 2 in the candidate, which are counted as one" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct verify_view *view;
+		unsigned told = 0;
+		struct bench b;
+
+		begin_probed(&b, "none", false);
+		for (int side = 0; side < 2; side++) {
+			give_probe_at(&b, b.request[side], 7, "f", 10);   /* the same one in another file */
+			if (cases[i].more[side])
+				give_probe_at(&b, b.request[side], 8, "f", 99);
+		}
+		for (int n = 0; n < 3; n++)
+			assert_int_equal(second(&b, 10, 0, 0), 0);
+		view = verify_view(b.v);
+		for (uint32_t n = 0; n < view->n_remarks; n++) {
+			told += strstr(view->remark[n], "counted as one") != NULL;
+			if (strstr(view->remark[n], "counted as one"))
+				assert_string_equal(view->remark[n], cases[i].says ? cases[i].says : "");
+		}
+		assert_int_equal(told, cases[i].says != NULL);
+		verify_free(b.v);
+	}
+}
+
 /* ---- records and reports ---- */
 
 static void a_replay_says_the_same(void **state)
@@ -1074,7 +1107,7 @@ int main(void)
 		cmocka_unit_test(no_answer_ends_it), cmocka_unit_test(a_stop_before_the_probes_is_at_once),
 		cmocka_unit_test(no_end_ends_it), cmocka_unit_test(a_line_that_costs_too_much), cmocka_unit_test(a_second_stop_is_at_once),
 		cmocka_unit_test(functions_that_cannot_be_compared), cmocka_unit_test(a_claimed_function_that_has_changed),
-		cmocka_unit_test(a_signature_that_is_not_known), cmocka_unit_test(a_replay_says_the_same),
+		cmocka_unit_test(a_signature_that_is_not_known), cmocka_unit_test(a_name_that_means_several_functions), cmocka_unit_test(a_replay_says_the_same),
 		cmocka_unit_test(failing_calls_tell_their_arguments), cmocka_unit_test(other_values_are_counted_too), cmocka_unit_test(a_cut_chunk_is_a_remark),
 		cmocka_unit_test(a_record_without_its_texts), cmocka_unit_test(progress_tells_the_calls),
 		cmocka_unit_test(the_seeds_can_be_played),

@@ -151,14 +151,16 @@ static inline int give_refusal(struct bench *b, uint32_t id, int probe, const ch
 	return give_refusal_code(b, id, probe, 22, text);
 }
 
-static inline void give_probe(struct bench *b, uint32_t id, unsigned probe, const char *spec)
+/* line: of the function. */
+static inline void give_probe_at(struct bench *b, uint32_t id, unsigned probe, const char *spec, unsigned line)
 {
 	struct buf out = { 0 };
 	struct frame f;
 
 	frame_begin(&f, &out, WIRE_PROBE, 3);
 	msgpack_pack_uint64(&f.pk, id);
-	msgpack_pack_map(&f.pk, 11);
+	msgpack_pack_map(&f.pk, 12);
+	pack_key_u64(&f.pk, "line", line);
 	pack_key(&f.pk, "errno");
 	strchr(spec, ':') ? msgpack_pack_false(&f.pk) : msgpack_pack_true(&f.pk);
 	pack_key(&f.pk, "call");
@@ -175,6 +177,11 @@ static inline void give_probe(struct bench *b, uint32_t id, unsigned probe, cons
 	msgpack_pack_array(&f.pk, 0);
 	frame_end(&f);
 	assert_int_equal(give(b, &out), 0);
+}
+
+static inline void give_probe(struct bench *b, uint32_t id, unsigned probe, const char *spec)
+{
+	give_probe_at(b, id, probe, spec, 10);
 }
 
 /* The stat requests that were sent: of each, its id and probe texts, in order. */
