@@ -77,7 +77,11 @@ static int job_add_pid(struct job *j, pid_t pid)
 
 static int load_next(struct job *j, struct error *err)
 {
-	int rc = instance_new(j->rq, &j->answer.resolved[j->next_resolved], j->fd, &j->current, err);
+	int rc;
+
+	if (!j->next_resolved) /* once more: finding it may have taken long */
+		reaper_prime(j->rq->agent->reaper);
+	rc = instance_new(j->rq, &j->answer.resolved[j->next_resolved], j->fd, &j->current, err);
 
 	if (rc)
 		return rc;

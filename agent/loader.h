@@ -37,6 +37,8 @@ struct load_options {
 
 struct loaded;             /* owns programs, maps and links */
 
+/* Makes the next loader_attach wait less, if it comes within some milliseconds. Takes up to 100 ms: for a thread of its own. */
+void loader_prime(void);
 /* Loads the plan. Nothing is attached yet. */
 int loader_load(const struct resolved *r, const struct rings *rings, const struct load_options *opts,
 		struct loaded **out, struct error *err);

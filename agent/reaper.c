@@ -11,7 +11,7 @@
 
 struct job {
 	struct job *next;
-	struct loaded *loaded;
+	struct loaded *loaded;         /* NULL: prime */
 	bool all;
 	void (*done)(void *arg);
 	void *arg;
@@ -65,7 +65,10 @@ static void *work(void *arg)
 		if (!job)
 			break;
 		pthread_mutex_unlock(&r->lock);
-		loader_detach(job->loaded, job->all);
+		if (job->loaded)
+			loader_detach(job->loaded, job->all);
+		else
+			loader_prime();
 		pthread_mutex_lock(&r->lock);
 		queue_add(&r->finished, job);
 		if (write(r->wake, &one, sizeof(one)) < 0)
@@ -85,7 +88,8 @@ static void run_finished(struct reaper *r)
 		pthread_mutex_unlock(&r->lock);
 		if (!job)
 			return;
-		job->done(job->arg);
+		if (job->done)
+			job->done(job->arg);
 		free(job);
 	}
 }
@@ -162,16 +166,26 @@ void reaper_free(struct reaper *r)
 	free(r);
 }
 
-int reaper_detach(struct reaper *r, struct loaded *l, bool all, void (*done)(void *arg), void *arg)
+static int ask(struct reaper *r, const struct job *what)
 {
 	struct job *job = malloc(sizeof(*job));
 
 	if (!job)
 		return -ENOMEM;
-	*job = (struct job){ .loaded = l, .all = all, .done = done, .arg = arg };
+	*job = *what;
 	pthread_mutex_lock(&r->lock);
 	queue_add(&r->todo, job);
 	pthread_cond_signal(&r->more);
 	pthread_mutex_unlock(&r->lock);
 	return 0;
+}
+
+int reaper_detach(struct reaper *r, struct loaded *l, bool all, void (*done)(void *arg), void *arg)
+{
+	return ask(r, &(struct job){ .loaded = l, .all = all, .done = done, .arg = arg });
+}
+
+void reaper_prime(struct reaper *r)
+{
+	ask(r, &(struct job){ 0 });
 }

@@ -448,6 +448,7 @@ void request_start(struct client *c, uint64_t wire_id, enum request_verb verb, c
 	LIST_INSERT_HEAD(&a->requests, rq, link);
 	a->n_requests++;
 	agent_tick_soon(a);
+	reaper_prime(a->reaper);
 	rc = request_args_read(a, args, &rq->args, &err, &probe);
 	if (!rc)
 		rc = keep_modules(rq, &err);

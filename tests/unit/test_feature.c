@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Feature probing and calibration against the running kernel, with and without privileges. */
+#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +16,7 @@
 
 #include "calibrate.h"
 #include "feature.h"
+#include "loader.h"
 #include "trial.h"
 
 enum { NOBODY = 65534 };
@@ -248,6 +250,31 @@ static void costs_are_measured(void **state)
 	}
 }
 
+static int open_files(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	int n = 0;
+
+	assert_non_null(d);
+	while (readdir(d))
+		n++;
+	closedir(d);
+	return n;
+}
+
+/* A program and a file stay for the next time, a link does not. */
+static void priming_leaves_no_link(void **state)
+{
+	int before = open_files(), after;
+
+	need_kernel();
+	loader_prime();
+	after = open_files();
+	assert_int_equal(after - before, feature_has(FEATURE_MULTI) ? 2 : 0);
+	loader_prime();
+	assert_int_equal(open_files(), after);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -260,6 +287,7 @@ int main(void)
 		cmocka_unit_test(single_stepping_can_be_seen),
 		cmocka_unit_test(a_child_that_dies_is_told),
 		cmocka_unit_test(costs_are_measured),
+		cmocka_unit_test(priming_leaves_no_link),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
