@@ -71,17 +71,21 @@ static bool is_plain(const struct plan_op *ops, uint32_t n)
 /* The shortest that can run the plan. */
 static enum plan_length plan_length(const struct plan *plan)
 {
+	bool plain = is_plain(plan->entry, plan->n_entry) && is_plain(plan->ret, plan->n_return);
+
 	if (plan->n_return > PLAN_BRIEF_RETURN_OPS)
 		return PLAN_LONG;
-	if (plan->n_entry > PLAN_BRIEF_ENTRY_OPS)
-		return PLAN_MIDDLE;
-	return is_plain(plan->entry, plan->n_entry) && is_plain(plan->ret, plan->n_return) ? PLAN_PLAIN : PLAN_BRIEF;
+	if (plan->n_entry <= PLAN_BRIEF_ENTRY_OPS)
+		return plain ? PLAN_PLAIN_BRIEF : PLAN_BRIEF;
+	return plain && plan->n_entry <= PLAN_PLAIN_ENTRY_OPS ? PLAN_PLAIN : PLAN_MIDDLE;
 }
 
 void programs_choose(struct loaded *l)
 {
 	const struct plan *plan = (const struct plan *)&l->skel->rodata->plan;
 	const struct { struct bpf_program *entry, *ret, *session; } of[PLAN_LENGTHS] = {
+		[PLAN_PLAIN_BRIEF] = { l->skel->progs.plumb_entry_plain_brief, l->skel->progs.plumb_return_plain_brief,
+				       l->skel->progs.plumb_session_plain_brief },
 		[PLAN_PLAIN] = { l->skel->progs.plumb_entry_plain, l->skel->progs.plumb_return_plain, l->skel->progs.plumb_session_plain },
 		[PLAN_BRIEF] = { l->skel->progs.plumb_entry_brief, l->skel->progs.plumb_return_brief, l->skel->progs.plumb_session_brief },
 		[PLAN_MIDDLE] = { l->skel->progs.plumb_entry_middle, l->skel->progs.plumb_return_middle, l->skel->progs.plumb_session_middle },

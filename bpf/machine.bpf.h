@@ -287,6 +287,9 @@ static __always_inline int step_plain(struct machine *m, const struct plan_op *o
 	case OP_LOAD:
 		op_load(m, op);
 		break;
+	case OP_DATA:
+		op_data(m, op);
+		break;
 	case OP_STORE:
 		*(__u64 *)data_at(m, op) = *reg(m, op->a);
 		mark_unread(m, op->bit, bad_a(m, op));
@@ -312,9 +315,6 @@ static __always_inline int step(struct machine *m, const struct plan_op *op, __u
 	switch (code) {
 	case OP_IMM:
 		set(m, op, op->imm, 0);
-		break;
-	case OP_DATA:
-		op_data(m, op);
 		break;
 	case OP_SPECIAL:
 		op_special(m, op);
@@ -387,7 +387,8 @@ static __noinline bool name(struct machine *m) \
 	return matching; \
 }
 
-RUN(run_entry_plain, entry, PLAN_BRIEF_ENTRY_OPS, step_plain)
+RUN(run_entry_plain_brief, entry, PLAN_BRIEF_ENTRY_OPS, step_plain)
+RUN(run_entry_plain, entry, PLAN_PLAIN_ENTRY_OPS, step_plain)
 RUN(run_entry_brief, entry, PLAN_BRIEF_ENTRY_OPS, step)
 RUN(run_entry_long, entry, PLAN_ENTRY_OPS, step)
 RUN(run_return_plain, ret, PLAN_BRIEF_RETURN_OPS, step_plain)
@@ -397,6 +398,8 @@ RUN(run_return_long, ret, PLAN_RETURN_OPS, step)
 /* length: known to the compiler, so that a program has in it what it calls only. */
 static __always_inline bool run_entry(struct machine *m, enum plan_length length)
 {
+	if (length == PLAN_PLAIN_BRIEF)
+		return run_entry_plain_brief(m);
 	if (length == PLAN_PLAIN)
 		return run_entry_plain(m);
 	return length == PLAN_BRIEF ? run_entry_brief(m) : run_entry_long(m);
@@ -404,7 +407,7 @@ static __always_inline bool run_entry(struct machine *m, enum plan_length length
 
 static __always_inline bool run_return(struct machine *m, enum plan_length length)
 {
-	if (length == PLAN_PLAIN)
+	if (length == PLAN_PLAIN_BRIEF || length == PLAN_PLAIN)
 		return run_return_plain(m);
 	return length == PLAN_LONG ? run_return_long(m) : run_return_brief(m);
 }

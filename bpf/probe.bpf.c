@@ -3,7 +3,7 @@
  * The program behind every probe.  One source; each probe is its own load of the same object with its own frozen
  * plan (event.h), see machine.bpf.h for why that is as fast as code generated for the probe.
  *
- * Three kinds of programs, each in four lengths (enum plan_length), of which a probe loads one or two:
+ * Three kinds of programs, each in five lengths (enum plan_length), of which a probe loads one or two:
  *   plumb_session  entry and return through one session link (kernel >= 6.13)
  *   plumb_entry    entry, for probes without a return and for older kernels
  *   plumb_return   return, for older kernels
@@ -258,6 +258,7 @@ SEC("plumb") int plumb_session##suffix(struct pt_regs *ctx) \
 	return kernel_session_is_return() ? on_return(&m, length) : on_entry(&m, length); \
 }
 
+PROGRAMS(_plain_brief, PLAN_PLAIN_BRIEF)
 PROGRAMS(_plain, PLAN_PLAIN)
 PROGRAMS(_brief, PLAN_BRIEF)
 PROGRAMS(_middle, PLAN_MIDDLE)

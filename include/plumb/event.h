@@ -17,6 +17,7 @@ enum {
 	PLAN_RETURN_OPS = 32,    /* operations run at return */
 	PLAN_BRIEF_ENTRY_OPS = 4,/* the same of the shorter programs, see enum plan_length */
 	PLAN_BRIEF_RETURN_OPS = 2,
+	PLAN_PLAIN_ENTRY_OPS = 8,
 	PLAN_REGS = 8,           /* scratch registers of the plan machine */
 	PLAN_LITERALS = 4,       /* string literals that may be compared with */
 	PLAN_LITERAL_WORDS = 8,  /* 8-byte words of one literal: 63 characters and the NUL */
@@ -51,7 +52,8 @@ enum plan_code {
 enum { PLAN_NO_REG = 0xff, PLAN_NO_BIT = 0xff };
 
 /* What a plan consists of that fetches values, stores them, and computes nothing but whether a result tells of failure. */
-#define PLAN_PLAIN_CODES (1U << OP_REG | 1U << OP_KEEP | 1U << OP_LOAD | 1U << OP_STORE | 1U << OP_READ | 1U << OP_STRING | 1U << OP_FAILED)
+#define PLAN_PLAIN_CODES (1U << OP_REG | 1U << OP_KEEP | 1U << OP_LOAD | 1U << OP_DATA | 1U << OP_STORE | 1U << OP_READ | \
+			  1U << OP_STRING | 1U << OP_FAILED)
 
 /* What may be bad: where it cannot, the program does not look. */
 enum plan_track { TRACK_A = 1, TRACK_B = 2, TRACK_DST = 4 /* now or before */ };
@@ -67,7 +69,8 @@ enum plan_reg { /* DWARF's x86-64 numbering for the general registers, 0..15 */
  * is loaded.  So there are programs for shorter plans, and for simple ones.
  */
 enum plan_length {
-	PLAN_PLAIN,    /* as PLAN_BRIEF, and of PLAN_PLAIN_CODES only */
+	PLAN_PLAIN_BRIEF, /* as PLAN_BRIEF, and of PLAN_PLAIN_CODES only */
+	PLAN_PLAIN,    /* of PLAN_PLAIN_CODES only; PLAN_PLAIN_ENTRY_OPS at entry, PLAN_BRIEF_RETURN_OPS at return */
 	PLAN_BRIEF,    /* PLAN_BRIEF_ENTRY_OPS at entry, PLAN_BRIEF_RETURN_OPS at return */
 	PLAN_MIDDLE,   /* PLAN_ENTRY_OPS at entry, PLAN_BRIEF_RETURN_OPS at return */
 	PLAN_LONG,     /* PLAN_ENTRY_OPS at entry, PLAN_RETURN_OPS at return */
