@@ -2,6 +2,7 @@
 """plumb verify on the kernel: two builds of the order service under the same traffic."""
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -48,7 +49,7 @@ class Canary(Orders):
         agent, arms = self.agent(), self.pair(3)
         p = self.verify(agent, *arms, '--function', 'checkout', '--trigger', TRIGGER, '--expect', 'gone', '--for', '50s', code=1)
         self.assertRegex(p.stdout, r'(?m)^FAIL  the error is gone: it is not: baseline failed [1-9]\d* of \d+ trigger calls, candidate [1-9]')
-        self.assertRegex(p.stdout, r'(?m)^ +-34 +0 +[1-9]\d*  candidate only$')
+        self.assertRegex(p.stdout, r'(?m)^ +-34 \(ERANGE\) +0 +[1-9]\d*  candidate only$')
         self.assertRegex(p.stdout, r"(?m)^  failing calls by argument \(looked at: \d+ of the baseline's \d+, \d+ of the candidate's \d+\)$")
         self.assertRegex(p.stdout, r'(?m)^    o->qty = 0 +[1-9]\d* +[1-9]\d*$')
 
@@ -128,7 +129,7 @@ class Canary(Orders):
     def test_a_feature_that_moves_the_error_fails(self):
         p = self.flagged('--for', '120s', condition='o->features & 2', code=1)
         self.assertRegex(p.stdout, r'(?m)^FAIL  the error is gone: it is not: baseline failed \d+ of \d+ trigger calls, candidate [1-9]')
-        self.assertRegex(p.stdout, r'(?m)^ +-34 +0 +[1-9]\d*  candidate only$')
+        self.assertRegex(p.stdout, r'(?m)^ +-34 \(ERANGE\) +0 +[1-9]\d*  candidate only$')
 
     def test_a_feature_that_is_on_for_nobody_is_inconclusive(self):
         p = self.flagged('--for', '4s', condition='o->features & 64', code=3)
