@@ -9,8 +9,6 @@
 #include "error_value.h"
 #include "text.h"
 
-enum { FAILING_ROWS = 8, ALWAYS_ROWS = 12, ARGUMENT_WIDTH = 23, ARGUMENT_WIDTH_MAX = 60 };
-
 static void tone(const struct verify_style *s, struct buf *out, enum verify_tone t)
 {
 	if (s->paint)
@@ -235,6 +233,20 @@ static void put_figure(const struct gate_view *g, const char *name, const struct
 	buf_str(out, "]");
 }
 
+/* Bounds that hold at all times close in on one ratio; if they have passed each other, there was more than one. */
+static void put_ratio(const struct gate_view *g, struct buf *out)
+{
+	buf_printf(out, ", ratio%s ", g->unit == UNIT_NS ? " of the shares of calls above" : "");
+	if (g->ratio.low > g->ratio.high)
+		buf_printf(out, "was above %.3g and at other times below %.3g: it has changed while it was measured", g->ratio.low, g->ratio.high);
+	else if (isinf(g->ratio.high))
+		buf_printf(out, "in [%.3g, inf]", g->ratio.low);
+	else
+		buf_printf(out, "in [%.3g, %.3g]", g->ratio.low, g->ratio.high);
+	if (!isnan(g->margin))
+		buf_printf(out, ", held against %.3g", g->margin);
+}
+
 static void put_gate(const struct gate_view *g, const struct verify_style *s, struct buf *out)
 {
 	static const enum verify_tone tones[] = { [GATE_OPEN] = TONE_PLAIN, [GATE_PASS] = TONE_GOOD, [GATE_FAIL] = TONE_BAD,
@@ -254,12 +266,8 @@ static void put_gate(const struct gate_view *g, const struct verify_style *s, st
 	buf_str(out, "             ");
 	put_figure(g, "baseline", &g->base, out);
 	put_figure(g, ", candidate", &g->cand, out);
-	if (!isnan(g->ratio.low)) {
-		buf_printf(out, ", ratio%s in [%.3g, ", g->unit == UNIT_NS ? " of the shares of calls above" : "", g->ratio.low);
-		buf_printf(out, isinf(g->ratio.high) ? "inf]" : "%.3g]", g->ratio.high);
-		if (!isnan(g->margin))
-			buf_printf(out, ", held against %.3g", g->margin);
-	}
+	if (!isnan(g->ratio.low))
+		put_ratio(g, out);
 	tone(s, out, TONE_PLAIN);
 	buf_char(out, '\n');
 }
@@ -299,82 +307,6 @@ static void put_shape(const struct verify_function_view *f, struct buf *out)
 		error_value_text(shift[i].value, f->view->may_be_errno, value);
 		buf_printf(out, "    %23s %10" PRIu64 "  %10" PRIu64 "%s\n", value, shift[i].base, shift[i].cand, only[shift[i].only]);
 	}
-}
-
-static void put_argument(const struct failing_row *r, struct buf *out)
-{
-	safe(out, r->name);
-	buf_str(out, " = ");
-	safe(out, r->value);
-}
-
-/* Arguments with more values than are counted one by one. */
-static void put_others(const struct failing *f, struct buf *out)
-{
-	struct failing_row row[FAILING_ROWS];
-	unsigned n = failing_others(f, row, FAILING_ROWS);
-
-	for (unsigned i = 0; i < n; i++) {
-		struct buf text = { 0 };
-
-		safe(&text, row[i].name);
-		buf_str(&text, ": other values");
-		buf_printf(out, "    %-23s %10" PRIu64 "  %10" PRIu64 "\n", buf_text(&text), row[i].count[BASELINE], row[i].count[CANDIDATE]);
-		buf_free(&text);
-	}
-}
-
-/* What all of them have in common may be why they fail, or what all calls have. */
-static void put_always(const struct failing *f, struct buf *out)
-{
-	struct failing_row row[ALWAYS_ROWS];
-	unsigned n = failing_always(f, row, ALWAYS_ROWS);
-
-	for (unsigned i = 0; i < n; i++) {
-		buf_str(out, i ? ", " : "    all of them: ");
-		put_argument(&row[i], out);
-	}
-	if (n)
-		buf_char(out, '\n');
-}
-
-/* Of the first column: no row is to push its numbers out of theirs, unless it is very long. */
-static int arguments_width(const struct failing_row *row, unsigned n)
-{
-	size_t width = ARGUMENT_WIDTH;
-
-	for (unsigned i = 0; i < n; i++) {
-		struct buf text = { 0 };
-
-		put_argument(&row[i], &text);
-		width = text.len > width ? text.len : width;
-		buf_free(&text);
-	}
-	return (int)(width < ARGUMENT_WIDTH_MAX ? width : ARGUMENT_WIDTH_MAX);
-}
-
-/* With which arguments do calls fail? Some of them are shown, a few a second. */
-static void put_failing(const struct verify_function_view *f, struct buf *out)
-{
-	const struct verify_shown base = verify_shown(f, BASELINE), cand = verify_shown(f, CANDIDATE);
-	struct failing_row row[FAILING_ROWS];
-	unsigned n = f->failing ? failing_rows(f->failing, row, FAILING_ROWS) : 0;
-	int width = arguments_width(row, n);
-
-	if (!base.shown && !cand.shown)
-		return;
-	buf_printf(out, "  failing calls by argument (looked at: %" PRIu64 " of the baseline's %" PRIu64 ", %" PRIu64 " of the candidate's %" PRIu64
-		   ")\n", base.shown, base.failed, cand.shown, cand.failed);
-	for (unsigned i = 0; i < n; i++) {
-		struct buf text = { 0 };
-
-		put_argument(&row[i], &text);
-		buf_printf(out, "    %-*s %10" PRIu64 "  %10" PRIu64 "%s\n", width, buf_text(&text), row[i].count[BASELINE], row[i].count[CANDIDATE],
-			   !row[i].only ? "" : row[i].count[BASELINE] ? "  baseline only" : "  candidate only");
-		buf_free(&text);
-	}
-	put_others(f->failing, out);
-	put_always(f->failing, out);
 }
 
 /* ---- what stands beside ---- */
@@ -484,7 +416,7 @@ void verify_text(const struct verify_view *v, const struct verify_style *s, stru
 		if (s->brief)
 			continue;
 		put_shape(&v->function[i], out);
-		put_failing(&v->function[i], out);
+		verify_text_failing(&v->function[i], out);
 	}
 	if (v->coverage)
 		put_incomparable(v->coverage, out);

@@ -20,6 +20,8 @@ struct verify_style {
 
 /* The state of things as lines: arms, diff with hits, gates, and at the end the verdict. */
 void verify_text(const struct verify_view *v, const struct verify_style *style, struct buf *out);
+/* Its part on the arguments of failing calls; nothing if none was looked at. */
+void verify_text_failing(const struct verify_function_view *f, struct buf *out);
 /* What is to be read with the verdict, a line each; safe to print. */
 void verify_caveats(const struct verify_view *v, struct buf *out);
 /* One line: what it is about at present. */

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -128,6 +129,43 @@ static void an_error_that_moves_shows(void **state)
 	assert_non_null(strstr(buf_text(&text), "{\"value\":-34,\"baseline\":0,\"candidate\":100,\"errno\":\"ERANGE\"}"));
 	assert_non_null(strstr(buf_text(&text), "| -22 (EINVAL) | 100 | 0 |\n"));
 	buf_free(&text);
+	verify_free(b.v);
+}
+
+/* An interval whose ends have passed each other is no interval. */
+static void a_ratio_that_changes_is_said(void **state)
+{
+	struct gate_view gate = { .name = "latency p50 < +10 %", .reason = "r", .unit = UNIT_NS, .margin = 1, .base = { 1, 1, 1 }, .cand = { 1, 1, 1 } };
+	static const struct { double low, high; const char *text; } cases[] = {
+		{ 0.5, 1.5, ", ratio of the shares of calls above in [0.5, 1.5], held against 1\n" },
+		{ 0, INFINITY, ", ratio of the shares of calls above in [0, inf], held against 1\n" },
+		{ 1.94, 1.49, ", ratio of the shares of calls above was above 1.94 and at other times below 1.49: it has changed while it was measured, "
+			      "held against 1\n" },
+	};
+	const struct verify_style style = { .context = 3 };
+	struct verify_function_view function;
+	struct verdict_view verdict;
+	struct verify_view view;
+	struct bench b;
+
+	begin_probed(&b, "none", false);
+	view = *verify_view(b.v);
+	function = view.function[0];
+	verdict = *function.view;
+	function.view = &verdict;
+	view.function = &function;
+	view.n_functions = verdict.gates = 1;
+	verdict.gate[0] = &gate;
+	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct buf text = { 0 };
+
+		gate.ratio.low = cases[i].low;
+		gate.ratio.high = cases[i].high;
+		verify_text(&view, &style, &text);
+		if (!strstr(buf_text(&text), cases[i].text))
+			fail_msg("no '%s' in:\n%s", cases[i].text, buf_text(&text));
+		buf_free(&text);
+	}
 	verify_free(b.v);
 }
 
@@ -1098,7 +1136,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(counts_decide), cmocka_unit_test(no_traffic_is_no_pass), cmocka_unit_test(a_dead_arm_is_no_pass),
-		cmocka_unit_test(a_restart_counts_on), cmocka_unit_test(an_error_that_moves_shows),
+		cmocka_unit_test(a_restart_counts_on), cmocka_unit_test(an_error_that_moves_shows), cmocka_unit_test(a_ratio_that_changes_is_said),
 		cmocka_unit_test(arms_that_cannot_be), cmocka_unit_test(a_patch_that_touches_nothing),
 		cmocka_unit_test(a_claim_on_an_unknown_function), cmocka_unit_test(builds_of_one_age), cmocka_unit_test(no_lines),
 		cmocka_unit_test(a_trigger_that_one_build_cannot_tell), cmocka_unit_test(a_host_that_is_away), cmocka_unit_test(a_part_that_is_away_is_no_pass),
