@@ -217,7 +217,7 @@ class Verification(HttpCase, KernelCase):
         agents = self.two_hosts(c)
         p = self.fixed(c, '--for', '60s')
         agents['web-2'].popen.kill()
-        agents['web-2'].wait(10)
+        agents['web-2'].wait()
         self.on_host(c, 'web-2')
         self.assertEqual(p.wait(220), 0, p.stdout + p.stderr)
         self.assertIn("remark: build", p.stdout)
