@@ -270,6 +270,7 @@ static struct expr *refuse_order(struct parser *p, const struct token *at, struc
 			   (int)(trimmed(p->text, at->start, p->len) - at->start), p->text + at->start, (int)(to - from), p->text + from);
 	else
 		error_hint(p->err, "the order is PLACE(captures) -> captures if condition");
+	blank_spaces(p->err->hint);
 	expr_free(a);
 	return NULL;
 }

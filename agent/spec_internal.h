@@ -67,6 +67,7 @@ struct excerpt {
 	char text[56];
 };
 struct excerpt excerpt_of(const char *text, size_t len);
+void blank_spaces(char *text);   /* what is shown has one line: every kind of white space becomes ' ' */
 
 /* A copy with every run of white space as one space, except (has_quotes) inside literals; NULL: no memory. */
 char *copy_squeezed(const char *text, size_t len, bool has_quotes);

@@ -34,6 +34,13 @@ int fail_memory(struct parser *p)
 	return error_set(p->err, ENOMEM, "no memory left to parse the request");
 }
 
+void blank_spaces(char *text)
+{
+	for (char *c = text; *c; c++)
+		if (*c == '\n' || *c == '\r' || *c == '\t')
+			*c = ' ';
+}
+
 struct excerpt excerpt_of(const char *text, size_t len)
 {
 	enum { SHOWN = 40 };
@@ -44,9 +51,7 @@ struct excerpt excerpt_of(const char *text, size_t len)
 		while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80)
 			n--;
 	snprintf(e.text, sizeof(e.text), "%.*s%s", (int)n, text, n < len ? "..." : "");
-	for (char *c = e.text; *c; c++)
-		if (*c == '\n' || *c == '\r' || *c == '\t')
-			*c = ' ';
+	blank_spaces(e.text);
 	return e;
 }
 

@@ -486,6 +486,16 @@ static void test_bytes(void **state)
 	refused("f(\xc2\xa0x)", 3, "non-breaking space");
 }
 
+/* A request in the right order is shown on one line, however it was written. */
+static void test_hint_is_one_line(void **state)
+{
+	struct error err = { 0 };
+	struct spec *spec = NULL;
+
+	assert_int_equal(spec_parse("f if a\t->b\n<\r2 -> $ret", &spec, &err), -EINVAL);
+	assert_string_equal(err.hint, "the order is PLACE(captures) -> captures if condition, so: f -> $ret if a ->b < 2");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -494,6 +504,7 @@ int main(void)
 		cmocka_unit_test(test_error_is_optional), cmocka_unit_test(test_error_starts_clean),
 		cmocka_unit_test(test_text_limit), cmocka_unit_test(test_depth_limit), cmocka_unit_test(test_capture_limit),
 		cmocka_unit_test(test_name_nesting), cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_hint_is_one_line),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
