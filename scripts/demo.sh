@@ -84,8 +84,9 @@ verify() {
 	cleanup
 }
 
-# A checkout takes 4 us and the probes add 2 us to it: a latency guard with a narrow margin would be blocked, for that reason.
-declare -A limit=([5-quiet]=10s) guard=([4]="latency p90 < +300 %")
+# A checkout takes 4 us and the probes add 2 us to it, those of v4's new lines up to 15 us: a latency guard with a narrow margin would be
+# blocked, for that reason.
+declare -A limit=([5-quiet]=10s) guard=([4]="latency p90 < +1500 %")
 say "An order service refuses orders of no items with the coupon HALF (checkout returns -EINVAL). Its fixes:"
 for v in $versions; do
 	say "v$v: ${what[$v]}"

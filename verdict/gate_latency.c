@@ -140,30 +140,30 @@ static void duration_text(double ns, char *out, unsigned len)
 }
 
 /*
- * True: the probes make the figures useless, a sentence was set.  An optional guard is not asked for, and so must not fail for what
- * only some calls meet, nor for a busy machine: both move a quantile of a function that is not much longer than its probes.
+ * True: the probes make the figures useless, a sentence was set.  It is what a call can meet that counts: what only some calls meet, below
+ * the function, moves a quantile as well.  An optional guard is not asked for, and so must not fail for a busy machine either, which does the
+ * same to a function that is not much longer than its probes.
  */
 static bool probes_disturb(struct verdict *v, struct gate *g)
 {
-	bool most = g->guard->optional;
-	double b = most ? v->base.probe_most_ns : v->base.probe_ns, c = most ? v->cand.probe_most_ns : v->cand.probe_ns;
-	const char *up_to = most ? "up to " : "";
+	double b = v->base.probe_most_ns, c = v->cand.probe_most_ns;
+	const char *up_to = b > v->base.probe_ns || c > v->cand.probe_ns ? "up to " : "";
 	double margin = (double)threshold_ns(g->u.latency.at.base) * g->guard->margin;
 	char room[32];
 
 	duration_text(margin, room, sizeof(room));
-	if (b == 0 || c == 0)
+	if (v->base.probe_ns == 0 || v->cand.probe_ns == 0)
 		gate_set(g, GATE_BLOCKED, "what the probes cost is not known on the %s: latencies cannot be compared",
-			 c == 0 ? "candidate" : "baseline");
+			 v->cand.probe_ns == 0 ? "candidate" : "baseline");
 	else if (fabs(b - c) * 4 >= margin)
 		gate_set(g, GATE_BLOCKED,
 			 "the probes cost %s%.0f ns on the baseline (%s) and %s%.0f ns on the candidate (%s): too different for a "
 			 "margin of %s",
 			 up_to, b, v->base.site_kind, up_to, c, v->cand.site_kind, room);
-	else if (most && fmax(b, c) * 4 >= margin)
-		gate_set(g, GATE_BLOCKED, "the probes cost up to %.0f ns a call, a quarter of the margin of %s or more", fmax(b, c), room);
 	else if (fmax(b, c) >= margin)
-		gate_set(g, GATE_BLOCKED, "the probes cost %.0f ns a call, as much as the margin of %s", fmax(b, c), room);
+		gate_set(g, GATE_BLOCKED, "the probes cost %s%.0f ns a call, as much as the margin of %s", up_to, fmax(b, c), room);
+	else if (g->guard->optional && fmax(b, c) * 4 >= margin)
+		gate_set(g, GATE_BLOCKED, "the probes cost %s%.0f ns a call, a quarter of the margin of %s or more", up_to, fmax(b, c), room);
 	else
 		return false;
 	return true;

@@ -157,6 +157,13 @@ class Canary(Orders):
                         '--for', '40s', code=0)
         self.assertRegex(p.stdout, r'(?m)^  not judged latency p99 < \+25 %: the probes cost up to \d+ ns on the baseline .* too different')
 
+    def test_nor_does_a_latency_guard_that_was_asked_for(self):
+        agent, arms = self.agent(), self.pair(2)
+        p = self.verify(agent, *arms, '--function', 'checkout', '--patch', os.path.join(FIXES, 'v2.diff'), '--trigger', TRIGGER, '--expect', 'gone',
+                        '--guard', 'latency p90 < +25 %', '--for', '10s', code=3)
+        self.assertRegex(p.stdout, r'(?m)^  blocked +latency p90 < \+25 %: the probes cost up to \d+ ns ')
+        self.assertRegex(p.stdout, r'(?m)^INCONCLUSIVE  .*latency p90 < \+25 %: the probes cost up to \d+ ns ')
+
     def other_patch(self):
         path = self.path('other.diff')
         with open(path, 'w') as f:
