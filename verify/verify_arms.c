@@ -213,6 +213,21 @@ static int no_process(const struct verify *v, enum verify_side side, struct erro
 	return error_hint(err, "of the target there run: %s", others);
 }
 
+static int not_one_build(const struct verify *v, enum verify_side side, const char *other, struct error *err)
+{
+	const char *build = v->arm[side].build_id;
+	char others[300];
+
+	if (verify_arm_spec_of(v, side)->by)
+		error_set(err, EINVAL, "the processes of the %s do not run one build: %.*s and %.*s", verify_side_name[side], BUILD_SHOWN, build,
+			  BUILD_SHOWN, other);
+	else
+		error_set(err, EINVAL, "more than one build runs, %.*s and %.*s: --arm-by and --aa compare one with itself", BUILD_SHOWN, build,
+			  BUILD_SHOWN, other);
+	describe_running(v, others, sizeof(others));
+	return error_hint(err, "of the target there run: %s", others);
+}
+
 int verify_fill_arm(struct verify *v, enum verify_side side, uint64_t now_ns, struct error *err)
 {
 	const struct verify_arm_spec *s = verify_arm_spec_of(v, side);
@@ -225,8 +240,7 @@ int verify_fill_arm(struct verify *v, enum verify_side side, uint64_t now_ns, st
 		if (a->n_members == VERIFY_ARM_PIDS)
 			return error_set(err, E2BIG, "the %s has more than %d processes", verify_side_name[side], VERIFY_ARM_PIDS);
 		if (a->n_members && strcmp(a->build_id, v->running[i].build_id) != 0)
-			return error_set(err, EINVAL, "the processes of the %s do not run one build: %.*s and %.*s", verify_side_name[side],
-					 BUILD_SHOWN, a->build_id, BUILD_SHOWN, v->running[i].build_id);
+			return not_one_build(v, side, v->running[i].build_id, err);
 		snprintf(a->build_id, sizeof(a->build_id), "%s", v->running[i].build_id);
 		verify_arm_add(v, a, &v->running[i], now_ns);
 	}
@@ -335,9 +349,15 @@ static int check_apart(const struct verify *v, struct error *err)
 	return 0;
 }
 
-/* Rows of one agent name no host. */
+/* Rows of one agent name no host; those of a collector do, and there a number alone names no process. */
 static int check_hosts(const struct verify *v, struct error *err)
 {
+	bool pids = v->spec.target == VERIFY_TARGET_PID || v->spec.baseline.by == VERIFY_ARM_PID || v->spec.candidate.by == VERIFY_ARM_PID;
+
+	if (pids && v->running[0].host) {
+		error_set(err, EINVAL, "a process number means another process on each host: through a collector there are no arms of them");
+		return error_hint(err, "-s NAME or -x PATH, and arms by build:ID or host:NAME");
+	}
 	if ((v->spec.baseline.by != VERIFY_ARM_HOST && v->spec.candidate.by != VERIFY_ARM_HOST) || v->running[0].host)
 		return 0;
 	error_set(err, EINVAL, "arms by host need a collector: an agent knows its own host only");
