@@ -138,7 +138,8 @@ static void tell_holders(const struct coverage_maker *m)
 			continue;
 		l->function = holder;
 		if (inlined_in(f))
-			snprintf(f->why, COVERAGE_WHY, "it is inlined in the %s: compared as a part of %.120s", inlined_in(f), c->function[holder].name);
+			snprintf(f->why, COVERAGE_WHY, "it is inlined in the %s: compared as a part of %.120s", inlined_in(f),
+				 c->function[holder].name);
 	}
 }
 
@@ -149,8 +150,8 @@ static void tell_left_out(struct coverage *c, const bool *can, uint32_t budget)
 
 		if (!can[i] || f->compared)
 			continue;
-		snprintf(f->why, COVERAGE_WHY, "left out: at most %u functions are compared, those that cover most changed lines for what their probes cost",
-			 budget);
+		snprintf(f->why, COVERAGE_WHY, "left out: at most %u functions are compared, those that cover most changed lines for what their "
+			 "probes cost", budget);
 		c->functions_left_out += f->changed != 0;
 	}
 }

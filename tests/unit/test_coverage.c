@@ -242,14 +242,16 @@ static void one_that_holds_the_others_is_enough(void **state)
 /* What has no code of its own anywhere: a function that it is a part of is compared, if there is nothing else. */
 static void inlined_everywhere(void **state)
 {
+#define INLINED_IN "it is inlined in the "
+#define NAME_A_CALLER "baseline and the candidate: compare a function that calls it (--function)"
 	static const struct { const char *base, *cand; int compared; const char *why; } cases[] = {
-		{ "10 ~f@g ~f@h", "10 ~f@g ~f@h", 1, "it is inlined in the baseline and the candidate: compared as a part of g" },
-		{ "10 ~f@main ~f@h", "10 ~f@main ~f@h", 1, "it is inlined in the baseline and the candidate: compared as a part of h" },
-		{ "10 ~f@main", "10 ~f@main", 0, "it is inlined in the baseline and the candidate: compare a function that calls it (--function)" },
-		{ "10 ~f@g", "10 ~f@h", 0, "it is inlined in the baseline and the candidate: compare a function that calls it (--function)" },
-		{ "10 ~f@g", "10 f;11 g", 1, "it is inlined in the baseline: compared as a part of g" },
-		{ "10 ~f@g;11 k", "10 ~f@g;11 k", 1, "it is inlined in the baseline and the candidate: compare a function that calls it (--function)" },
-		{ "10 ~f", "10 ~f", 0, "it is inlined in the baseline and the candidate: compare a function that calls it (--function)" },   /* an older agent */
+		{ "10 ~f@g ~f@h", "10 ~f@g ~f@h", 1, INLINED_IN "baseline and the candidate: compared as a part of g" },
+		{ "10 ~f@main ~f@h", "10 ~f@main ~f@h", 1, INLINED_IN "baseline and the candidate: compared as a part of h" },
+		{ "10 ~f@main", "10 ~f@main", 0, INLINED_IN NAME_A_CALLER },
+		{ "10 ~f@g", "10 ~f@h", 0, INLINED_IN NAME_A_CALLER },
+		{ "10 ~f@g", "10 f;11 g", 1, INLINED_IN "baseline: compared as a part of g" },
+		{ "10 ~f@g;11 k", "10 ~f@g;11 k", 1, INLINED_IN NAME_A_CALLER },
+		{ "10 ~f", "10 ~f", 0, INLINED_IN NAME_A_CALLER },   /* an older agent */
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
@@ -268,7 +270,8 @@ static void inlined_everywhere(void **state)
 static void names_and_patterns(void **state)
 {
 	static const struct { const char *request, *name; bool pattern, means; const char *text; } cases[] = {
-		{ "ns::f", "ns::f", false, true, "ns::f" }, { "f", "ns::f<int>", false, true, "f" }, { "ns::f<int>", "ns::f<long>", false, false, "ns::f<int>" },
+		{ "ns::f", "ns::f", false, true, "ns::f" }, { "f", "ns::f<int>", false, true, "f" },
+		{ "ns::f<int>", "ns::f<long>", false, false, "ns::f<int>" },
 		{ "f<char *>", "f<char *>", false, true, "f<char *>" }, { "f<char*, int>", "f<char const*, int>", false, false, "f<char*, int>" },
 		{ "f<*>", "f<int>", true, true, "'f<*>'" }, { "ns::f<*>", "f<int>", true, false, "'ns::f<*>'" }, { "f< int, * >", "f< int, x >", true, true, "'f< int, * >'" },
 		{ "db_*", "db_open", true, true, "db_*" }, { "db_?", "db_open", true, false, "db_?" }, { "ns::f*<int>", "ns::fa<int>", true, true, "'ns::f*<int>'" },
