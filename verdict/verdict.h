@@ -21,6 +21,8 @@
 
 enum { VERDICT_VERSION = 4, VERDICT_TICKS_MAX = 1 << 20, VERDICT_GATES = CLAIM_GUARDS + 3 };
 
+enum { VERDICT_EXPOSURE, VERDICT_RECORD };   /* the first gates of each verdict */
+
 enum verdict_state { VERDICT_UNDECIDED, VERDICT_PASS, VERDICT_FAIL, VERDICT_INCONCLUSIVE };
 
 enum gate_state {

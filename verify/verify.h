@@ -79,7 +79,8 @@ struct verify_line_view {
 	uint64_t hits;                /* on its own side */
 };
 
-enum verify_aa { AA_NOT, AA_RUNNING, AA_NOTHING, AA_FOUND, AA_TOO_FEW };   /* what was found between the halves */
+/* What was found between the halves. NOT_WHOLE: it ended before its time, a half was missing, or too many calls were. */
+enum verify_aa { AA_NOT, AA_RUNNING, AA_NOTHING, AA_FOUND, AA_TOO_FEW, AA_NOT_WHOLE };
 
 /* An A/A run before the arms were compared. Only if it found nothing they were. */
 struct verify_aa_view {

@@ -9,21 +9,14 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "error_value.h"
 #include "verify_internal.h"
 
-#define LEAST_NS 10000000000ULL
+#define LEFT_NS 1000000000ULL
 
-enum {
-	SHARE_OF_TIME = 4,             /* of --for: it takes a quarter at most */
-	CALLS_ENOUGH = 5000,           /* of each function in each half: it need not take longer */
-	CALLS_LEAST = 100,             /* fewer could not show anything */
-};
+enum { SHARE_OF_TIME = 4 };            /* of --for: it takes a quarter at most */
 
 /* ---- the halves ---- */
 
@@ -172,138 +165,6 @@ int verify_aa_begin(struct verify *v, uint64_t now_ns, struct error *err)
 	return v->aa.run ? pass_on(v, verify_start(v->aa.run, now_ns, err), err) : -err->code;
 }
 
-/* ---- what it has seen ---- */
-
-static bool has_calls(const struct verdict_view *f, uint64_t least)
-{
-	return f->base->calls >= least && f->cand->calls >= least;
-}
-
-static void count_calls(struct verify *v)
-{
-	const struct verify *run = v->aa.run;
-
-	memset(v->aa.calls, 0, sizeof(v->aa.calls));
-	for (uint32_t i = 0; i < run->n_judged; i++) {
-		const struct verdict_view *f = verdict_view(run->judged[i].verdict);
-
-		v->aa.calls[0] += f->base->calls;
-		v->aa.calls[1] += f->cand->calls;
-		v->aa.ns = f->span_ns > v->aa.ns ? f->span_ns : v->aa.ns;
-	}
-}
-
-static bool has_enough(const struct verify *run)
-{
-	for (uint32_t i = 0; i < run->n_judged; i++) {
-		const struct verdict_view *f = verdict_view(run->judged[i].verdict);
-
-		if (f->span_ns < LEAST_NS || !has_calls(f, CALLS_ENOUGH))
-			return false;
-	}
-	return run->stage == VERIFY_RUNNING;
-}
-
-/* A gate that failed, in either direction; its two figures: the first half's, the second's. */
-struct found {
-	const char *function;
-	const struct verdict_view *view;
-	const struct gate_view *gate;
-	bool swapped, errno_values;
-};
-
-static bool find_failed(const struct verify *run, struct found *out)
-{
-	for (uint32_t i = 0; i < 2 * run->n_judged; i++) {
-		const struct judged *j = &run->judged[i / 2];
-		const struct verdict_view *f = verdict_view(i % 2 ? j->mirror : j->verdict);
-
-		for (unsigned k = 0; f->state == VERDICT_FAIL && k < f->gates; k++)
-			if (f->gate[k]->state == GATE_FAIL) {
-				*out = (struct found){ j->claim.function, f, f->gate[k], i % 2, verdict_view(j->verdict)->may_be_errno };
-				return true;
-			}
-	}
-	return false;
-}
-
-static void figures_text(const struct found *f, char *out, size_t size)
-{
-	const struct arm_total *one = f->swapped ? f->view->cand : f->view->base, *two = f->swapped ? f->view->base : f->view->cand;
-	double a = f->swapped ? f->gate->cand.value : f->gate->base.value, b = f->swapped ? f->gate->base.value : f->gate->cand.value;
-	char value[ERROR_VALUE_TEXT];
-	double excess;
-	const struct errset_row *new;
-
-	switch (f->gate->unit) {
-	case UNIT_RATE:
-		snprintf(out, size, "%.3g %% of %" PRIu64 " calls failed in one, %.3g %% of %" PRIu64 " in the other", 100 * a, one->calls, 100 * b,
-			 two->calls);
-		break;
-	case UNIT_NS:
-		snprintf(out, size, "it is %.4g us in one and %.4g us in the other", a / 1e3, b / 1e3);
-		break;
-	case UNIT_PER_CALL:
-		snprintf(out, size, "%.3g calls per chance in one, %.3g in the other", a, b);
-		break;
-	case UNIT_NONE:
-		new = errset_new(f->view->errors, f->view->claim, f->view->gate_alpha, &excess);
-		snprintf(out, size, "%s came %" PRIu64 " times in %" PRIu64 " calls of one, never in %" PRIu64 " of the other",
-			 error_value_text(new ? new->value : 0, f->errno_values, value), new ? new->cand : 0, f->view->errors->cand_calls,
-			 f->view->errors->base_calls);
-		break;
-	}
-}
-
-/* "the baseline, split by process (pid 812; pid 813), 5,100 and 4,980 calls in 10 s" */
-static void seen_text(const struct verify *v, char *out, size_t size)
-{
-	const struct verify *run = v->aa.run;
-	char one[32], two[32];
-
-	verify_count_text(v->aa.calls[0], one);
-	verify_count_text(v->aa.calls[1], two);
-	snprintf(out, size, "the baseline, split by %s (%.80s; %.80s), %s and %s calls in %.0f s", v->aa.split, run->arm[BASELINE].label,
-		 run->arm[CANDIDATE].label, one, two, (double)v->aa.ns / 1e9);
-}
-
-static void say_found(struct verify *v, const struct found *f, const char *seen)
-{
-	char figures[300];
-
-	v->aa.state = AA_FOUND;
-	figures_text(f, figures, sizeof(figures));
-	snprintf(v->aa.text, sizeof(v->aa.text), "%s: a difference was found, %.100s of %.100s does not hold (%s)", seen, f->gate->name, f->function,
-		 figures);
-	snprintf(v->reason, sizeof(v->reason), "the A/A run found a difference between two halves of the baseline, which run the same build: "
-		 "%.100s of %.100s does not hold (%s). Calls hang together, or the %s; nothing could be said of the candidate",
-		 f->gate->name, f->function, figures, v->aa.cause);
-}
-
-/* Functions that had too few calls are named: of them nothing was found because nothing was seen. */
-static void say_not_found(struct verify *v, const char *seen)
-{
-	const struct verify *run = v->aa.run;
-	size_t len;
-
-	v->aa.state = AA_TOO_FEW;
-	for (uint32_t i = 0; i < run->n_judged; i++)
-		if (has_calls(verdict_view(run->judged[i].verdict), CALLS_LEAST))
-			v->aa.state = AA_NOTHING;
-	snprintf(v->aa.text, sizeof(v->aa.text), "%s: %s", seen, v->aa.state == AA_NOTHING ? "no difference was found" : "too few to tell");
-	for (uint32_t i = 0; v->aa.state == AA_NOTHING && i < run->n_judged; i++) {
-		const struct verdict_view *f = verdict_view(run->judged[i].verdict);
-
-		len = strlen(v->aa.text);
-		if (!has_calls(f, CALLS_LEAST))
-			snprintf(v->aa.text + len, sizeof(v->aa.text) - len, "; too few calls of %.80s to tell (%" PRIu64 " and %" PRIu64 ")",
-				 run->judged[i].claim.function, f->base->calls, f->cand->calls);
-	}
-	if (v->aa.state == AA_TOO_FEW)
-		snprintf(v->reason, sizeof(v->reason), "the A/A run could not be made, there were too few calls (%s; %d of a function in each half are "
-			 "needed): without --aa the arms are compared all the same", seen, CALLS_LEAST);
-}
-
 /* ---- its end ---- */
 
 static void take_remarks(struct verify *v)
@@ -319,7 +180,7 @@ static int go_on(struct verify *v, uint64_t now_ns, struct error *err)
 	int rc;
 
 	if (all)
-		v->spec.claim.deadline_ns = all > took + LEAST_NS / 10 ? all - took : LEAST_NS / 10;
+		v->spec.claim.deadline_ns = all > took + LEFT_NS ? all - took : LEFT_NS;
 	v->started_ns = now_ns;
 	rc = verify_ask_ps(v, now_ns, err);
 	return rc ? rc : verify_set_probes(v, err);
@@ -327,15 +188,7 @@ static int go_on(struct verify *v, uint64_t now_ns, struct error *err)
 
 static int over(struct verify *v, uint64_t now_ns, struct error *err)
 {
-	char seen[400];
-	struct found f;
-
-	count_calls(v);
-	seen_text(v, seen, sizeof(seen));
-	if (find_failed(v->aa.run, &f))
-		say_found(v, &f, seen);
-	else
-		say_not_found(v, seen);
+	verify_aa_conclude(v);
 	take_remarks(v);
 	v->next_id = v->aa.run->next_id;
 	verify_free(v->aa.run);
@@ -353,7 +206,7 @@ static int advance(struct verify *v, int rc, uint64_t now_ns, struct error *err)
 	rc = pass_on(v, rc, err);
 	if (rc)
 		return rc;
-	count_calls(v);
+	verify_aa_count(v);
 	v->view.elapsed_ns = now_ns - v->aa.began_ns;
 	return v->aa.run->stage == VERIFY_DONE ? over(v, now_ns, err) : 0;
 }
@@ -367,16 +220,7 @@ int verify_aa_timer(struct verify *v, uint64_t now_ns, struct error *err)
 {
 	int rc = verify_timer(v->aa.run, now_ns, err);
 
-	if (!rc && has_enough(v->aa.run))
+	if (!rc && verify_aa_has_enough(v->aa.run))
 		verify_break_off(v->aa.run, "it has had calls enough", now_ns);
 	return advance(v, rc, now_ns, err);
-}
-
-void verify_aa_sentence(const struct verify *v, char *out, size_t size)
-{
-	char one[32], two[32];
-
-	verify_count_text(v->aa.calls[0], one);
-	verify_count_text(v->aa.calls[1], two);
-	snprintf(out, size, "A/A run first: the baseline split by %s, %s and %s calls, no difference so far", v->aa.split, one, two);
 }

@@ -174,7 +174,7 @@ struct verify {
 	uint64_t ps_before_ns;         /* the ps before the last one; 0: there was none */
 	bool ps_open;
 	char away[256];                /* a host that was away when the end began; "": none */
-	char reason[1200], waiting[300];
+	char reason[1200], waiting[300];   /* reason: until somebody looks (verify_view) only that of an end before its time */
 	char *remark[VERIFY_REMARKS_MAX];
 	uint32_t n_remarks;
 	struct verify_view view;
@@ -238,6 +238,15 @@ int verify_aa_begin(struct verify *v, uint64_t now_ns, struct error *err);
 /* While v->aa.run: as verify_frame and verify_timer. */
 int verify_aa_frame(struct verify *v, const struct frame_in *in, const char *raw, size_t raw_len, uint64_t now_ns, struct error *err);
 int verify_aa_timer(struct verify *v, uint64_t now_ns, struct error *err);
+
+/* verify_aa_seen.c */
+/* How many calls the halves have had by now. */
+void verify_aa_count(struct verify *v);
+/* The halves have been compared for long enough, and neither of them is missing. */
+bool verify_aa_has_enough(const struct verify *run);
+/* The run is over: what came of it, and the sentences about it. */
+void verify_aa_conclude(struct verify *v);
+/* While it runs. */
 void verify_aa_sentence(const struct verify *v, char *out, size_t size);
 
 /* verify_time.c */

@@ -193,7 +193,7 @@ static void json_arm(struct buf *out, const char *key, const struct verify_arm_v
 static void json_aa(struct buf *out, const struct verify_aa_view *aa)
 {
 	static const char *const states[] = { [AA_RUNNING] = "not over", [AA_NOTHING] = "nothing found", [AA_FOUND] = "difference found",
-					      [AA_TOO_FEW] = "too few calls" };
+					      [AA_TOO_FEW] = "too few calls", [AA_NOT_WHOLE] = "not whole" };
 
 	buf_str(out, ",\"aa\":");
 	if (aa->state == AA_NOT) {

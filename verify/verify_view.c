@@ -92,7 +92,7 @@ static void view_aa(struct verify *v)
 {
 	v->view.aa = (struct verify_aa_view){ .state = v->aa.state, .split = v->aa.split, .calls = { v->aa.calls[0], v->aa.calls[1] },
 					      .ns = v->aa.ns, .text = v->aa.text };
-	if (v->aa.state == AA_FOUND || v->aa.state == AA_TOO_FEW)
+	if (v->aa.state > AA_NOTHING)
 		v->view.state = VERDICT_INCONCLUSIVE;
 }
 

@@ -204,6 +204,103 @@ static void too_few_calls_are_no_a_a_run(void **state)
 	verify_free(b.v);
 }
 
+static void expect_not_whole(struct bench *b, const char *why)
+{
+	const struct verify_view *view = verify_view(b->v);
+
+	assert_int_equal(view->stage, VERIFY_DONE);
+	assert_int_equal(view->aa.state, AA_NOT_WHOLE);
+	assert_int_equal(view->state, VERDICT_INCONCLUSIVE);
+	expect_in(view->aa.text, ": not whole, ");
+	expect_in(view->reason, "the A/A run is not whole: ");
+	expect_in(view->reason, why);
+	verify_free(b->v);
+}
+
+static void begin_halves(struct bench *b)
+{
+	begin_aa(b, NULL);
+	set_halves(b, 3, local, "f", "f");
+	buf_clear(verify_out(b->v));
+}
+
+/* The guard takes the probes of one half away. */
+static void a_half_loses_its_probes(void **state)
+{
+	struct bench b;
+
+	begin_halves(&b);
+	assert_int_equal(second(&b, 1000, 50, 50), 0);
+	give_end_of(&b, b.request[0], "guard", "probes cost too much");
+	give_end(&b, b.request[1]);
+	expect_not_whole(&b, "probes cost too much");
+}
+
+/* The process of one half ends: what the other one goes on counting is compared with nothing. */
+static void a_half_ends(void **state)
+{
+	struct bench b;
+
+	begin_halves(&b);
+	assert_int_equal(second(&b, 1000, 50, 50), 0);
+	give_end_of(&b, b.request[0], "gone", "process 100 has ended");
+	for (unsigned i = 2; i < 25; i++) {
+		b.now_ns += SECOND;
+		give_stats(&b, b.request[1], 1000 * i, 50 * i, true);
+		assert_int_equal(verify_timer(b.v, b.now_ns, &b.err), 0);
+	}
+	give_end(&b, b.request[1]);
+	expect_not_whole(&b, "has no process any more");
+}
+
+/* It has had calls enough, and in the last second a half goes. */
+static void a_half_ends_at_the_end(void **state)
+{
+	struct bench b;
+
+	begin_halves(&b);
+	for (unsigned i = 0; i < 9; i++)
+		assert_int_equal(second(&b, 1000, 50, 50), 0);
+	give_end_of(&b, b.request[0], "gone", "process 100 has ended");
+	for (unsigned i = 10; i < 30; i++) {
+		b.now_ns += SECOND;
+		give_stats(&b, b.request[1], 1000 * i, 50 * i, true);
+		assert_int_equal(verify_timer(b.v, b.now_ns, &b.err), 0);
+	}
+	give_end(&b, b.request[1]);
+	expect_not_whole(&b, "has no process any more");
+}
+
+/* Calls that have no return are calls that nothing is known of. */
+static void too_many_calls_are_unknown(void **state)
+{
+	struct bench b;
+
+	begin_halves(&b);
+	for (unsigned i = 0; i < 24; i++) {
+		const struct test_count counts[] = { { "calls", 1000 * (i + 1) }, { "matched", 800 * (i + 1) }, { "returns", 800 * (i + 1) },
+						     { "unwound", 200 * (i + 1) }, { 0 } };
+		struct buf out = { 0 };
+		struct frame f;
+
+		b.now_ns += SECOND;
+		frame_begin(&f, &out, WIRE_STATS, 4);
+		msgpack_pack_uint64(&f.pk, b.request[0]);
+		msgpack_pack_uint64(&f.pk, b.now_ns);
+		msgpack_pack_array(&f.pk, 1);
+		pack_row(&f.pk, 1, 100, "orderd", counts, NULL);
+		frame_end(&f);
+		assert_int_equal(give(&b, &out), 0);
+		give_stats(&b, b.request[1], 1000 * (i + 1), 0, true);
+		assert_int_equal(verify_timer(b.v, b.now_ns, &b.err), 0);
+		if (verify_view(b.v)->aa.state == AA_RUNNING && i >= 12) {
+			give_end(&b, b.request[0]);
+			give_end(&b, b.request[1]);
+		}
+	}
+	expect_not_whole(&b, " calls of f, ");
+}
+
 /* One process: by thread. Several hosts: by host, and of these only the baseline's build. */
 static void other_splits(void **state)
 {
@@ -253,7 +350,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_found_goes_on), cmocka_unit_test(a_difference_is_inconclusive), cmocka_unit_test(a_value_of_one_half),
 		cmocka_unit_test(too_few_calls_are_no_a_a_run), cmocka_unit_test(other_splits), cmocka_unit_test(bad_input_comes_first),
-		cmocka_unit_test(a_stop_in_it_is_no_verdict),
+		cmocka_unit_test(a_stop_in_it_is_no_verdict), cmocka_unit_test(a_half_loses_its_probes), cmocka_unit_test(a_half_ends),
+		cmocka_unit_test(a_half_ends_at_the_end), cmocka_unit_test(too_many_calls_are_unknown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
