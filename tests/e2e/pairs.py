@@ -10,7 +10,7 @@ from orders import build_id
 
 class Pairs(KernelCase):
     """They run under a name of their own: `-s` takes whatever has it."""
-    limit = 120
+    limit = 200
 
     def service(self, program, build):
         """-> its build-id"""
@@ -29,7 +29,7 @@ class Pairs(KernelCase):
         report = self.path('report%d.json' % self.count())
         agent = self.agent(socket=self.path('agent%d' % self.count()))
         p = agent.run('verify', '-s', self.name, '--baseline', 'build:' + base[:10], '--candidate', 'build:' + cand[:10], *patch, *args,
-                      '--report', 'json=' + report, code=code, timeout=90)
+                      '--report', 'json=' + report, code=code, timeout=150)
         if code == 2:
             return p, None
         with open(report) as f:

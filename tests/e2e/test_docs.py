@@ -268,7 +268,7 @@ class Texts(unittest.TestCase):
 @unittest.skipUnless(os.path.exists(harness.PLUMB), 'plumb is not built')
 class Options(unittest.TestCase):
     def help_of(self, *argv):
-        return subprocess.run(argv, capture_output=True, text=True, timeout=20).stdout
+        return subprocess.run(argv, capture_output=True, text=True, timeout=60).stdout
 
     def test_options(self):
         helps = {}
@@ -319,7 +319,7 @@ class Manual(unittest.TestCase):
             return set(OPTION.findall(re.sub(r'\\f[BIRP]', '', f.read()).replace('\\-', '-')))
 
     def help_of(self, *argv):
-        p = subprocess.run(argv, capture_output=True, text=True, timeout=20)
+        p = subprocess.run(argv, capture_output=True, text=True, timeout=60)
         self.assertEqual(p.returncode, 0, argv)
         return set(OPTION.findall(p.stdout))
 
@@ -354,7 +354,7 @@ class Manual(unittest.TestCase):
         for name, takes in commands.items():
             with self.subTest(name):
                 done = subprocess.run(['bash', '-c', 'source "$0"; COMP_WORDS=(plumb "$1" --); COMP_CWORD=2; _plumb; echo "${COMPREPLY[@]}"',
-                                       script, name], capture_output=True, text=True, timeout=20)
+                                       script, name], capture_output=True, text=True, timeout=60)
                 offered = set(OPTION.findall(done.stdout))
                 self.assertEqual(takes - offered, set(), 'not offered')
                 self.assertEqual(offered - takes - shared, set(), 'plumb %s takes no such options' % name)
