@@ -97,7 +97,7 @@ await play({
 	async 'error shape, completeness, probe effect, what is to be read with it'() {
 		const shape = page.getByRole('region', {name: /^Error values of/}).first();
 		for (const e of f.errors.slice(0, 3))
-			await shape.getByRole('cell', {name: String(e.value), exact: true}).waitFor();
+			await shape.getByRole('cell', {name: e.value + (e.errno ? ' (' + e.errno + ')' : ''), exact: true}).waitFor();
 		if (f.errors.some((e) => e.candidate && !e.baseline))
 			await shape.getByText('only on the candidate').first().waitFor();
 		const arms = page.getByRole('region', {name: 'Who was compared'});
