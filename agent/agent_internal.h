@@ -28,6 +28,7 @@ enum {
 	CLIENT_INPUT_MAX = 2 << 20,
 	CLIENT_BACKLOG_MAX = 16 << 20,  /* unsent bytes at which records for a slow client are dropped */
 	CHUNK_BYTES = 48 << 10,
+	TRIP_TEXT = 600,                /* why the guard removed a probe */
 	TICK_MS = 200,                  /* of guard and watch, while a process may soon be over its budget ... */
 	TICK_CALM_MS = 500,             /* ... and while none is near it: a load that comes then is still judged within a second */
 };
@@ -167,8 +168,8 @@ void request_client_gone(struct request *rq);
 /* Its breakpoints go; its counters stay. */
 void request_process_left(struct request *rq, pid_t pid);
 void request_notice(struct request *rq, const char *code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-/* For programs: the guard has removed this one. */
-void request_notice_removed(struct request *rq, const struct instance *in);
+/* For programs: the guard has removed this one; part: some of its pattern's functions. */
+void request_notice_removed(struct request *rq, const struct instance *in, const char *text, bool part);
 void request_send_probe(struct request *rq, const struct instance *in);
 /* Root's probe on a file: in every process that maps it, without looking at the processes. */
 bool request_everywhere(const struct request *rq);
@@ -217,7 +218,7 @@ struct instance {
 	bool readable;                 /* rows_read has read its counters */
 	uint64_t run_ns;               /* BPF time per hit, as measured last */
 	uint64_t last_runs, last_run_ns;
-	char trip[600];                /* why it was removed */
+	char trip[TRIP_TEXT];          /* why it was removed */
 };
 
 int instance_new(struct request *rq, struct resolved *r, int fd, struct instance **out, struct error *err);

@@ -163,6 +163,19 @@ static void on_dropped(void *arg)
 	request_advance(in->rq);
 }
 
+/* To people, and to programs: a sum over the others is not what it was. */
+static void tell_functions_gone(const struct process_cost *p, uint64_t window_ns, const struct dropped *gone)
+{
+	char text[TRIP_TEXT];
+
+	snprintf(text, sizeof(text), "%s removed: probes cost process %d %.1f%% of one core, the budget is %.1f%% "
+		 "(%.0f calls/s at about %lu ns each); counts up to now are exact", gone->which, p->pid,
+		 100.0 * (double)p->ns / (double)window_ns, p->budget_ppm / 1e4, (double)gone->calls * 1e9 / (double)window_ns,
+		 (unsigned long)(gone->calls ? gone->ns / gone->calls : 0));
+	request_notice(p->worst->rq, "guard", "%s", text);
+	request_notice_removed(p->worst->rq, p->worst, text, true);
+}
+
 /* Some of a pattern's functions go, the others stay. False: they cannot. */
 static bool trip_functions(struct agent *a, const struct process_cost *p, uint64_t window_ns, struct dropped *gone)
 {
@@ -172,10 +185,7 @@ static bool trip_functions(struct agent *a, const struct process_cost *p, uint64
 	/* Down to half of the budget, or the next burst takes more of them. */
 	if (guard_pattern_drop(in, p->pid, run_ns(in), p->ns - budget_ns / 2, gone))
 		return false;
-	request_notice(in->rq, "guard", "%s removed: probes cost process %d %.1f%% of one core, the budget is %.1f%% "
-		       "(%.0f calls/s at about %lu ns each); counts up to now are exact", gone->which, p->pid,
-		       100.0 * (double)p->ns / (double)window_ns, p->budget_ppm / 1e4,
-		       (double)gone->calls * 1e9 / (double)window_ns, (unsigned long)(gone->calls ? gone->ns / gone->calls : 0));
+	tell_functions_gone(p, window_ns, gone);
 	in->rq->detaching++;
 	if (reaper_detach(a->reaper, in->loaded, false, on_dropped, in)) {
 		loader_detach(in->loaded, false);
@@ -222,7 +232,7 @@ static void trip(struct agent *a, const struct process_cost *p, uint64_t window_
 	in->detached = true;
 	in->rq->detaching++;
 	request_notice(in->rq, "guard", "%s", in->trip);
-	request_notice_removed(in->rq, in);
+	request_notice_removed(in->rq, in, in->trip, false);
 	if (reaper_detach(a->reaper, in->loaded, true, on_tripped, in)) {
 		loader_detach(in->loaded, true);
 		on_tripped(in);

@@ -101,7 +101,7 @@ void request_notice(struct request *rq, const char *code, const char *fmt, ...)
 	client_flush(rq->client);
 }
 
-void request_notice_removed(struct request *rq, const struct instance *in)
+void request_notice_removed(struct request *rq, const struct instance *in, const char *text, bool part)
 {
 	struct frame f;
 
@@ -110,9 +110,13 @@ void request_notice_removed(struct request *rq, const struct instance *in)
 	frame_begin(&f, &rq->client->out, WIRE_NOTICE, 4);
 	msgpack_pack_uint64(&f.pk, rq->wire_id);
 	pack_text(&f.pk, "removed");
-	msgpack_pack_map(&f.pk, 2);
+	msgpack_pack_map(&f.pk, 2U + part);
 	pack_key_u64(&f.pk, "probe", in->id);
-	pack_key_text(&f.pk, "text", in->trip);
+	pack_key_text(&f.pk, "text", text);
+	if (part) {
+		pack_key(&f.pk, "part");
+		msgpack_pack_true(&f.pk);
+	}
 	frame_end(&f);
 	client_flush(rq->client);
 }

@@ -95,19 +95,49 @@ static void note_away(struct verify *v, struct arm_request *r, const struct fram
 	}
 }
 
-/* The counters stay as they were. One place of a line that has several may go on. */
-static void note_removed(struct verify *v, struct arm_request *r, const struct frame_in *in, const msgpack_object *payload)
+/* NULL: of a probe that the agent has not told of. */
+static const struct probe *probe_of(struct arm_request *r, const struct frame_in *in, const msgpack_object *payload)
 {
 	const struct source *s = model_source(&r->model, in, NOTICE_ELEMENTS);
-	const struct probe *p;
 	uint64_t probe = 0;
+
+	return s && object_u64(map_get(payload, "probe"), &probe) && probe <= UINT32_MAX ? idmap_get(&s->probe_of, (uint32_t)probe) : NULL;
+}
+
+/* Calls are missing from now on: what they would show is not known, so that nothing may be concluded from the others. */
+static int calls_are_missing(struct verify *v, const struct arm_request *r, const struct probe *p, const char *place,
+			     const msgpack_object *payload, uint64_t now_ns, struct error *err)
+{
+	char text[512];
+	bool part = false;
+
+	if (v->stage > VERIFY_RUNNING)
+		return 0;
+	object_copy_text(text, sizeof(text), map_get(payload, "text"));
+	object_bool(map_get(payload, "part"), &part);
+	snprintf(v->reason, sizeof(v->reason), "the probe on %s%.200s of the %s was removed: %s: %s", part ? "some functions of " : "",
+		 p ? p->spec : "a function", verify_side_name[r->side], place, text);
+	if (v->stage < VERIFY_RUNNING)
+		return error_set(err, ECANCELED, "%s", v->reason);
+	verify_break_off(v, v->reason, now_ns);
+	return 0;
+}
+
+/* The counters stay as they were. One place of a line that has several may go on; what counts calls ends the verification. */
+static int note_removed(struct verify *v, struct arm_request *r, const struct frame_in *in, const char *place, uint64_t now_ns,
+			struct error *err)
+{
+	const msgpack_object *payload = &in->items[NOTICE_TEXT];
+	const struct probe *p = probe_of(r, in, payload);
+	const struct item *it;
 	uint32_t index;
 
-	if (!s || !object_u64(map_get(payload, "probe"), &probe) || probe > UINT32_MAX)
-		return;
-	p = idmap_get(&s->probe_of, (uint32_t)probe);
-	if (p && verify_item_of(v, r, p, &index) && v->item[index].kind == ITEM_LINE)
-		v->coverage->line[v->item[index].index].removed = true;
+	it = p ? verify_item_of(v, r, p, &index) : NULL;
+	if (it && it->kind == ITEM_LINE)
+		v->coverage->line[it->index].removed = true;
+	if (r->group == GROUP_LINES || (it && it->dropped))
+		return 0;
+	return calls_are_missing(v, r, p, place, payload, now_ns, err);
 }
 
 int verify_take_notice(struct verify *v, struct arm_request *r, const struct frame_in *in, uint64_t now_ns, struct error *err)
@@ -127,7 +157,7 @@ int verify_take_notice(struct verify *v, struct arm_request *r, const struct fra
 	if (what->type == MSGPACK_OBJECT_MAP && !strcmp(code, "end"))
 		ended_there(v, r, in, place, now_ns);
 	if (what->type == MSGPACK_OBJECT_MAP && !strcmp(code, "removed"))
-		note_removed(v, r, in, what);
+		return note_removed(v, r, in, place, now_ns, err);
 	if (what->type == MSGPACK_OBJECT_MAP)
 		return 0;
 	if (!strcmp(code, "gone") && !v->gone_ns)

@@ -13,7 +13,8 @@
  *   CHUNK    [5, request id, sequence, base wall-clock ns, count, codec, bytes]
  *   STATS    [6, request id, wall-clock ns, [[probe, pid, comm, {counts}], ...]]
  *   NOTICE   [7, request id, code, text]             code: "guard", "exit", "exec", "loss", "ttl", "new", ...
- *   NOTICE   [7, request id, "removed", {probe, text}]   after the "guard" that tells people: which probe it was that the guard has removed
+ *   NOTICE   [7, request id, "removed", {probe, text}]   after the "guard" that tells people: which probe it was that the guard has removed;
+ *                              with "part": true some of the functions of a pattern's probe, and the others go on
  *   END      [8, request id, reason, text, [stats rows as in STATS]]
  *
  *   A probe on a pattern is for many functions; if they return values of several kinds, it is as many PROBEs. In each of them "functions"
