@@ -55,12 +55,7 @@ void verify_free(struct verify *v)
 {
 	if (!v)
 		return;
-	for (uint32_t i = 0; i < v->n_judged; i++) {
-		verdict_free(v->judged[i].verdict);
-		verdict_free(v->judged[i].mirror);
-		free(v->judged[i].line_item);
-		failing_free(v->judged[i].failing);
-	}
+	verify_judged_free(v);
 	for (uint32_t i = 0; i < v->n_requests; i++)
 		verify_request_free(v->request[i]);
 	for (int side = 0; side < VERIFY_SIDES; side++) {
@@ -70,7 +65,6 @@ void verify_free(struct verify *v)
 	for (uint32_t i = 0; i < v->n_remarks; i++)
 		free(v->remark[i]);
 	verify_free(v->aa.run);
-	free(v->judged);
 	free(v->request);
 	free(v->function_view);
 	free(v->hits);
@@ -384,7 +378,7 @@ int verify_frame(struct verify *v, const struct frame_in *in, const char *raw, s
 	if (in->type == WIRE_REPLY)
 		rc = on_reply(v, in, id, now_ns, err);
 	else if (r && in->type == WIRE_PROBE)
-		rc = verify_take_probe(v, r, in, err);
+		rc = verify_take_probe(v, r, in, now_ns, err);
 	else if (r && in->type == WIRE_STATS && r->state == REQUEST_ACCEPTED)
 		rc = verify_take_stats(v, r, in, now_ns, err);
 	else if (r && in->type == WIRE_CHUNK)

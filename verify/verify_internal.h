@@ -287,7 +287,7 @@ void verify_request_free(struct arm_request *r);
 /* verify_ticks.c */
 /* NULL: the probe is none of the request's. */
 const struct item *verify_item_of(const struct verify *v, const struct arm_request *r, const struct probe *p, uint32_t *index);
-int verify_take_probe(struct verify *v, struct arm_request *r, const struct frame_in *in, struct error *err);
+int verify_take_probe(struct verify *v, struct arm_request *r, const struct frame_in *in, uint64_t now_ns, struct error *err);
 int verify_take_stats(struct verify *v, struct arm_request *r, const struct frame_in *in, uint64_t now_ns, struct error *err);
 /* Since when the arm's probes are known to be in a process; 0: they are not. */
 uint64_t verify_probed_since(const struct verify *v, enum verify_side side, const char *host, uint64_t pid);
@@ -303,6 +303,9 @@ int verify_begin_judging(struct verify *v, struct error *err);
 int verify_begin_candidate(struct verify *v, uint64_t now_ns, struct error *err);
 /* Those that the coverage does not compare any more go. -ENOENT with the sentence: none is left. */
 int verify_drop_judged(struct verify *v, struct error *err);
+/* A changed function cannot be compared after all. Once the arms have been watched, that ends the verification. */
+int verify_leave_out(struct verify *v, struct item *it, const char *why, uint64_t now_ns, struct error *err);
+void verify_judged_free(struct verify *v);
 /* The item of a function of the coverage; NULL: it has none, or that was dropped. */
 const struct item *verify_function_item(const struct verify *v, uint32_t function, enum item_kind kind);
 enum verdict_state verify_state(const struct verify *v);

@@ -159,6 +159,23 @@ int verify_begin_judging(struct verify *v, struct error *err)
 	return 0;
 }
 
+static void judged_free(struct judged *j)
+{
+	verdict_free(j->verdict);
+	verdict_free(j->mirror);
+	free(j->line_item);
+	failing_free(j->failing);
+}
+
+void verify_judged_free(struct verify *v)
+{
+	for (uint32_t i = 0; i < v->n_judged; i++)
+		judged_free(&v->judged[i]);
+	free(v->judged);
+	v->judged = NULL;
+	v->n_judged = 0;
+}
+
 int verify_drop_judged(struct verify *v, struct error *err)
 {
 	uint32_t kept = 0;
@@ -171,10 +188,7 @@ int verify_drop_judged(struct verify *v, struct error *err)
 			v->judged[kept++] = *j;
 			continue;
 		}
-		verdict_free(j->verdict);
-		verdict_free(j->mirror);
-		free(j->line_item);
-		failing_free(j->failing);
+		judged_free(j);
 	}
 	v->n_judged = kept;
 	return kept ? 0 : nothing_compared(v, err);
@@ -211,6 +225,35 @@ int verify_begin_candidate(struct verify *v, uint64_t now_ns, struct error *err)
 	if (!rc)
 		note_signature(v);
 	return rc;
+}
+
+/* The candidate was compared for a while; by time the baseline may have been watched before. */
+static bool is_watched(const struct verify *v)
+{
+	for (uint32_t i = 0; i < v->n_judged; i++)
+		if (verdict_view(v->judged[i].verdict)->cand->span_ns)
+			return true;
+	return false;
+}
+
+/* Of a probe is told after its request was accepted: the comparison may have begun, and begins again without the function. */
+int verify_leave_out(struct verify *v, struct item *it, const char *why, uint64_t now_ns, struct error *err)
+{
+	const char *name = v->coverage->function[it->index].name;
+
+	it->dropped = true;
+	if (v->stage == VERIFY_RUNNING && is_watched(v)) {
+		snprintf(v->reason, sizeof(v->reason), "%.120s cannot be compared any more: %s", name, why);
+		verify_break_off(v, v->reason, now_ns);
+		return 0;
+	}
+	coverage_drop_function(v->coverage, it->index, why);
+	if (v->stage != VERIFY_RUNNING)
+		return 0;
+	if (v->spec.by_time)   /* the baseline may have been watched for long */
+		return v->time.state == TIME_ATTACHED ? verify_begin_candidate(v, now_ns, err) : verify_drop_judged(v, err);
+	verify_judged_free(v);
+	return verify_begin_judging(v, err);
 }
 
 enum verdict_state verify_state(const struct verify *v)

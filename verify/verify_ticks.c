@@ -34,13 +34,16 @@ static bool is_call(const struct item *it)
 }
 
 /* Of a pattern's functions calls alone are counted where returns must not be probed: none would be seen to fail. */
-static int no_returns(const struct probe *p, struct error *err)
+static int no_returns(struct verify *v, struct item *it, const struct probe *p, uint64_t now_ns, struct error *err)
 {
+	if (it->group != GROUP_CLAIMED)   /* compared because it has changed */
+		return it->dropped ? 0 : verify_leave_out(v, it, "only the calls can be counted, not how they end (if no exception passes "
+							   "through it: --allow-unwind)", now_ns, err);
 	error_set(err, ENOTSUP, "%s: only the calls can be counted, not how they end, so that there is nothing to compare", p->function);
 	return error_hint(err, "if no exception passes through these functions: --allow-unwind");
 }
 
-int verify_take_probe(struct verify *v, struct arm_request *r, const struct frame_in *in, struct error *err)
+int verify_take_probe(struct verify *v, struct arm_request *r, const struct frame_in *in, uint64_t now_ns, struct error *err)
 {
 	int rc = model_probe(&r->model, in, err);
 	const struct probe *p = rc ? NULL : r->model.probe[r->model.n_probes - 1];
@@ -52,7 +55,7 @@ int verify_take_probe(struct verify *v, struct arm_request *r, const struct fram
 	if (rc || !map || !verify_item_of(v, r, p, &index))
 		return rc;
 	if (is_call(&v->item[index]) && object_bool(map_get(map, "call"), &call) && !call)
-		return no_returns(p, err);
+		return no_returns(v, &v->item[index], p, now_ns, err);
 	v->item[index].probes++;
 	v->item[index].errno_probes += p->may_be_errno;
 	/* A probe on several functions or files: the dearest one counts. */
@@ -353,8 +356,8 @@ static double cost_of(const struct verify *v, const struct judged *j, enum verif
 }
 
 /*
- * What a call could meet at most.  Who calls whom is not known, so any changed line may lie below: once, if it is not the function's own,
- * and if it is hit so often that it can move a quantile.
+ * What a call could meet at most.  Who calls whom is not known, so any changed line may lie below, in a loop perhaps, if it is hit so often
+ * that it can move a quantile: once, or as often as it is hit if these calls made all of the hits.
  */
 static double most_of(const struct verify *v, const struct judged *j, enum verify_side side)
 {
@@ -367,8 +370,6 @@ static double most_of(const struct verify *v, const struct judged *j, enum verif
 
 		if (it->kind != ITEM_LINE || it->dropped || often < RARELY)
 			continue;
-		if (v->coverage->line[it->index].function != (int32_t)j->function)
-			often = 1;
 		ns += (double)it->cost_ns[side] * fmax(often, 1);
 	}
 	return ns;
