@@ -13,6 +13,7 @@
 #include "verify_internal.h"
 
 #define RARELY 0.0005   /* hits of a line per call that move no quantile that is guarded by default */
+#define RATE_CALLS 100  /* below it, hits per call are no rate: a verdict keeps the highest cost it was told */
 
 #define FIRST_STATS_NS 3000000000ULL   /* the first counters of a request come within this time */
 
@@ -357,7 +358,7 @@ static double cost_of(const struct verify *v, const struct judged *j, enum verif
 
 /*
  * What a call could meet at most.  Who calls whom is not known, so any changed line may lie below, in a loop perhaps, if it is hit so often
- * that it can move a quantile: once, or as often as it is hit if these calls made all of the hits.
+ * that it can move a quantile: once, or as often as if these calls made all of its hits.
  */
 static double most_of(const struct verify *v, const struct judged *j, enum verify_side side)
 {
@@ -370,6 +371,8 @@ static double most_of(const struct verify *v, const struct judged *j, enum verif
 
 		if (it->kind != ITEM_LINE || it->dropped || often < RARELY)
 			continue;
+		if (f->hits[side] < RATE_CALLS && v->coverage->line[it->index].function != (int32_t)j->function)
+			often = 1;
 		ns += (double)it->cost_ns[side] * fmax(often, 1);
 	}
 	return ns;

@@ -71,7 +71,8 @@ static int give_calls_only(struct bench *b, uint32_t id, const char *spec)
 static void a_line_below_counts_as_often_as_it_is_hit(void **state)
 {
 	static const struct { unsigned calls, hits; double most; } cases[] = {
-		{ 10, 1000, 500 + 100 * 500 }, { 1000, 1000, 500 + 500 }, { 1000, 100, 500 + 500 },
+		{ 100, 10000, 500 + 100 * 500 }, { 1000, 1000, 500 + 500 }, { 1000, 100, 500 + 500 },
+		{ 10, 1000, 500 + 500 },   /* of so few calls it is not known */
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
