@@ -40,6 +40,11 @@ void coverage_drop_line(struct coverage *c, uint32_t index, const char *why)
 
 /* ---- functions ---- */
 
+bool coverage_is_missing(const struct covered_function *f)
+{
+	return !f->compared && (f->changed || f->claimed || f->meant);
+}
+
 int32_t coverage_function(const struct coverage *c, const char *name)
 {
 	for (uint32_t i = 0; i < c->n_functions; i++)

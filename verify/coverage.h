@@ -72,6 +72,8 @@ struct coverage *coverage_again(const struct coverage *before, const struct veri
 				struct error *err);
 /* Its compared functions, and no lines. NULL: no memory. */
 struct coverage *coverage_of_functions(const struct coverage *c);
+/* It should be compared and is not: `why` tells. (Others are only known because changed code is inlined into them.) */
+bool coverage_is_missing(const struct covered_function *f);
 /* By name; -1: there is none. */
 int32_t coverage_function(const struct coverage *c, const char *name);
 void coverage_free(struct coverage *c);

@@ -148,11 +148,11 @@ static void tell_left_out(struct coverage *c, const bool *can, uint32_t budget)
 	for (uint32_t i = 0; i < c->n_functions; i++) {
 		struct covered_function *f = &c->function[i];
 
-		if (!can[i] || f->compared)
+		if (!can[i] || !coverage_is_missing(f))
 			continue;
 		snprintf(f->why, COVERAGE_WHY, "left out: at most %u functions are compared, those that cover most changed lines for what their "
 			 "probes cost", budget);
-		c->functions_left_out += f->changed != 0;
+		c->functions_left_out++;
 	}
 }
 

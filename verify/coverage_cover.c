@@ -63,6 +63,20 @@ static struct covered_function *best_of(const struct cover *v, const bool *can)
 	return any ? &c->function[best] : NULL;
 }
 
+/* With changed lines of its own, though others cover them: there is room. NULL: none is left. */
+static struct covered_function *cheapest_changed(const struct cover *v, const bool *can)
+{
+	struct covered_function *best = NULL;
+
+	for (uint32_t i = 0; i < v->m->c->n_functions; i++) {
+		struct covered_function *f = &v->m->c->function[i];
+
+		if (can[i] && !f->compared && f->changed && (!best || cost_of(v->m, f) < cost_of(v->m, best)))
+			best = f;
+	}
+	return best;
+}
+
 int coverage_cover(const struct coverage_maker *m, const bool *can, uint32_t budget)
 {
 	struct cover v = { .m = m, .covered = calloc(m->c->n_lines + 1, sizeof(*v.covered)), .gain = calloc(m->c->n_functions + 1, sizeof(*v.gain)) };
@@ -74,6 +88,8 @@ int coverage_cover(const struct coverage_maker *m, const bool *can, uint32_t bud
 		mark_covered(&v);
 		count_gains(&v);
 		f = best_of(&v, can);
+		if (!f)
+			f = cheapest_changed(&v, can);
 		if (!f)
 			break;
 		f->compared = true;

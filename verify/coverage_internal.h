@@ -35,7 +35,8 @@ int coverage_add_holders(struct coverage_maker *m);
 /*
  * The cheapest functions among those that may be (`can`, by number) whose code covers all changed lines that one of them covers, at most
  * `budget` with those that are compared already: weighted set cover, greedy (Chvatal 1979): again and again the one with most lines
- * that are not covered yet per cost. They are compared then. The same answers give the same functions. -ENOMEM.
+ * that are not covered yet per cost; then, if there is room, changed functions whose lines others cover. They are compared then. The same
+ * answers give the same functions. -ENOMEM.
  */
 int coverage_cover(const struct coverage_maker *m, const bool *can, uint32_t budget);
 

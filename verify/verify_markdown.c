@@ -156,7 +156,7 @@ static void md_notes(struct buf *out, const struct verify_view *v)
 	for (uint32_t i = 0; v->coverage && i < v->coverage->n_functions; i++) {
 		const struct covered_function *f = &v->coverage->function[i];
 
-		if (f->compared)
+		if (!coverage_is_missing(f))
 			continue;
 		buf_str(out, "- not compared: ");
 		md_text(out, f->name);

@@ -293,7 +293,7 @@ static void json_not_compared(struct buf *out, const struct coverage *c)
 
 	buf_str(out, ",\"not_compared\":[");
 	for (uint32_t i = 0; c && i < c->n_functions; i++) {
-		if (c->function[i].compared)
+		if (!coverage_is_missing(&c->function[i]))
 			continue;
 		buf_printf(out, "%s{", before);
 		key_text(out, "function", c->function[i].name);

@@ -314,7 +314,7 @@ static void put_shape(const struct verify_function_view *f, struct buf *out)
 static void put_incomparable(const struct coverage *c, struct buf *out)
 {
 	for (uint32_t i = 0; i < c->n_functions; i++) {
-		if (c->function[i].compared)
+		if (!coverage_is_missing(&c->function[i]))
 			continue;
 		buf_str(out, "not compared: ");
 		safe(out, c->function[i].name);

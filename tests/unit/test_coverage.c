@@ -224,14 +224,15 @@ static void the_dearest_are_left_out(void **state)
 	patch_free(p);
 }
 
-/* Lines that are also inlined into one function are covered by that one: nothing else is needed. */
-static void one_that_holds_the_others_is_enough(void **state)
+/* Lines that are also inlined into one function are covered by that one; those that there is room for are compared all the same. */
+static void one_that_holds_the_others_comes_first(void **state)
 {
 	struct patch *p;
 	struct coverage *c = cover_many(20, "f%1$u ~f%1$u@big%2$.0s", "30 big;31 other", &p);
 
-	assert_int_equal(c->functions_compared, 2);
-	assert_true(is_compared(c, "big") && is_compared(c, "other") && !is_compared(c, "f7"));
+	assert_int_equal(c->functions_compared, VERIFY_FUNCTIONS_MAX);
+	assert_int_equal(c->functions_left_out, 20 + 2 - VERIFY_FUNCTIONS_MAX);
+	assert_true(is_compared(c, "big") && is_compared(c, "other") && is_compared(c, "f0") && !is_compared(c, "f19"));
 	for (uint32_t i = 0; i < c->n_lines; i++)
 		if (c->line[i].state == LINE_PROBED && c->line[i].line->hunk == 0)
 			assert_true(c->function[c->line[i].function].compared);
@@ -260,6 +261,10 @@ static void inlined_everywhere(void **state)
 
 		if ((int)c->functions_compared != cases[i].compared || strcmp(why_of(c, "f"), cases[i].why) != 0)
 			fail_msg("case %zu: %u compared, %s", i, c->functions_compared, why_of(c, "f"));
+		/* Those that it is a part of and that are not needed are nobody's business. */
+		for (uint32_t k = 0; k < c->n_functions; k++)
+			assert_int_equal(coverage_is_missing(&c->function[k]), strcmp(c->function[k].name, "f") == 0);
+		assert_int_equal(c->functions_left_out, 0);
 		coverage_free(c);
 		patch_free(p);
 	}
@@ -321,7 +326,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_goes_and_one_comes), cmocka_unit_test(a_long_name_is_cut), cmocka_unit_test(names_and_patterns),
 		cmocka_unit_test(a_claim_that_means_several), cmocka_unit_test(all_that_fit_are_compared),
-		cmocka_unit_test(the_dearest_are_left_out), cmocka_unit_test(one_that_holds_the_others_is_enough),
+		cmocka_unit_test(the_dearest_are_left_out), cmocka_unit_test(one_that_holds_the_others_comes_first),
 		cmocka_unit_test(inlined_everywhere),
 	};
 
