@@ -27,12 +27,16 @@ class Orders(KernelCase):
         path = os.path.join(directory, 'ord' + os.path.basename(self.dir)[-8:])
         shutil.copy(source, path)
         p = Process(self, [path])
-        port = p.wait_line(r'^listening on 127.0.0.1:(\d+)').group(1)
+        p.wait_line(r'^listening on ')
         if load:
-            Process(self, [target('orderload'), '--port', port, '--rate', '1500', '--seconds', '300', '--bad-percent', str(bad),
-                           '--unknown-percent', '1', '--seed', str(seed)])
+            self.load(p, bad, seed)
         self.name = os.path.basename(path)
         return p, build_id(path)
+
+    def load(self, service, bad=5, seed=1):
+        port = service.wait_line(r'^listening on 127.0.0.1:(\d+)').group(1)
+        Process(self, [target('orderload'), '--port', port, '--rate', '1500', '--seconds', '300', '--bad-percent', str(bad),
+                       '--unknown-percent', '1', '--seed', str(seed)])
 
     def pair(self, version, **candidate):
         self.first, base = self.service(1)

@@ -233,6 +233,26 @@ class Guard(KernelCase):
         self.assertEqual(got, want)
         self.assertEqual(tr.stderr.count('removed: '), 1)
 
+    def test_programs_are_told_that_functions_have_gone(self):
+        """The sum over the others is not what it was: a NOTICE says so, of which probe, with the words that people get."""
+        agent, t = self.agent(), Target(self, 'many', '--flat-out', '--hot', '--threads', 1, '--pause', 200)
+        with wire.Connection(agent.socket) as c:
+            request = c.request('stat', {'target': {'pid': t.pid}, 'probes': ['step_5[01]*']})
+            self.assertTrue(c.receive(wire.REPLY, request)[2])
+            t.go()
+            notices = {}
+            while 'removed' not in notices:
+                n = c.receive(wire.NOTICE, request)
+                notices[n[2]] = n[3]
+            end, frames = c.stop(request)
+            self.assertEqual(end[2], 'stopped')
+        probe = notices['removed'].pop('probe')
+        self.assertIn('step_500', wire.function_names(frames)[probe].values())
+        self.assertEqual(notices['removed'], {'text': notices['guard'], 'part': True})
+        self.assertIn("step_500 of 'step_5[01]*' removed: ", notices['guard'])
+        t.signal(signal.SIGTERM)
+        self.assertEqual(t.wait(), 0)
+
     def test_where_a_function_cannot_go_its_kind_does(self):
         """Two links for entry and return: all functions that return an int are one probe, and go together."""
         tr, t = self.hot('--attach', 'multi')

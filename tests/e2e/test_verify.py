@@ -66,6 +66,27 @@ class Canary(Orders):
         self.assertEqual(p.wait(150), 3)
         self.assertRegex(p.stdout, r'(?m)^INCONCLUSIVE  .*has no process any more')
 
+    def removed(self, *args):
+        """Calls come when all probes are set; their cost is soon beyond the budget, wherever first. -> the verdict's sentence"""
+        agent, (first, base), (second, cand) = self.agent(), self.service(1, load=False), self.service(2, load=False)
+        p = Process(self, agent.command('verify', '-s', self.name, '--baseline', 'build:' + base[:10], '--candidate', 'build:' + cand[:10],
+                                        '--budget', '0.02%', '--for', '100s', *args))
+        p.wait_line(r'comparing', stream='stderr')
+        self.load(first)
+        self.load(second)
+        self.assertEqual(p.wait(150), 3, p.stderr)
+        return p.stdout.splitlines()[-1]
+
+    def test_a_probe_that_the_guard_removes_is_inconclusive(self):
+        """Calls of one function per call of another are counted: one of the two probes goes, the other one may stay."""
+        self.assertRegex(self.removed('--function', 'apply_coupon', '--guard', 'calls of price_order per checkout > -20 %'),
+                         r'^INCONCLUSIVE  the probe on (apply_coupon|checkout|price_order) of the (baseline|candidate) was removed: build \w+: '
+                         r'probe on \w+ removed: probes cost process \d+')
+
+    def test_a_pattern_that_the_guard_removes_functions_of_is_inconclusive(self):
+        self.assertRegex(self.removed('--function', 'c*'),
+                         r'^INCONCLUSIVE  the probe on (some functions of )?c\* of the (baseline|candidate) was removed: build \w+: .* removed: probes ')
+
     def test_an_a_a_run_finds_nothing(self):
         agent = self.agent()
         self.service(1)
