@@ -160,6 +160,8 @@ static int choose_functions(struct verify *v, uint64_t now_ns, struct error *err
 		v->coverage = coverage_new(&v->spec, v->patch, answer, file_of, err);
 	if (!v->coverage)
 		return -err->code;
+	if (!v->coverage->functions_compared)   /* there is no request whose answer would lead on */
+		return verify_nothing_compared(v, err);
 	return v->aa.state == AA_RUNNING ? verify_aa_begin(v, now_ns, err) : verify_set_probes(v, err);
 }
 

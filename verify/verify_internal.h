@@ -306,6 +306,8 @@ int verify_drop_judged(struct verify *v, struct error *err);
 /* A changed function cannot be compared after all. Once the arms have been watched, that ends the verification. */
 int verify_leave_out(struct verify *v, struct item *it, const char *why, uint64_t now_ns, struct error *err);
 void verify_judged_free(struct verify *v);
+/* -ENOENT with the sentence: no function can be compared. */
+int verify_nothing_compared(const struct verify *v, struct error *err);
 /* The item of a function of the coverage; NULL: it has none, or that was dropped. */
 const struct item *verify_function_item(const struct verify *v, uint32_t function, enum item_kind kind);
 enum verdict_state verify_state(const struct verify *v);

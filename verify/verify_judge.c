@@ -109,7 +109,7 @@ static int lines_can_run(const struct verify *v, struct error *err)
 	return error_hint(err, "--lines none compares the functions only");
 }
 
-static int nothing_compared(const struct verify *v, struct error *err)
+int verify_nothing_compared(const struct verify *v, struct error *err)
 {
 	error_set(err, ENOENT, "no changed function can be compared between the builds: %s",
 		  v->coverage->n_functions ? v->coverage->function[0].why : "the changed lines lie in none");
@@ -142,7 +142,7 @@ int verify_begin_judging(struct verify *v, struct error *err)
 		if (v->coverage->function[i].compared && verify_function_item(v, i, ITEM_FUNCTION))
 			v->judged[v->n_judged++].function = i;
 	if (!v->n_judged)
-		return nothing_compared(v, err);
+		return verify_nothing_compared(v, err);
 	for (uint32_t i = 0; i < v->n_judged; i++) {
 		struct judged *j = &v->judged[i];
 
@@ -191,7 +191,7 @@ int verify_drop_judged(struct verify *v, struct error *err)
 		judged_free(j);
 	}
 	v->n_judged = kept;
-	return kept ? 0 : nothing_compared(v, err);
+	return kept ? 0 : verify_nothing_compared(v, err);
 }
 
 /* Of what the user gave for both windows and the time between them. */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An A/A run before the arms are compared: the baseline's halves, and what comes of them. */
+#include <errno.h>
+
 #include "verify_bench.h"
 #include "verify_record.h"
 #include "verify_report.h"
@@ -331,6 +333,24 @@ static void bad_input_comes_first(void **state)
 	verify_free(b.v);
 }
 
+/* No function is the same in both builds: that is known before any probe is set, with an A/A run or without. */
+static void nothing_can_be_compared(void **state)
+{
+	for (int aa = 0; aa < 2; aa++) {
+		struct verify_spec s;
+		struct bench b;
+
+		spec_of_test(&s, "none", patch_text);
+		s.aa = aa;
+		begin_spec(&b, &s);
+		assert_int_equal(give_processes(&b, 3, local), 0);
+		assert_int_equal(give_lines(&b, 0, "int f(int n)", true, true), 0);
+		assert_int_equal(give_lines(&b, 1, "int f(long n)", true, true), -ENOENT);
+		expect_in(b.err.text, "no changed function can be compared between the builds: its signature has changed");
+		verify_free(b.v);
+	}
+}
+
 static void a_stop_in_it_is_no_verdict(void **state)
 {
 	struct bench b;
@@ -351,6 +371,7 @@ int main(void)
 		cmocka_unit_test(nothing_found_goes_on), cmocka_unit_test(a_difference_is_inconclusive), cmocka_unit_test(a_value_of_one_half),
 		cmocka_unit_test(too_few_calls_are_no_a_a_run), cmocka_unit_test(other_splits), cmocka_unit_test(bad_input_comes_first),
 		cmocka_unit_test(a_stop_in_it_is_no_verdict), cmocka_unit_test(a_half_loses_its_probes), cmocka_unit_test(a_half_ends),
+		cmocka_unit_test(nothing_can_be_compared),
 		cmocka_unit_test(a_half_ends_at_the_end), cmocka_unit_test(too_many_calls_are_unknown),
 	};
 
