@@ -174,6 +174,7 @@ static void latency_figures(struct gate *g)
 	const struct latency_gate *l = &g->u.latency;
 
 	g->view.unit = UNIT_NS;
+	g->view.compared = l->base_n < l->cand_n ? l->base_n : l->cand_n;
 	/* NAN after a new start too. */
 	g->view.ratio.value = l->base_slow && l->cand_n ?
 		(double)l->cand_slow / (double)l->cand_n / ((double)l->base_slow / (double)l->base_n) : NAN;

@@ -49,6 +49,7 @@ struct gate_view {
 	struct figure ratio;         /* candidate / baseline; it is these bounds that decide */
 	double margin;               /* what the ratio is held against; NAN: nothing */
 	double log_e, log_needed;    /* evidence of the leading direction; NAN: none */
+	uint64_t compared;           /* UNIT_NS: calls since the warm-up, of the arm that has fewer */
 	double differ_log_e;         /* UNIT_NS: that the arms' quantiles differ at all, either way; NAN otherwise */
 	bool optional;
 	double eta_s;                /* of more probed time, at the rate so far; INFINITY: cannot be told; 0: decided */

@@ -15,6 +15,7 @@
 #include "verify_internal.h"
 
 #define LEFT_NS 1000000000ULL
+#define ALIKE 1.25                     /* times the other half's error rate */
 
 enum { SHARE_OF_TIME = 4 };            /* of --for: it takes a quarter at most */
 
@@ -114,6 +115,20 @@ int verify_aa_alone(struct verify *v, struct error *err)
 
 /* ---- the run before ---- */
 
+/*
+ * What the claim expects of the candidate, asked of halves: that neither fails more often than the other, as far as the error guard would
+ * allow it, and never so much that it would make the claim true.
+ */
+static void expect_alike(struct claim *c)
+{
+	double f = c->expect == EXPECT_RATIO ? c->factor : 0;
+
+	if (c->expect == EXPECT_NONE)
+		return;
+	c->expect = EXPECT_RATIO;
+	c->factor = f >= 1 ? f : f * ALIKE > 1 ? 1 / f : ALIKE;
+}
+
 static struct verify *run_new(const struct verify *v, enum split by, struct error *err)
 {
 	struct verify_spec s;
@@ -127,7 +142,7 @@ static struct verify *run_new(const struct verify *v, enum split by, struct erro
 		return NULL;
 	}
 	s.aa = false;
-	s.claim.expect = EXPECT_NONE;
+	expect_alike(&s.claim);
 	s.claim.deadline_ns /= SHARE_OF_TIME;
 	run = verify_new(&s, err);
 	if (!run)

@@ -141,7 +141,7 @@ struct aa {
 	enum verify_aa state;
 	const char *split, *cause;     /* "process"; why its halves may differ */
 	uint64_t began_ns, ns, calls[2];
-	char text[1200];               /* what came of it */
+	char text[4096];               /* what came of it */
 };
 
 struct verify {

@@ -60,6 +60,7 @@ static void make_claim(struct verify *v, struct judged *j, bool first)
 	if (v->halves) {
 		c->alpha /= 2;               /* of each direction */
 		c->min_triggers = UINT64_MAX;   /* no PASS: what shows later must show */
+		c->deadline_ns = 0;          /* nor is a guard excused when the time is up: whether it was judged is to be told */
 	}
 	c->arms = v->spec.by_time ? ARMS_BY_TIME : ARMS_LIVE;
 	if (v->spec.by_time)

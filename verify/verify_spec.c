@@ -24,9 +24,9 @@ void verify_spec_init(struct verify_spec *s)
 
 static const size_t arm_texts[] = {
 	TEXT(target_text), TEXT(baseline.text), TEXT(baseline.build), TEXT(candidate.text), TEXT(candidate.build), TEXT(arm_by), TEXT(function),
-	TEXT(error), TEXT(watched), TEXT(watched_per),
+	TEXT(trigger), TEXT(error), TEXT(watched), TEXT(watched_per),
 };
-static const size_t other_texts[] = { TEXT(patch), TEXT(patch_file), TEXT(trigger) };
+static const size_t other_texts[] = { TEXT(patch), TEXT(patch_file) };
 
 static char **text_at(struct verify_spec *s, size_t offset)
 {
@@ -52,7 +52,7 @@ int verify_spec_copy(struct verify_spec *to, const struct verify_spec *s, struct
 	int rc = 0;
 
 	*to = *s;
-	to->patch = to->patch_file = to->trigger = NULL;
+	to->patch = to->patch_file = NULL;
 	to->patch_len = 0;
 	for (size_t i = 0; i < sizeof(arm_texts) / sizeof(arm_texts[0]); i++) {
 		char **text = text_at(to, arm_texts[i]);

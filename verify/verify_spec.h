@@ -49,7 +49,7 @@ struct verify_spec {
 
 void verify_spec_init(struct verify_spec *s);
 void verify_spec_free(struct verify_spec *s);
-/* What is asked about an arm by itself: without the patch and the trigger. On failure (-ENOMEM) *to is still to be freed. */
+/* What is asked about an arm by itself: without the patch. On failure (-ENOMEM) *to is still to be freed. */
 int verify_spec_copy(struct verify_spec *to, const struct verify_spec *s, struct error *err);
 
 /* Setters of single values; texts are copied. -EINVAL, -ENOMEM with err. */

@@ -53,29 +53,29 @@ static void set_halves(struct bench *b, unsigned n, const struct bench_process *
 	assert_non_null(strstr(verify_view(b->v)->waiting, "A/A run first"));
 }
 
+static bool is_stopped(struct bench *b)
+{
+	const struct buf *out = verify_out(b->v);
+
+	for (size_t at = 0; at + 4 <= out->len; at++)
+		if (memcmp(out->data + at, "stop", 4) == 0)
+			return true;
+	return false;
+}
+
 /* Until the halves' probes are removed. Returns how many seconds it took. */
 static unsigned run_halves(struct bench *b, unsigned calls, unsigned one, unsigned two)
 {
-	unsigned took = 0;
-	size_t before;
-
-	do {
-		before = verify_out(b->v)->len;
+	for (unsigned took = 1; took <= 60; took++) {
 		assert_int_equal(second(b, calls, one, two), 0);
-		took++;
-		if (verify_out(b->v)->len != before) {   /* also a look at who is there */
-			struct buf *out = verify_out(b->v);
-
-			for (size_t at = before; at + 4 <= out->len; at++)
-				if (memcmp(out->data + at, "stop", 4) == 0) {
-					give_end(b, b->request[0]);
-					give_end(b, b->request[1]);
-					return took;
-				}
-		}
-	} while (took < 60);
+		if (!is_stopped(b))
+			continue;
+		give_end(b, b->request[0]);
+		give_end(b, b->request[1]);
+		return took;
+	}
 	fail_msg("the halves are compared for ever");
-	return took;
+	return 0;
 }
 
 static void expect_in(const char *text, const char *what)
@@ -92,6 +92,24 @@ static void text_of(struct verify *v, struct buf *out)
 	verify_report_json(verify_view(v), out);
 	verify_report_markdown(verify_view(v), out);
 	verify_report_junit(verify_view(v), out);
+}
+
+/* f, and f with its trigger, of a half. */
+static void give_triggers(struct bench *b, unsigned side, uint64_t calls, uint64_t errors, uint64_t triggers, uint64_t failed)
+{
+	const struct test_count all[] = { { "calls", calls }, { "matched", calls }, { "returns", calls }, { "errors", errors }, { 0 } };
+	const struct test_count some[] = { { "calls", calls }, { "matched", triggers }, { "returns", calls }, { "errors", failed }, { 0 } };
+	struct buf out = { 0 };
+	struct frame f;
+
+	frame_begin(&f, &out, WIRE_STATS, 4);
+	msgpack_pack_uint64(&f.pk, b->request[side]);
+	msgpack_pack_uint64(&f.pk, b->now_ns);
+	msgpack_pack_array(&f.pk, 2);
+	pack_row(&f.pk, 1, pid_of(b, (int)side), "orderd", all, NULL);
+	pack_row(&f.pk, 2, pid_of(b, (int)side), "orderd", some, NULL);
+	frame_end(&f);
+	assert_int_equal(give(b, &out), 0);
 }
 
 /* Nothing is found: the arms are compared, with what is left of the time, and each report tells of both. */
@@ -158,7 +176,7 @@ static void a_difference_is_inconclusive(void **state)
 		assert_int_equal(view->state, VERDICT_INCONCLUSIVE);
 		assert_int_equal(view->n_functions, 0);
 		expect_in(view->reason, "the A/A run found a difference between two halves of the baseline, which run the same build: "
-			  "error rate < +25 % of f does not hold (");
+			  "equal error rate of calls (< 1.25 x) of f does not hold (");
 		expect_in(view->reason, worse ? "(2 % of " : "(20 % of ");
 		expect_in(view->reason, "Calls hang together, or the processes are not alike; nothing could be said of the candidate");
 		text_of(b.v, &text);
@@ -189,6 +207,77 @@ static void a_value_of_one_half(void **state)
 	expect_in(verify_view(b.v)->reason, "no new error values of f does not hold (-");
 	expect_in(verify_view(b.v)->reason, " calls of one, never in ");
 	verify_free(b.v);
+}
+
+/* The claim's other guards would not see it: what the claim expects is looked for in the halves, whichever is the worse one. */
+static void halves_of_an_expectation(void **state)
+{
+	static const struct { const char *expect, *figures; unsigned one, two; } cases[] = {
+		{ "gone", "equal error rate of calls (< 1.25 x) of f does not hold (20 % of ", 200, 0 },
+		{ "gone", "equal error rate of calls (< 1.25 x) of f does not hold (2 % of ", 20, 200 },
+		{ "error_rate < 0.9 x baseline", "equal error rate of calls (< 1.11 x) of f does not hold (30 % of ", 300, 400 },
+		{ "error_rate < 2 x baseline", "equal error rate of calls (< 2 x) of f does not hold (5 % of ", 50, 200 },
+		{ "error_rate < 2 x baseline", NULL, 100, 150 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct verify_spec s;
+		struct bench b;
+
+		verify_spec_init(&s);
+		s.target = VERIFY_TARGET_NAME;
+		s.target_text = strdup("orderd");
+		s.function = strdup("f");
+		s.aa = true;
+		assert_int_equal(verify_spec_expect(&s, cases[i].expect, NULL), 0);
+		assert_int_equal(verify_spec_guard(&s, "latency p99 < +10 %", NULL), 0);
+		begin_spec(&b, &s);
+		set_halves(&b, 3, local, "f", "f");
+		buf_clear(verify_out(b.v));
+		run_halves(&b, 1000, cases[i].one, cases[i].two);
+		assert_int_equal(verify_view(b.v)->aa.state, cases[i].figures ? AA_FOUND : AA_NOTHING);
+		if (cases[i].figures)
+			expect_in(verify_view(b.v)->reason, cases[i].figures);
+		else   /* probes of 500 ns, calls of some 10 ns */
+			expect_in(verify_view(b.v)->aa.text, "no difference was found; of f not judged: latency p99 < +10 %");
+		verify_free(b.v);
+	}
+}
+
+/* Of the calls that the bug can bite. Those of the claim's function are counted for the halves, too. */
+static void halves_of_a_trigger(void **state)
+{
+	for (int rare = 0; rare < 2; rare++) {
+		struct verify_spec s;
+		struct bench b;
+		unsigned i;
+
+		spec_of_test(&s, "gone", NULL);
+		s.function = strdup("f");
+		s.trigger = strdup("n == 0");
+		s.aa = true;
+		s.claim.deadline_ns = 100 * SECOND;
+		begin_spec(&b, &s);
+		set_halves(&b, 3, local, "f", "f");
+		buf_clear(verify_out(b.v));
+		give_probe(&b, b.request[0], 2, "f if n == 0");
+		give_probe(&b, b.request[1], 2, "f if n == 0");
+		for (i = 1; i < 40 && !is_stopped(&b); i++) {
+			b.now_ns += SECOND;
+			for (unsigned side = 0; side < 2; side++)
+				give_triggers(&b, side, 1000 * i, 100 * i, rare ? i : 100 * i, rare ? 0 : side ? 90 * i : 10 * i);
+			assert_int_equal(verify_timer(b.v, b.now_ns, &b.err), 0);
+		}
+		give_end(&b, b.request[0]);
+		give_end(&b, b.request[1]);
+		if (rare) {
+			assert_in_range(i, 25, 28);   /* it has waited for them */
+			expect_in(verify_view(b.v)->aa.text, "no difference was found; of f not judged: equal error rate of trigger calls (< 1.25 x)");
+		} else {
+			expect_in(verify_view(b.v)->reason, "equal error rate of trigger calls (< 1.25 x) of f does not hold (10 % of ");
+		}
+		verify_free(b.v);
+	}
 }
 
 /* It saw nothing, so it found nothing: that is not what was asked for. At most a quarter of the time goes into it. */
@@ -371,7 +460,7 @@ int main(void)
 		cmocka_unit_test(nothing_found_goes_on), cmocka_unit_test(a_difference_is_inconclusive), cmocka_unit_test(a_value_of_one_half),
 		cmocka_unit_test(too_few_calls_are_no_a_a_run), cmocka_unit_test(other_splits), cmocka_unit_test(bad_input_comes_first),
 		cmocka_unit_test(a_stop_in_it_is_no_verdict), cmocka_unit_test(a_half_loses_its_probes), cmocka_unit_test(a_half_ends),
-		cmocka_unit_test(nothing_can_be_compared),
+		cmocka_unit_test(nothing_can_be_compared), cmocka_unit_test(halves_of_an_expectation), cmocka_unit_test(halves_of_a_trigger),
 		cmocka_unit_test(a_half_ends_at_the_end), cmocka_unit_test(too_many_calls_are_unknown),
 	};
 
