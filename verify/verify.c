@@ -207,7 +207,7 @@ static int on_lines(struct verify *v, enum verify_side side, const msgpack_objec
 
 	v->answered[side] = true;
 	if (!rc && v->lines[side].more)
-		verify_remark(v, "the agent did not tell of all changed lines on the %s: the patch is too long", verify_side_name[side]);
+		verify_remark(v, "the agent did not tell of all changed lines on the %s: the patch is too long", verify_name_of(v, side));
 	if (rc || (!v->answered[!side] && !v->spec.by_time))
 		return rc;
 	return v->spec.by_time && side == CANDIDATE ? verify_time_lines(v, now_ns, err) : choose_functions(v, now_ns, err);
@@ -360,7 +360,7 @@ static int on_end(struct verify *v, struct arm_request *r, const struct frame_in
 	}
 	if (verify_lines_removed(r, reason))
 		return 0;
-	snprintf(v->reason, sizeof(v->reason), "the probes of the %s were removed: %s", verify_side_name[r->side], text);
+	snprintf(v->reason, sizeof(v->reason), "the probes of the %s were removed: %s", verify_name_of(v, r->side), text);
 	verify_break_off(v, v->reason, now_ns);
 	return 0;
 }
@@ -404,7 +404,7 @@ static void look_for_dead(struct verify *v, uint64_t now_ns)
 		if (v->stage != VERIFY_RUNNING || !verify_time_counts(v, (enum verify_side)side) || !a->missing_since_ns ||
 		    now_ns - a->missing_since_ns < MISSING_NS)
 			continue;
-		snprintf(v->reason, sizeof(v->reason), "the %s (%s) has no process any more", verify_side_name[side], a->label);
+		snprintf(v->reason, sizeof(v->reason), "the %s (%s) has no process any more", verify_name_of(v, side), a->label);
 		verify_break_off(v, v->reason, now_ns);
 	}
 }

@@ -216,11 +216,23 @@ static int over(struct verify *v, uint64_t now_ns, struct error *err)
 
 /* ---- its course ---- */
 
+/* Its errors are about processes and probes that nobody has asked for: what for is said before. */
+static int say_where(int rc, struct error *err)
+{
+	char text[sizeof(err->text)];
+
+	if (!rc || !err)
+		return rc;
+	memcpy(text, err->text, sizeof(text));
+	snprintf(err->text, sizeof(err->text), "A/A run of the baseline's halves: %.470s", text);
+	return rc;
+}
+
 static int advance(struct verify *v, int rc, uint64_t now_ns, struct error *err)
 {
 	rc = pass_on(v, rc, err);
 	if (rc)
-		return rc;
+		return say_where(rc, err);
 	verify_aa_count(v);
 	v->view.elapsed_ns = now_ns - v->aa.began_ns;
 	return v->aa.run->stage == VERIFY_DONE ? over(v, now_ns, err) : 0;

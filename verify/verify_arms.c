@@ -7,7 +7,12 @@
 
 #include "verify_internal.h"
 
-const char *const verify_side_name[VERIFY_SIDES] = { "baseline", "candidate" };
+const char *verify_name_of(const struct verify *v, enum verify_side side)
+{
+	static const char *const arms[VERIFY_SIDES] = { "baseline", "candidate" }, *const halves[VERIFY_SIDES] = { "first half", "second half" };
+
+	return v->halves ? halves[side] : arms[side];
+}
 
 enum { BUILD_SHOWN = 12, CONTAINER_DIGITS = 8, TEXT_MAX = 4096 };
 
@@ -207,7 +212,7 @@ static int no_process(const struct verify *v, enum verify_side side, struct erro
 {
 	char others[300];
 
-	error_set(err, ESRCH, "the %s has no process: %s %s matches none", verify_side_name[side],
+	error_set(err, ESRCH, "the %s has no process: %s %s matches none", verify_name_of(v, side),
 		  kind_of(verify_arm_spec_of(v, side)), verify_arm_spec_of(v, side)->text);
 	describe_running(v, others, sizeof(others));
 	return error_hint(err, "of the target there run: %s", others);
@@ -219,7 +224,7 @@ static int not_one_build(const struct verify *v, enum verify_side side, const ch
 	char others[300];
 
 	if (verify_arm_spec_of(v, side)->by)
-		error_set(err, EINVAL, "the processes of the %s do not run one build: %.*s and %.*s", verify_side_name[side], BUILD_SHOWN, build,
+		error_set(err, EINVAL, "the processes of the %s do not run one build: %.*s and %.*s", verify_name_of(v, side), BUILD_SHOWN, build,
 			  BUILD_SHOWN, other);
 	else
 		error_set(err, EINVAL, "more than one build runs, %.*s and %.*s: --arm-by and --aa compare one with itself", BUILD_SHOWN, build,
@@ -238,7 +243,7 @@ int verify_fill_arm(struct verify *v, enum verify_side side, uint64_t now_ns, st
 		if (!verify_is_of(s, &v->running[i]))
 			continue;
 		if (a->n_members == VERIFY_ARM_PIDS)
-			return error_set(err, E2BIG, "the %s has more than %d processes", verify_side_name[side], VERIFY_ARM_PIDS);
+			return error_set(err, E2BIG, "the %s has more than %d processes", verify_name_of(v, side), VERIFY_ARM_PIDS);
 		if (a->n_members && strcmp(a->build_id, v->running[i].build_id) != 0)
 			return not_one_build(v, side, v->running[i].build_id, err);
 		snprintf(a->build_id, sizeof(a->build_id), "%s", v->running[i].build_id);
@@ -380,7 +385,7 @@ static void note_missing_hosts(struct verify *v, enum verify_side side)
 	for (const char *at = s->by == VERIFY_ARM_HOST ? s->text : NULL, *end; at; at = *end ? end + 1 : NULL) {
 		end = strchrnul(at, ',');
 		if (end - at < 256 && !has_member_on(&v->arm[side], at, (size_t)(end - at)))
-			verify_remark(v, "no process of the target runs on host %.*s of the %s", (int)(end - at), at, verify_side_name[side]);
+			verify_remark(v, "no process of the target runs on host %.*s of the %s", (int)(end - at), at, verify_name_of(v, side));
 	}
 }
 

@@ -182,7 +182,8 @@ struct verify {
 	uint64_t *hits;
 };
 
-extern const char *const verify_side_name[VERIFY_SIDES];
+/* "baseline"; of an A/A run "first half". */
+const char *verify_name_of(const struct verify *v, enum verify_side side);
 
 void verify_remark(struct verify *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -59,7 +59,7 @@ void verify_tell_meanings(struct verify *v)
 		if (base == cand)
 			verify_remark(v, "%.120s means %u functions, which are counted as one", name, base);
 		else
-			verify_remark(v, "%.120s means %u function%s in the baseline and %u in the candidate, which are counted as one", name, base,
-				      base == 1 ? "" : "s", cand);
+			verify_remark(v, "%.120s means %u function%s in the %s and %u in the %s, which are counted as one", name, base,
+				      base == 1 ? "" : "s", verify_name_of(v, BASELINE), cand, verify_name_of(v, CANDIDATE));
 	}
 }

@@ -41,7 +41,7 @@ static int refused_there(struct verify *v, const struct arm_request *r, const ch
 		error_set(err, EINVAL, "%s: %s", place, text);
 		return hint[0] ? error_hint(err, "%s", hint) : -EINVAL;
 	}
-	snprintf(v->reason, sizeof(v->reason), "the probes of the %s are refused: %s: %s", verify_side_name[r->side], place, text);
+	snprintf(v->reason, sizeof(v->reason), "the probes of the %s are refused: %s: %s", verify_name_of(v, r->side), place, text);
 	verify_break_off(v, v->reason, now_ns);
 	return 0;
 }
@@ -78,7 +78,7 @@ static void ended_there(struct verify *v, struct arm_request *r, const struct fr
 	verify_remark(v, "%s: %s", place, text);
 	if (may_come_back(reason, model_source(&r->model, in, NOTICE_ELEMENTS)) || verify_lines_removed(r, reason))
 		return;
-	snprintf(v->reason, sizeof(v->reason), "the probes of the %s were removed: %s: %s", verify_side_name[r->side], place, text);
+	snprintf(v->reason, sizeof(v->reason), "the probes of the %s were removed: %s: %s", verify_name_of(v, r->side), place, text);
 	verify_break_off(v, v->reason, now_ns);
 }
 
@@ -116,7 +116,7 @@ static int calls_are_missing(struct verify *v, const struct arm_request *r, cons
 	object_copy_text(text, sizeof(text), map_get(payload, "text"));
 	object_bool(map_get(payload, "part"), &part);
 	snprintf(v->reason, sizeof(v->reason), "the probe on %s%.200s of the %s was removed: %s: %s", part ? "some functions of " : "",
-		 p ? p->spec : "a function", verify_side_name[r->side], place, text);
+		 p ? p->spec : "a function", verify_name_of(v, r->side), place, text);
 	if (v->stage < VERIFY_RUNNING)
 		return error_set(err, ECANCELED, "%s", v->reason);
 	verify_break_off(v, v->reason, now_ns);

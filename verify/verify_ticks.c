@@ -131,11 +131,11 @@ static void settle(struct verify *v, const struct arm_request *r, const struct p
 		return;
 	if (p->condition) {
 		verify_remark(v, "process %u of the %s ended: how many calls of %s were open then is not known", row->pid,
-			      verify_side_name[r->side], p->function);
+			      verify_name_of(v, r->side), p->function);
 	} else if (open) {
 		it->crashed[r->side] += open;
 		before->settled += open;
-		verify_remark(v, "process %u of the %s ended in %llu call%s of %s: the outcome is unknown", row->pid, verify_side_name[r->side],
+		verify_remark(v, "process %u of the %s ended in %llu call%s of %s: the outcome is unknown", row->pid, verify_name_of(v, r->side),
 			      (unsigned long long)open, open == 1 ? "" : "s", p->function);
 	}
 }

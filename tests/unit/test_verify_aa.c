@@ -324,7 +324,7 @@ static void a_half_loses_its_probes(void **state)
 	assert_int_equal(second(&b, 1000, 50, 50), 0);
 	give_end_of(&b, b.request[0], "guard", "probes cost too much");
 	give_end(&b, b.request[1]);
-	expect_not_whole(&b, "probes cost too much");
+	expect_not_whole(&b, "the probes of the first half were removed: probes cost too much");
 }
 
 /* The process of one half ends: what the other one goes on counting is compared with nothing. */
@@ -341,7 +341,7 @@ static void a_half_ends(void **state)
 		assert_int_equal(verify_timer(b.v, b.now_ns, &b.err), 0);
 	}
 	give_end(&b, b.request[1]);
-	expect_not_whole(&b, "has no process any more");
+	expect_not_whole(&b, "the first half (pid 100) has no process any more");
 }
 
 /* It has had calls enough, and in the last second a half goes. */
@@ -422,6 +422,29 @@ static void bad_input_comes_first(void **state)
 	verify_free(b.v);
 }
 
+/* Sentences about halves speak of halves, not of the arms; errors say what they are about. */
+static void who_is_meant(void **state)
+{
+	static const struct bench_process only[] = { { 100, BUILD_B, NULL, 9 }, { 102, BUILD_C, NULL, 5 } };
+	struct bench b;
+	uint32_t id[8];
+	char text[8][64];
+
+	begin_aa(&b, NULL);
+	assert_int_equal(give_processes(&b, 3, local), 0);
+	assert_int_equal(give_processes(&b, 2, only), -ESRCH);
+	assert_string_equal(b.err.text, "A/A run of the baseline's halves: the second half has no process: pid 101 matches none");
+	expect_in(b.err.hint, "of the target there run: 100 ");
+	verify_free(b.v);
+	begin_aa(&b, NULL);
+	assert_int_equal(give_processes(&b, 3, local), 0);
+	assert_int_equal(give_processes(&b, 3, local), 0);
+	assert_int_equal(take_requests(&b, id, text, 8), 2);
+	assert_true(give_refusal(&b, id[1], -1, "too many requests are open") < 0);
+	assert_string_equal(b.err.text, "A/A run of the baseline's halves: pid 101: too many requests are open");
+	verify_free(b.v);
+}
+
 /* No function is the same in both builds: that is known before any probe is set, with an A/A run or without. */
 static void nothing_can_be_compared(void **state)
 {
@@ -460,7 +483,7 @@ int main(void)
 		cmocka_unit_test(nothing_found_goes_on), cmocka_unit_test(a_difference_is_inconclusive), cmocka_unit_test(a_value_of_one_half),
 		cmocka_unit_test(too_few_calls_are_no_a_a_run), cmocka_unit_test(other_splits), cmocka_unit_test(bad_input_comes_first),
 		cmocka_unit_test(a_stop_in_it_is_no_verdict), cmocka_unit_test(a_half_loses_its_probes), cmocka_unit_test(a_half_ends),
-		cmocka_unit_test(nothing_can_be_compared), cmocka_unit_test(halves_of_an_expectation), cmocka_unit_test(halves_of_a_trigger),
+		cmocka_unit_test(nothing_can_be_compared), cmocka_unit_test(who_is_meant), cmocka_unit_test(halves_of_an_expectation), cmocka_unit_test(halves_of_a_trigger),
 		cmocka_unit_test(a_half_ends_at_the_end), cmocka_unit_test(too_many_calls_are_unknown),
 	};
 
