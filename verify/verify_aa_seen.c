@@ -240,8 +240,9 @@ static bool find_missing(const struct verify *run, char *out, size_t size)
 		const struct arm_total *one = f->base, *two = f->cand;
 
 		if (f->gate[VERDICT_RECORD]->state == GATE_BLOCKED)
-			snprintf(out, size, "beside %" PRIu64 " and %" PRIu64 " calls of %.100s, %" PRIu64 " and %" PRIu64 " were lost or have no return",
-				 one->calls, two->calls, run->judged[i].claim.function, one->lost + one->unpaired, two->lost + two->unpaired);
+			snprintf(out, size, "beside %" PRIu64 " and %" PRIu64 " calls of %.100s, %" PRIu64 " and %" PRIu64 " were lost or have "
+				 "no return", one->calls, two->calls, run->judged[i].claim.function, one->lost + one->unpaired,
+				 two->lost + two->unpaired);
 	}
 	return out[0];
 }
@@ -250,8 +251,8 @@ static void say_missing(struct verify *v, const char *what, const char *seen)
 {
 	v->aa.state = AA_NOT_WHOLE;
 	snprintf(v->aa.text, sizeof(v->aa.text), "%s: not whole, %.600s", seen, what);
-	snprintf(v->reason, sizeof(v->reason), "the A/A run is not whole: %.600s. That it found no difference says nothing, so the arms were not compared",
-		 what);
+	snprintf(v->reason, sizeof(v->reason), "the A/A run is not whole: %.600s. That it found no difference says nothing, so the arms were not "
+		 "compared", what);
 }
 
 /* ---- no difference ---- */
@@ -264,7 +265,8 @@ static void add_not_judged(const struct judged *j, struct buf *out)
 	bool first = true;
 
 	if (!has_calls(f, CALLS_LEAST)) {
-		buf_printf(out, "; too few calls of %.80s to tell (%" PRIu64 " and %" PRIu64 ")", j->claim.function, f->base->calls, f->cand->calls);
+		buf_printf(out, "; too few calls of %.80s to tell (%" PRIu64 " and %" PRIu64 ")", j->claim.function, f->base->calls,
+			   f->cand->calls);
 		return;
 	}
 	for (unsigned k = VERDICT_RECORD + 1; k < f->gates; k++) {
@@ -290,8 +292,8 @@ static void say_not_found(struct verify *v, const char *seen)
 	snprintf(v->aa.text, sizeof(v->aa.text), "%s: %s%s", seen, v->aa.state == AA_NOTHING ? "no difference was found" : "too few to tell",
 		 buf_text(&open));
 	if (v->aa.state == AA_TOO_FEW)
-		snprintf(v->reason, sizeof(v->reason), "the A/A run could not be made, there were too few calls (%s; %d of a function in each half are "
-			 "needed): without --aa the arms are compared all the same", seen, CALLS_LEAST);
+		snprintf(v->reason, sizeof(v->reason), "the A/A run could not be made, there were too few calls (%s; %d of a function in each "
+			 "half are needed): without --aa the arms are compared all the same", seen, CALLS_LEAST);
 	buf_free(&open);
 }
 

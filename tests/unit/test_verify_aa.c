@@ -51,6 +51,7 @@ static void set_halves(struct bench *b, unsigned n, const struct bench_process *
 	assert_string_equal(text[1], second_half);
 	assert_int_equal(verify_view(b->v)->stage, VERIFY_AA);
 	assert_non_null(strstr(verify_view(b->v)->waiting, "A/A run first"));
+	assert_non_null(strstr(verify_view(b->v)->waiting, ", 0 and 0 calls, too few to tell so far"));
 }
 
 static bool is_stopped(struct bench *b)
@@ -272,12 +273,34 @@ static void halves_of_a_trigger(void **state)
 		give_end(&b, b.request[1]);
 		if (rare) {
 			assert_in_range(i, 25, 28);   /* it has waited for them */
-			expect_in(verify_view(b.v)->aa.text, "no difference was found; of f not judged: equal error rate of trigger calls (< 1.25 x)");
+			expect_in(verify_view(b.v)->aa.text, "no difference was found; of f not judged: equal error rate of trigger calls "
+				  "(< 1.25 x)");
 		} else {
 			expect_in(verify_view(b.v)->reason, "equal error rate of trigger calls (< 1.25 x) of f does not hold (10 % of ");
 		}
 		verify_free(b.v);
 	}
+}
+
+/* Errors whose values nobody tells: that the halves have the same ones is not known. */
+static void values_that_are_not_known(void **state)
+{
+	struct verify_spec s;
+	struct bench b;
+
+	spec_of_test(&s, "none", NULL);
+	s.function = strdup("f");
+	s.aa = true;
+	s.claim.deadline_ns = 100 * SECOND;
+	assert_int_equal(verify_spec_arm(&s.baseline, "build:" BUILD_B, NULL), 0);
+	assert_int_equal(verify_spec_arm(&s.candidate, "build:" BUILD_C, NULL), 0);
+	assert_int_equal(verify_spec_guard(&s, "no new error values", NULL), 0);
+	begin_spec(&b, &s);
+	set_halves(&b, 3, local, "f", "f");
+	buf_clear(verify_out(b.v));
+	run_halves(&b, 1000, 50, 50);
+	expect_in(verify_view(b.v)->aa.text, ": no difference was found; of f not judged: no new error values");
+	verify_free(b.v);
 }
 
 /* It saw nothing, so it found nothing: that is not what was asked for. At most a quarter of the time goes into it. */
@@ -322,6 +345,7 @@ static void a_half_loses_its_probes(void **state)
 
 	begin_halves(&b);
 	assert_int_equal(second(&b, 1000, 50, 50), 0);
+	assert_non_null(strstr(verify_view(b.v)->waiting, ", 1,000 and 1,000 calls, no difference so far"));
 	give_end_of(&b, b.request[0], "guard", "probes cost too much");
 	give_end(&b, b.request[1]);
 	expect_not_whole(&b, "the probes of the first half were removed: probes cost too much");
@@ -480,11 +504,14 @@ static void a_stop_in_it_is_no_verdict(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing_found_goes_on), cmocka_unit_test(a_difference_is_inconclusive), cmocka_unit_test(a_value_of_one_half),
-		cmocka_unit_test(too_few_calls_are_no_a_a_run), cmocka_unit_test(other_splits), cmocka_unit_test(bad_input_comes_first),
-		cmocka_unit_test(a_stop_in_it_is_no_verdict), cmocka_unit_test(a_half_loses_its_probes), cmocka_unit_test(a_half_ends),
-		cmocka_unit_test(nothing_can_be_compared), cmocka_unit_test(who_is_meant), cmocka_unit_test(halves_of_an_expectation), cmocka_unit_test(halves_of_a_trigger),
-		cmocka_unit_test(a_half_ends_at_the_end), cmocka_unit_test(too_many_calls_are_unknown),
+		cmocka_unit_test(nothing_found_goes_on), cmocka_unit_test(a_difference_is_inconclusive),
+		cmocka_unit_test(a_value_of_one_half), cmocka_unit_test(too_few_calls_are_no_a_a_run),
+		cmocka_unit_test(other_splits), cmocka_unit_test(bad_input_comes_first),
+		cmocka_unit_test(a_stop_in_it_is_no_verdict), cmocka_unit_test(a_half_loses_its_probes),
+		cmocka_unit_test(a_half_ends), cmocka_unit_test(nothing_can_be_compared), cmocka_unit_test(who_is_meant),
+		cmocka_unit_test(halves_of_an_expectation), cmocka_unit_test(halves_of_a_trigger),
+		cmocka_unit_test(values_that_are_not_known), cmocka_unit_test(a_half_ends_at_the_end),
+		cmocka_unit_test(too_many_calls_are_unknown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
