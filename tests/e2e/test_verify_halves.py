@@ -4,6 +4,7 @@ import json
 import os
 import xml.etree.ElementTree
 
+from harness import Process, target
 from orders import FIXES, TRIGGER, Orders
 
 GUARDS = ('--guard', 'error_rate < +25 %', '--guard', 'no new error values')
@@ -68,3 +69,19 @@ class Halves(Orders):
                                           '--function', 'checkout', '--expect', 'gone', '--aa', '--for', '8s', code=3)
         self.assertRegex(text, r'(?m)^INCONCLUSIVE  the A/A run could not be made, there were too few calls \(the baseline, split by thread .*, 0 and 0 calls')
         self.assertEqual(result['aa']['state'], 'too few calls')
+
+    def test_a_half_that_dies_is_no_a_a_run(self):
+        """So few calls that the A/A run takes the quarter of its time, and one of the old processes dies in it."""
+        agent = self.agent()
+        services = [self.service(version, load=False) for version in (1, 1, 2)]
+        for p, _ in services:
+            port = p.wait_line(r'^listening on 127.0.0.1:(\d+)').group(1)
+            Process(self, [target('orderload'), '--port', port, '--rate', '50', '--seconds', '300'])
+        p = Process(self, agent.command('verify', '-s', self.name, '--baseline', 'build:' + services[0][1][:10], '--candidate',
+                                        'build:' + services[2][1][:10], '--function', 'checkout', '--expect', 'gone', '--aa', '--for', '200s'))
+        p.wait_line(r'A/A run first: .* no difference so far', stream='stderr')
+        services[1][0].popen.kill()
+        self.assertEqual(p.wait(100), 3)
+        self.assertRegex(p.stdout, r'(?m)^INCONCLUSIVE  the A/A run is not whole: the (first|second) half \(pid %d\) has no process any more\.' %
+                         services[1][0].pid)
+        self.assertRegex(p.stdout, r'(?m)^A/A run +the baseline, split by process .*: not whole, ')
