@@ -3,10 +3,16 @@
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 
-from harness import UNBOUNDED, Agent, KernelCase, Target, target
+from harness import UNBOUNDED, Agent, KernelCase, Target, alive, target, wait_for
+
+
+def children(pid):
+    with open('/proc/%d/task/%d/children' % (pid, pid)) as f:
+        return [int(p) for p in f.read().split()]
 
 
 class Cache(KernelCase):
@@ -106,3 +112,30 @@ class Cache(KernelCase):
         self.assertNotEqual(plain, text)
         self.assertEqual(self.explained(agent, path), plain)
         self.assertEqual(len(self.entries(cache)), 1)
+
+    def kept(self, agent):
+        """The child that has answered, when the one that calibrates has ended -> its pid"""
+        def only():
+            found = children(agent.pid)
+            return found[0] if len(found) == 1 else None
+        return wait_for('one child of plumbd', only)
+
+    def test_the_child_that_has_answered_is_asked_again(self):
+        agent = self.with_cache(self.path('cache'))
+        path = target('exact-gcc-O2')
+        text = self.explained(agent, path)
+        child = self.kept(agent)
+        self.assertEqual(self.explained(agent, path), text)
+        t = Target(self, path, 'ints', '--calls', 20)
+        trace = agent.trace('-p', t.pid, '--json', '--limit', '20', 'take_ints')
+        t.go()
+        self.assertEqual(trace.wait(), 0)
+        self.assertEqual(len(trace.records()), 20)
+        t.finish()
+        self.assertEqual(self.kept(agent), child)
+        os.kill(child, signal.SIGKILL)
+        wait_for('plumbd to notice', lambda: not children(agent.pid))
+        self.assertEqual(self.explained(agent, path), text)
+        child = self.kept(agent)
+        agent.popen.kill()
+        wait_for('the child to end with plumbd', lambda: not alive(child))
