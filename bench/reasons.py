@@ -31,12 +31,13 @@ REAL = ("bpftrace costs {step:.0f} ns on such a function here, and an empty sess
 SHARE = ("measured (site_census -v): of redis-server's 493 functions without one, 281 move the stack pointer by `sub` before anything cheap, 201 return "
          "before; of libstdc++'s 733, 563 return before (a few instructions, none of them cheap), 86 jump through a register or memory, 74 `sub`")
 FIRST_COLD = "the part above the warm figure is reading from the disk: some thousand pages of the file and of plumb's cache, one at a time"
-FIRST_WARM = ("measured on a busy machine (explain, then trace, of libjvm): 37 to 96 ms until the plan is known, 64 to 203 ms until the first event. Loading "
-              "takes 18 ms of CPU, three quarters of them the verifier's. Of the agent's and the resolver's CPU time half is the kernel's (page "
-              "faults, opening chunks: libdw touches the headers of all units before the wanted one), 20 % symbol names, 8 % checks of the chunks. "
-              "ceph's OSD.cc: 99,000 DIEs of its unit are walked over, about 35 ms")
-FIRST_RSS = ("measured: 56 MB for libjvm, 77 MB for ceph-osd; 30 and 45 of them are mapped pages of the file and of plumb's cache, 14 the agent's "
-             "libraries, 10 and 13 the resolver's own")
+FIRST_WARM = ("measured (medians of 7 and 5, load average 6 to 10): libjvm 28 and 28 ms, ceph-osd 50 and 38 (an agent whose children do not stay, in the "
+              "same rounds: 85, 102, 179, 165). Of the 21 ms of a small program plumb's own start takes 5, looking at the process 2, "
+              "the kernel's check of the program 9.5, half of that the walk through it")
+FIRST_NEW = ("measured: libjvm 54 and 58 ms, ceph-osd 198 and 163, where the reader of the file starts from nothing: libdw touches the headers of all units "
+             "before the wanted one, each a page fault and the check of a chunk, and of ceph's OSD.cc 99,000 DIEs are walked over, about 35 ms. "
+             "Its child keeps both for the next question about the file")
+FIRST_RSS = ("measured: 50 MB for libjvm, 70 MB for ceph-osd, 23 MB for a small program: the agent and the child that stays, which share 13 MB of libraries")
 GLOB = "one link's part of it is the kernel's: see the first row"
 COLLECTOR_RATE = ("the agent's one thread is the limit, and on two virtual CPUs that others load it has less than one. Of its CPU samples (measured) "
                   "taking records apart into columns has 36 %, decode 24 %, writing columns as bits 18 %, libdeflate 12 %, kernel and the rest 10 %")
