@@ -13,7 +13,8 @@
 #include "verify_internal.h"
 
 #define RARELY 0.0005   /* hits of a line per call that move no quantile that is guarded by default */
-#define RATE_CALLS 100  /* below it, hits per call are no rate: a verdict keeps the highest cost it was told */
+#define RATE_CALLS 100  /* below it, hits per call are no rate */
+#define RATE_AFTER_NS 5000000000ULL   /* by then the guard has removed the probes of lines that are hit all the time */
 
 #define FIRST_STATS_NS 3000000000ULL   /* the first counters of a request come within this time */
 
@@ -357,8 +358,20 @@ static double cost_of(const struct verify *v, const struct judged *j, enum verif
 }
 
 /*
+ * A verdict keeps the highest cost that it was told.  What is there for the first few seconds only is not told: latencies are compared from
+ * second to second, so that it decides nothing.
+ */
+static bool rate_is_known(const struct verify *v, const struct item *f, enum verify_side side)
+{
+	uint64_t since_ns = v->spec.by_time && side == CANDIDATE ? v->time.since_ns : v->run_ns;
+
+	return f->hits[side] >= RATE_CALLS && v->tick_ns >= since_ns + RATE_AFTER_NS;
+}
+
+/*
  * What a call could meet at most.  Who calls whom is not known, so any changed line may lie below, in a loop perhaps, if it is hit so often
- * that it can move a quantile: once, or as often as if these calls made all of its hits.
+ * that it can move a quantile: once, or as often as if these calls made all of its hits.  One whose probe was removed counts once, for the
+ * calls before that.
  */
 static double most_of(const struct verify *v, const struct judged *j, enum verify_side side)
 {
@@ -367,11 +380,12 @@ static double most_of(const struct verify *v, const struct judged *j, enum verif
 
 	for (uint32_t i = 0; f->hits[side] && i < v->n_items; i++) {
 		const struct item *it = &v->item[i];
+		const struct covered_line *l = it->kind == ITEM_LINE ? &v->coverage->line[it->index] : NULL;
 		double often = (double)it->hits[side] / (double)f->hits[side];
 
-		if (it->kind != ITEM_LINE || it->dropped || often < RARELY)
+		if (!l || it->dropped || often < RARELY)
 			continue;
-		if (f->hits[side] < RATE_CALLS && v->coverage->line[it->index].function != (int32_t)j->function)
+		if (l->function != (int32_t)j->function && (l->removed || !rate_is_known(v, f, side)))
 			often = 1;
 		ns += (double)it->cost_ns[side] * fmax(often, 1);
 	}

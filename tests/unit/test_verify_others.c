@@ -43,6 +43,21 @@ static void all_report(struct bench *b, const uint32_t id[REQUESTS], unsigned ca
 	assert_int_equal(verify_timer(b->v, b->now_ns, &b->err), 0);
 }
 
+static void give_removed(struct bench *b, uint32_t id)
+{
+	struct buf out = { 0 };
+	struct frame f;
+
+	frame_begin(&f, &out, WIRE_NOTICE, 4);
+	msgpack_pack_uint64(&f.pk, id);
+	pack_text(&f.pk, "removed");
+	msgpack_pack_map(&f.pk, 2);
+	pack_key_u64(&f.pk, "probe", 1);
+	pack_key_text(&f.pk, "text", "probe on src/f.c:11 removed");
+	frame_end(&f);
+	assert_int_equal(give(b, &out), 0);
+}
+
 static int give_calls_only(struct bench *b, uint32_t id, const char *spec)
 {
 	struct buf out = { 0 };
@@ -70,9 +85,11 @@ static int give_calls_only(struct bench *b, uint32_t id, const char *spec)
 /* A call of h may call f in a loop: it meets the line's probe as often as that is hit. */
 static void a_line_below_counts_as_often_as_it_is_hit(void **state)
 {
-	static const struct { unsigned calls, hits; double most; } cases[] = {
-		{ 100, 10000, 500 + 100 * 500 }, { 1000, 1000, 500 + 500 }, { 1000, 100, 500 + 500 },
-		{ 10, 1000, 500 + 500 },   /* of so few calls it is not known */
+	static const struct { unsigned calls, hits, seconds; bool removed; double most; } cases[] = {
+		{ 100, 10000, 8, false, 500 + 100 * 500 }, { 1000, 1000, 8, false, 500 + 500 }, { 1000, 100, 8, false, 500 + 500 },
+		{ 5, 500, 8, false, 500 + 500 },        /* of so few calls it is not known */
+		{ 100, 10000, 4, false, 500 + 500 },    /* the guard may still remove it ... */
+		{ 100, 10000, 8, true, 500 + 500 },     /* ... as it does here, after a second */
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -83,12 +100,17 @@ static void a_line_below_counts_as_often_as_it_is_hit(void **state)
 		begin_others(&b, "h", id);
 		for (unsigned k = 0; k < REQUESTS; k++)
 			accept_one(&b, id[k], k < 2 ? "h" : k < 4 ? "f" : "src/f.c:11()");
-		for (unsigned t = 1; t <= 2; t++)
+		for (unsigned t = 1; t <= cases[i].seconds; t++) {
 			all_report(&b, id, t * cases[i].calls, t * cases[i].hits);
+			if (t == 1 && cases[i].removed) {
+				give_removed(&b, id[4]);
+				give_removed(&b, id[5]);
+			}
+		}
 		h = &verify_view(b.v)->function[0];
 		assert_string_equal(h->view->claim->function, "h");
 		assert_true(h->view->base->probe_ns == 500);
-		assert_true(h->view->base->probe_most_ns == cases[i].most);
+		assert_true(h->view->base->probe_most_ns == cases[i].most && h->view->cand->probe_most_ns == cases[i].most);
 		verify_free(b.v);
 	}
 }
