@@ -48,6 +48,7 @@ struct lines {
 	struct run now;                /* open while now.file is set; its query is not */
 	struct run pending[PENDING_MAX];   /* marks at one address whose instructions are still to come */
 	unsigned n_pending;
+	uint64_t ended;                /* where the last sequence did */
 };
 
 struct row { uint64_t addr, end; const char *file; uint32_t line; bool statement; };
@@ -284,7 +285,16 @@ static void take_row(struct lines *l, const struct row *r)
 			       .kind = r->statement ? RUN_STATEMENT : RUN_LEFTOVER };
 }
 
-/* False: the row ends a sequence, or what the linker threw away. */
+/*
+ * libdw sorts the rows by address, and those that end a sequence come first: what else the sequence has at its end (after a call
+ * that does not return) would get the padding that follows, or another unit's code.
+ */
+static bool is_behind_end(const struct lines *l, uint64_t addr)
+{
+	return addr == l->ended && l->u->spans.count && span_at(l->u, addr) < 0;
+}
+
+/* False: the row ends a sequence, is behind its end, or what the linker threw away. */
 static bool read_row(struct lines *l, Dwarf_Lines *lines, size_t i, struct row *r)
 {
 	Dwarf_Line *line = dwarf_onesrcline(lines, i), *next = dwarf_onesrcline(lines, i + 1);
@@ -292,8 +302,11 @@ static bool read_row(struct lines *l, Dwarf_Lines *lines, size_t i, struct row *
 	bool last = true;
 	int number;
 
-	if (!line || !next || dwarf_lineendsequence(line, &last) != 0 || last || dwarf_lineaddr(line, &addr) != 0 ||
-	    dwarf_lineaddr(next, &end) != 0 || end < addr || !is_live(l->di, addr))
+	if (!line || !next || dwarf_lineendsequence(line, &last) != 0 || dwarf_lineaddr(line, &addr) != 0)
+		return false;
+	if (last)
+		l->ended = addr;
+	if (last || dwarf_lineaddr(next, &end) != 0 || end < addr || !is_live(l->di, addr) || is_behind_end(l, addr))
 		return false;
 	*r = (struct row){ .addr = addr, .end = end, .file = dwarf_linesrc(line, NULL, NULL) };
 	if (!r->file || dwarf_linebeginstatement(line, &r->statement) != 0)
@@ -356,8 +369,7 @@ static void emit(struct lines *l, const struct run *r)
 {
 	struct span *s = r->span < 0 ? NULL : &list_at(&l->u->spans, struct span, r->span);
 	struct line_place place = { .start = r->start, .end = r->end, .next_statement = r->next_statement, .line = r->line,
-				    .file = r->file, 
-				    .merged = r->merged, .unmarked = r->kind == RUN_LEFTOVER, .unit = l->u, .span = r->span };
+				    .file = r->file, .merged = r->merged, .unmarked = r->kind == RUN_LEFTOVER, .unit = l->u, .span = r->span };
 
 	if (s) {
 		place.fn = span_function(l->di, l->u, s);
@@ -399,6 +411,7 @@ static bool unit_lines(struct debuginfo *di, Dwarf_Die *cu, void *arg)
 		return true;
 	l->runs.count = 0;
 	l->n_pending = 0;
+	l->ended = UINT64_MAX;
 	if (!spans_read(di, l->u))
 		l->no_memory = true;
 	read_rows(l, cu);

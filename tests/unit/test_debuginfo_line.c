@@ -62,6 +62,17 @@ static const char second[] =
 	"int f_second(int n) { return same(n); }\n"
 	"int main(int argc, char **argv) { return f_first(argc) + f_second(argc); }\n";
 
+static const char cold[] =
+	"#include <stdlib.h>\n"
+	"__attribute__((noinline)) static int parse(int n)\n"
+	"{\n"
+	"\t__asm__ volatile(\"\");\n"
+	"\tif (n % 1500 == 1499)\n"
+	"\t\tabort();\n"
+	"\treturn n + 1;\n"
+	"}\n"
+	"int main(int argc, char **argv) { return parse(argc); }\n";
+
 static const struct { const char *name, *command; } builds[] = {
 	{ "gcc-O0-4", "gcc -O0 -gdwarf-4" }, { "gcc-O0-5", "gcc -O0 -gdwarf-5" },
 	{ "gcc-O2-4", "gcc -O2 -gdwarf-4" }, { "gcc-O2-5", "gcc -O2 -gdwarf-5" },
@@ -85,6 +96,8 @@ static int setup(void **state)
 	for (size_t i = 0; i < BUILDS; i++)
 		sh("%s -w -ffunction-sections -Wl,--gc-sections -Wl,--build-id -o %s src/first.c src/second.c", builds[i].command,
 		   builds[i].name);
+	put("src/cold.c", cold, strlen(cold));
+	sh("gcc -O2 -g -w -Wl,--build-id -o cold src/cold.c");
 	sh("objcopy --only-keep-debug apart apart.debug && strip apart && objcopy --add-gnu-debuglink=apart.debug apart");
 	return 0;
 }
@@ -397,6 +410,22 @@ static void test_loops_have_several_places(void **state)
 	close_debug(&o);
 }
 
+/* The call that does not return ends its section: the line's last row is where the sequence ends, and what lies there is padding. */
+static void test_nothing_begins_where_a_sequence_ends(void **state)
+{
+	const uint32_t line = 6;
+	struct line_query q = QUERY("cold.c", &line, 1);
+	struct opened o = must_open_debug("cold");
+	static struct found f;
+	struct error err;
+
+	assert_int_equal(ask(&o, &q, 1, &f, &err), 0);
+	assert_int_equal(f.n, 1);
+	assert_non_null(f.place[0].fn);
+	assert_string_equal(f.place[0].fn->name, "parse");
+	close_debug(&o);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -408,6 +437,7 @@ int main(void)
 		cmocka_unit_test(test_lines_without_code_name_their_neighbours),
 		cmocka_unit_test(test_unknown_file),
 		cmocka_unit_test(test_loops_have_several_places),
+		cmocka_unit_test(test_nothing_begins_where_a_sequence_ends),
 	};
 
 	return cmocka_run_group_tests(tests, setup, remove_dir);
