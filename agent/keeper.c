@@ -14,7 +14,7 @@ enum { READ_BYTES = 65536 };
 static void keeper_free(struct keeper *k)
 {
 	if (k->pid > 0)
-		worker_reap(k->pid, true);
+		worker_reap(k->pid);
 	if (k->readable)
 		event_free(k->readable);
 	if (k->timeout)
@@ -52,10 +52,10 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
 }
 
 /* Dead, or it said more than it was asked. */
-static void on_failure(struct keeper *k, bool alive)
+static void on_failure(struct keeper *k)
 {
 	struct error err;
-	int status = worker_reap(k->pid, alive);
+	int status = worker_reap(k->pid);
 
 	k->pid = 0;
 	worker_failed(status, &err);
@@ -88,7 +88,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	if (n < 0 && room && (errno == EINTR || errno == EAGAIN))
 		return;
 	if (n <= 0 || !k->done) {
-		on_failure(k, n != 0);
+		on_failure(k);
 		return;
 	}
 	k->in.len += (size_t)n;
@@ -96,7 +96,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		return;
 	memcpy(&head, k->in.data, sizeof(head));
 	if (head.len > WORKER_ANSWER_MAX || k->in.len - sizeof(head) > head.len)
-		on_failure(k, true);
+		on_failure(k);
 	else if (k->in.len - sizeof(head) == head.len)
 		on_answer(k, head.stays);
 }

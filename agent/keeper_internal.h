@@ -12,7 +12,7 @@
 /* In front of each answer. */
 struct keeper_head {
 	uint64_t len;
-	bool stays;                   /* false: it ends after this one */
+	uint8_t stays;                /* 0: it ends after this one. What a hostile child writes is no bool */
 };
 
 /* With each question go its bytes, in a memory file, the file that it is about, and the executable if that is another one. */

@@ -110,12 +110,11 @@ static void worker_free(struct worker *w)
 	free(w);
 }
 
-int worker_reap(pid_t pid, bool force)
+int worker_reap(pid_t pid)
 {
 	int status = 0;
 
-	if (force)
-		kill(pid, SIGKILL);
+	kill(pid, SIGKILL);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return status;
@@ -149,7 +148,7 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
 	struct worker *w = arg;
 	struct error err;
 
-	worker_reap(w->pid, true);
+	worker_reap(w->pid);
 	error_set(&err, ETIMEDOUT, "reading the ELF file and its debug info took more than %d s", WORKER_SECONDS);
 	finish(w, &err);
 }
@@ -171,7 +170,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	}
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
-	status = worker_reap(w->pid, n < 0);
+	status = worker_reap(w->pid);
 	if (n == 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
 		finish(w, NULL);
 		return;
@@ -212,7 +211,7 @@ int worker_start(struct event_base *base, const struct worker_files *files,
 	w->readable = event_new(base, w->fd, EV_READ | EV_PERSIST, on_readable, w);
 	w->timeout = evtimer_new(base, on_timeout, w);
 	if (!w->readable || !w->timeout || event_add(w->readable, NULL) || event_add(w->timeout, &patience)) {
-		worker_reap(w->pid, true);
+		worker_reap(w->pid);
 		worker_free(w);
 		return error_set(err, ENOMEM, "out of memory");
 	}
@@ -224,6 +223,6 @@ void worker_cancel(struct worker *w)
 {
 	if (!w)
 		return;
-	worker_reap(w->pid, true);
+	worker_reap(w->pid);
 	worker_free(w);
 }

@@ -40,8 +40,9 @@ void worker_cancel(struct worker *w);
 void worker_become(const int *keep, size_t n_keep);
 /* Writes all of it, or ends the child. */
 void worker_say(int fd, const void *data, size_t len);
-/* Waits for a child; kills it before, if `force`. -> how it ended */
-int worker_reap(pid_t pid, bool force);
+/* Kills a child and waits for it: one that has only closed its end would otherwise be waited for as long as it likes.
+ * -> how it ended; that stays as it was for one that was ending by itself. */
+int worker_reap(pid_t pid);
 /* Why a child that ended so gave no answer. */
 void worker_failed(int status, struct error *err);
 
