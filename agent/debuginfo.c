@@ -239,6 +239,7 @@ int debuginfo_open(struct image *img, const char *root, const struct cache_place
 		return rc;
 	}
 	alt_open(di, root);
+	di->cache = (struct cache_place){ 0 };        /* its text is borrowed; all that is inflated is open now */
 	*out = di;
 	return 0;
 }

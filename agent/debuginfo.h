@@ -88,7 +88,7 @@ struct function {          /* belongs to its debuginfo */
 struct debuginfo;          /* borrows the image, owns all types and functions it returns */
 
 /* Debug info in the image itself or in its separate file (build-id or debuglink, with .gnu_debugaltlink).
- * `cache` (copied, its text borrowed; NULL: none): where what is inflated of compressed sections is kept.
+ * `cache` (borrowed while it is opened; NULL: none): where what is inflated of compressed sections is kept.
  * -ENOENT: none; err says where it was looked for. */
 int debuginfo_open(struct image *img, const char *root, const struct cache_place *cache, struct debuginfo **out,
 		   struct error *err);

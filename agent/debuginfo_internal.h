@@ -119,7 +119,7 @@ struct debuginfo {
 	struct image *img;
 	int fd, alt_fd;
 	struct stat st, alt_st;       /* before they were read */
-	struct cache_place cache;
+	struct cache_place cache;     /* while it is opened */
 	struct unpacked *packed, *alt_packed;            /* NULL: nothing is compressed. They own the Elf then */
 	Elf *elf, *alt_elf;
 	Dwarf *dwarf, *alt;

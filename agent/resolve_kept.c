@@ -42,6 +42,8 @@ void kept_take(struct resolve_kept *k, struct resolving *r)
 
 void kept_put(struct resolve_kept *k, struct resolving *r)
 {
+	if (!r->img)          /* it was refused before a file was opened: what is kept still is */
+		return;
 	*k = (struct resolve_kept){ .img = r->img, .exe = r->exe, .di = r->di, .st = r->st, .exe_st = r->exe_st };
 	r->img = r->exe = NULL;
 	r->di = NULL;

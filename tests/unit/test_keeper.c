@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 
+#include "debuginfo_internal.h"
 #include "keeper_internal.h"
 
 enum { PATIENCE_S = 60 };
@@ -86,12 +87,12 @@ static void close_house(struct house *h)
 	event_base_free(h->base);
 }
 
-static struct keeper *begin(struct house *h, const char *file, const char *probe, struct asked *a)
+static struct keeper *begin_with(struct house *h, const char *file, const char *probe, const char *error_expr, struct asked *a)
 {
 	const uint32_t index = 3;     /* not the first of the request's texts */
 	const char *const probes[] = { NULL, NULL, NULL, probe };
 	struct resolve_request rq = { .path = file, .root = dir, .index = &index, .n_index = 1, .probes = probes, .ship = true,
-				      .limits = { 1, 256, 64 } };
+				      .limits = { 1, 256, 64 }, .error_expr = error_expr };
 	struct error err = { 0 };
 	struct keeper *k;
 
@@ -102,6 +103,11 @@ static struct keeper *begin(struct house *h, const char *file, const char *probe
 		fail_msg("%s", err.text);
 	close(rq.fd);
 	return k;
+}
+
+static struct keeper *begin(struct house *h, const char *file, const char *probe, struct asked *a)
+{
+	return begin_with(h, file, probe, NULL, a);
 }
 
 static void on_patience_end(evutil_socket_t fd, short what, void *arg)
@@ -171,6 +177,36 @@ static void the_next_question_has_the_same_answerer(void **state)
 	assert_true(bytes > 4096);
 	close_house(&h);
 	assert_int_equal(kill(first, 0), -1);
+}
+
+static void a_question_that_makes_no_sense_costs_nothing(void **state)
+{
+	struct house h = open_house();
+	struct asked a;
+	pid_t first, second;
+
+	ask(&h, "old.full", "take", &first);
+	begin_with(&h, "old.full", "take", "$ret <", &a);
+	run(&h, &a.over, NULL);
+	assert_int_not_equal(a.failed.code, 0);
+	assert_int_equal(waiting(&h), 1);
+	assert_string_equal(ask(&h, "old.full", "take", &second), "int take(struct order *older)");
+	assert_int_equal(first, second);
+	close_house(&h);
+}
+
+/* The question's bytes, which the cache's directory is a part of, are gone when it is answered. */
+static void what_is_kept_has_nothing_of_the_question(void **state)
+{
+	const struct cache_place cache = { "/nonexistent", 1 << 20 };
+	struct image *img = must_open("old.full");
+	struct error err = { 0 };
+	struct debuginfo *di;
+
+	assert_int_equal(debuginfo_open(img, dir, &cache, &di, &err), 0);
+	assert_null(di->cache.dir);
+	debuginfo_close(di);
+	image_free(img);
 }
 
 /* Under its path, with the build-id that is wanted: only the file itself tells. */
@@ -368,6 +404,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_next_question_has_the_same_answerer),
+		cmocka_unit_test(a_question_that_makes_no_sense_costs_nothing),
+		cmocka_unit_test(what_is_kept_has_nothing_of_the_question),
 		cmocka_unit_test(a_replaced_debug_file_is_read),
 		cmocka_unit_test(a_replaced_file_is_read),
 		cmocka_unit_test(there_are_not_more_than_allowed),
