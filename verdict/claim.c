@@ -136,7 +136,7 @@ int claim_check(const struct claim *c, struct error *err)
 static bool counts_are_small(const struct claim *c, const struct arm_tick *t)
 {
 	uint64_t top = t->calls | t->errors | t->triggers | t->trigger_errors | t->trigger_unknown | t->lost | t->unpaired |
-		       t->span_ns >> 20;
+		       t->died | t->span_ns >> 20;
 
 	for (uint32_t i = 0; t->hist && i < HIST_BUCKETS; i++)
 		top |= t->hist[i];

@@ -96,6 +96,7 @@ struct arm_tick {
 	uint64_t lost, unpaired;
 	uint32_t processes;            /* that were probed in this tick */
 	uint32_t unseen;               /* of them: nothing comes of them, as their agent cannot be reached */
+	uint32_t died;                 /* processes that ended in this tick in the middle of calls, which are in `unpaired` */
 	double probe_ns;               /* what the probes add to a call; 0: not known */
 	double probe_most_ns;          /* to one that meets all that such calls may meet: those of changed lines in its callees, too */
 	char site_kind[CLAIM_SITE];

@@ -193,12 +193,35 @@ static bool within(struct gate *g, const struct arm_total *t, uint64_t n, double
 	return false;
 }
 
+static double call_count(const struct arm_total *t)
+{
+	return (double)(t->calls + t->lost + t->unpaired);
+}
+
+/*
+ * A crash is no share of failing calls that a margin could allow: one in a million calls ends a process. So none may be new, whatever the
+ * guards are. By time a restart is what ends the baseline's processes.
+ */
+static bool dies_no_oftener(const struct verdict *v, struct gate *g)
+{
+	bool by_time = v->claim.arms == ARMS_BY_TIME;
+	double base = by_time ? 0 : (double)v->base.died;
+
+	if ((double)v->cand.died * call_count(&v->base) <= base * call_count(&v->cand) && (base > 0 || !v->cand.died))
+		return true;
+	gate_set(g, GATE_BLOCKED, "%" PRIu64 " process%s of the candidate died in calls of %s, %" PRIu64 " of the baseline's%s (in %.0f and "
+		 "%.0f calls)", v->cand.died, v->cand.died == 1 ? "" : "es", v->claim.function, v->base.died,
+		 v->base.died && by_time ? ", which a restart ends" : "", call_count(&v->cand), call_count(&v->base));
+	return false;
+}
+
 static void record_judge(struct verdict *v, struct gate *g)
 {
 	const struct claim *c = &v->claim;
 	static const char lost[] = "were lost", unpaired[] = "have no return";
 
-	if (within(g, &v->cand, v->cand.lost, c->lost_limit, "candidate", lost) &&
+	if (dies_no_oftener(v, g) &&
+	    within(g, &v->cand, v->cand.lost, c->lost_limit, "candidate", lost) &&
 	    within(g, &v->base, v->base.lost, c->lost_limit, "baseline", lost) &&
 	    within(g, &v->cand, v->cand.unpaired, c->unpaired_limit, "candidate", unpaired) &&
 	    within(g, &v->base, v->base.unpaired, c->unpaired_limit, "baseline", unpaired))

@@ -138,8 +138,8 @@ static void print_arm(struct buf *out, const char *name, const struct arm_total 
 {
 	buf_printf(out,
 		   "%s calls %" PRIu64 " errors %" PRIu64 " triggers %" PRIu64 " trigger-errors %" PRIu64 " lost %" PRIu64
-		   " unpaired %" PRIu64 " processes %u probe %.6g ns ",
-		   name, t->calls, t->errors, t->triggers, t->trigger_errors, t->lost, t->unpaired, t->processes, t->probe_ns);
+		   " unpaired %" PRIu64 " died %" PRIu64 " processes %u probe %.6g ns ",
+		   name, t->calls, t->errors, t->triggers, t->trigger_errors, t->lost, t->unpaired, t->died, t->processes, t->probe_ns);
 	safe(out, t->site_kind[0] ? t->site_kind : "-");
 	buf_char(out, '\n');
 }

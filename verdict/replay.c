@@ -221,7 +221,7 @@ static bool take_arm(const msgpack_object *o, const struct claim *c, struct arm_
 				     &t->trigger_errors, &t->trigger_unknown, &t->lost,   &t->unpaired };
 
 	memset(t, 0, sizeof(*t));
-	if (!a || a->size != 17)
+	if (!a || a->size != 18)
 		return false;
 	for (unsigned i = 0; i < 8; i++)
 		if (!object_u64(&a->ptr[i], counts[i]))
@@ -229,7 +229,7 @@ static bool take_arm(const msgpack_object *o, const struct claim *c, struct arm_
 	return get_u32(&a->ptr[8], &t->processes) && get_double(&a->ptr[9], &t->probe_ns) &&
 	       get_text(&a->ptr[10], t->site_kind, CLAIM_SITE) && take_hist(&a->ptr[11], d) && take_lines(&a->ptr[12], c, d) &&
 	       take_watched(&a->ptr[13], c, d) && take_values(&a->ptr[14], d) &&
-	       get_double(&a->ptr[15], &t->probe_most_ns) && get_u32(&a->ptr[16], &t->unseen);
+	       get_double(&a->ptr[15], &t->probe_most_ns) && get_u32(&a->ptr[16], &t->unseen) && get_u32(&a->ptr[17], &t->died);
 }
 
 /* ---- the stream ---- */

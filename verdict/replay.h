@@ -9,7 +9,7 @@
  *                [2, key, value]      a note: build-ids, probe plans, who asked; kept beside it, not looked at
  *   arm: [span ns, calls, errors, triggers, trigger errors, trigger unknown, lost, unpaired, processes, probe ns, site kind,
  *         [bucket, count, ...] or nil, [hits of each line] or nil, [calls, per, ...] or nil, [where, value, count, ...],
- *         most probe ns]
+ *         most probe ns, unseen processes, processes that died]
  */
 #ifndef PLUMB_REPLAY_H
 #define PLUMB_REPLAY_H

@@ -123,7 +123,7 @@ static void pack_arm(msgpack_packer *pk, const struct claim *c, const struct arm
 	const uint64_t counts[] = { t->span_ns, t->calls, t->errors, t->triggers, t->trigger_errors, t->trigger_unknown, t->lost,
 		t->unpaired, t->processes };
 
-	msgpack_pack_array(pk, 17);
+	msgpack_pack_array(pk, 18);
 	for (unsigned i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
 		msgpack_pack_uint64(pk, counts[i]);
 	msgpack_pack_double(pk, t->probe_ns);
@@ -134,6 +134,7 @@ static void pack_arm(msgpack_packer *pk, const struct claim *c, const struct arm
 	pack_values(pk, t);
 	msgpack_pack_double(pk, t->probe_most_ns);
 	msgpack_pack_uint32(pk, t->unseen);
+	msgpack_pack_uint32(pk, t->died);
 }
 
 void verdict_pack_tick(struct buf *out, const struct claim *c, const struct arm_tick *base, const struct arm_tick *cand)

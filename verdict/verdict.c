@@ -101,6 +101,7 @@ static void total_add(const struct claim *c, struct arm_total *t, const struct a
 	t->span_ns += tick->span_ns;
 	t->processes = tick->processes;
 	t->unseen = tick->unseen;
+	t->died += tick->died;
 	t->most_processes = tick->processes > t->most_processes ? tick->processes : t->most_processes;
 	t->probe_most_ns = fmax(t->probe_most_ns, fmax(tick->probe_most_ns, tick->probe_ns));
 	if (tick->probe_ns > t->probe_ns) {

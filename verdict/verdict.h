@@ -19,7 +19,7 @@
 #include "claim.h"
 #include "errset.h"
 
-enum { VERDICT_VERSION = 4, VERDICT_TICKS_MAX = 1 << 20, VERDICT_GATES = CLAIM_GUARDS + 3 };
+enum { VERDICT_VERSION = 5, VERDICT_TICKS_MAX = 1 << 20, VERDICT_GATES = CLAIM_GUARDS + 3 };
 
 enum { VERDICT_EXPOSURE, VERDICT_RECORD };   /* the first gates of each verdict */
 
@@ -60,6 +60,7 @@ struct arm_total {
 	uint64_t calls, errors, triggers, trigger_errors, trigger_unknown, lost, unpaired, span_ns;
 	uint32_t processes, most_processes;   /* of the last tick, of any tick */
 	uint32_t unseen;                      /* of the last tick */
+	uint64_t died;                        /* processes, in the middle of calls */
 	double probe_ns, probe_most_ns;       /* the highest that was told */
 	char site_kind[CLAIM_SITE];
 	uint64_t line_hits[CLAIM_LINES];

@@ -62,6 +62,7 @@ struct item {
 	struct tally pending[VERIFY_SIDES];   /* counted and not yet in a tick */
 	struct item_values values[VERIFY_SIDES];   /* of `pending` errors */
 	uint64_t crashed[VERIFY_SIDES];   /* calls that their process ended in; not yet in a tick */
+	uint32_t died[VERIFY_SIDES];   /* those processes, likewise */
 	uint64_t hits[VERIFY_SIDES];   /* all calls since the start */
 	uint64_t cost_ns[VERIFY_SIDES];
 	char site_kind[VERIFY_SIDES][CLAIM_SITE];

@@ -77,8 +77,8 @@ static void json_gate(struct buf *out, const struct gate_view *g)
 static void json_total(struct buf *out, const char *key, const struct arm_total *t)
 {
 	buf_printf(out, ",\"%s\":{\"calls\":%" PRIu64 ",\"errors\":%" PRIu64 ",\"triggers\":%" PRIu64 ",\"trigger_errors\":%" PRIu64
-		   ",\"lost\":%" PRIu64 ",\"unpaired\":%" PRIu64 ",\"probe_ns\":", key, t->calls, t->errors, t->triggers,
-		   t->trigger_errors, t->lost, t->unpaired);
+		   ",\"lost\":%" PRIu64 ",\"unpaired\":%" PRIu64 ",\"died\":%" PRIu64 ",\"probe_ns\":", key, t->calls, t->errors, t->triggers,
+		   t->trigger_errors, t->lost, t->unpaired, t->died);
 	json_number(out, t->probe_ns);
 	buf_char(out, ',');
 	key_text(out, "site_kind", t->site_kind);

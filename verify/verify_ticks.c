@@ -119,12 +119,27 @@ static uint64_t open_calls(const struct counts *c)
 	return more_than(c->calls, c->returns + c->too_deep + c->unwound + c->dropped[DROP_NOMEM]);
 }
 
+/* One name may be several functions, so that a process has a row for each: it dies once. */
+static bool is_known_dead(const struct verify *v, const struct arm_request *r, uint32_t source, uint32_t pid, const struct item *it)
+{
+	const struct source *s = r->model.source[source];
+
+	for (uint32_t i = 0; i < r->before[source].n && i < s->n_rows; i++) {
+		const struct probe *p = idmap_get(&s->probe_of, s->row[i]->probe);
+		uint32_t index;
+
+		if (r->before[source].row[i].settled && s->row[i]->pid == pid && p && verify_item_of(v, r, p, &index) == it)
+			return true;
+	}
+	return false;
+}
+
 /*
  * A process died in the middle of calls: how they would have ended is not known, and they do not come back. Where a condition leaves
  * calls out, their returns are not followed, so that there it cannot be told how many were open.
  */
-static void settle(struct verify *v, const struct arm_request *r, const struct probe *p, struct item *it, const struct row *row,
-		   struct row_before *before)
+static void settle(struct verify *v, const struct arm_request *r, uint32_t source, const struct probe *p, struct item *it,
+		   const struct row *row, struct row_before *before)
 {
 	uint64_t open = more_than(open_calls(&row->now.c), before->settled);
 
@@ -135,6 +150,7 @@ static void settle(struct verify *v, const struct arm_request *r, const struct p
 			      verify_name_of(v, r->side), p->function);
 	} else if (open) {
 		it->crashed[r->side] += open;
+		it->died[r->side] += !is_known_dead(v, r, source, row->pid, it);
 		before->settled += open;
 		verify_remark(v, "process %u of the %s ended in %llu call%s of %s: the outcome is unknown", row->pid, verify_name_of(v, r->side),
 			      (unsigned long long)open, open == 1 ? "" : "s", p->function);
@@ -162,7 +178,7 @@ static int take_row(struct verify *v, struct arm_request *r, uint32_t source, ui
 	difference(&row->now.c, &before->c, &delta);
 	/* By way of a collector older counters may come yet: those of a process that has ended stand still. */
 	if (before->ended && (last || (!delta.c.calls && !delta.c.returns)))
-		settle(v, r, p, &v->item[index], row, before);
+		settle(v, r, source, p, &v->item[index], row, before);
 	tally_add(&v->item[index].pending[r->side], &delta);
 	v->item[index].hits[r->side] += v->item[index].conditional ? delta.c.matched : delta.c.calls;
 	return 0;
@@ -405,6 +421,8 @@ static void arm_tick(struct verify *v, struct judged *j, enum verify_side side, 
 		return;
 	crashed = f->crashed[side];
 	f->crashed[side] = 0;
+	t->died = f->died[side];
+	f->died[side] = 0;
 	t->processes = v->arm[side].n_members;
 	t->unseen = verify_unseen(v, side);
 	t->span_ns = t->processes ? span_ns : 0;

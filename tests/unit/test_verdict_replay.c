@@ -55,6 +55,8 @@ static void live(uint64_t seed, unsigned ticks, const char *end, struct buf *sto
 		if (i % 7 == 0 && seed % 2 == 0)
 			x.t.hist = NULL;
 		x.t.unseen = i % 3 == 0;
+		b.t.died = i % 11 == 4;
+		x.t.died = seed % 8 == 2 && i % 13 == 5;
 		if (i % 5 == 0)
 			b.t.line_hits = NULL, x.t.watched = NULL;
 		verdict_pack_tick(stored, &c, &b.t, &x.t);

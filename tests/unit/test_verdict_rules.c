@@ -33,6 +33,7 @@ struct rule_case {
 #define ARM(...) { .calls = 100, .trigger_share = 0.3, .trigger_error = 0.1, .other_error = 0.01, .median_ns = 50000, .sigma = 0.3, \
 	.watched = 0.6, .probe_ns = 300, .processes = 2, .lines_run = true, __VA_ARGS__ }
 #define FIXED ARM(.trigger_error = 0)
+#define HARMLESS(...) ARM(.calls = 1000, .trigger_error = 0, .other_error = 0, __VA_ARGS__)
 #define ALL (ERRORS | P50 | VALUES | CALLS | LINES)
 
 #pragma GCC diagnostic ignored "-Woverride-init"
@@ -81,6 +82,16 @@ static const struct rule_case cases[] = {
 	  VERDICT_INCONCLUSIVE, "more candidate calls count as failed" },
 	{ "all calls unwound", EXPECT_GONE, 0, 0, ARM(), ARM(.unpaired = 1), 120, VERDICT_INCONCLUSIVE,
 	  "of no call of checkout" },
+	{ "a crash in few calls", EXPECT_NONE, 0, ERRORS | VALUES, HARMLESS(), HARMLESS(.dies = 1), 300, VERDICT_INCONCLUSIVE,
+	  "300 processes of the candidate died in calls of checkout, 0 of the baseline's" },
+	{ "the baseline crashes less often", EXPECT_NONE, 0, ERRORS | VALUES, HARMLESS(.dies = 1), HARMLESS(.dies = 2), 300,
+	  VERDICT_INCONCLUSIVE, "600 processes of the candidate died in calls of checkout, 300 of the baseline's (in " },
+	{ "a smaller candidate crashes more often", EXPECT_NONE, 0, ERRORS | VALUES, HARMLESS(.calls = 4000, .dies = 1), HARMLESS(.dies = 1),
+	  300, VERDICT_INCONCLUSIVE, "300 processes of the candidate died in calls of checkout, 300 of the baseline's (in " },
+	{ "by time a restart ends the baseline", EXPECT_NONE, 0, ERRORS | VALUES | BY_TIME, HARMLESS(.dies = 1), HARMLESS(.dies = 1), 600,
+	  VERDICT_INCONCLUSIVE, " of the baseline's, which a restart ends (in " },
+	{ "the crash is gone", EXPECT_NONE, 0, ERRORS | VALUES, HARMLESS(.dies = 1), HARMLESS(), 300, VERDICT_PASS, "" },
+	{ "both crash, the candidate less", EXPECT_NONE, 0, ERRORS | VALUES, HARMLESS(.dies = 2), HARMLESS(.dies = 1), 300, VERDICT_PASS, "" },
 	{ "few losses only take longer", EXPECT_GONE, 0, 0, ARM(), ARM(.trigger_error = 0, .lost = 0.005), 300, VERDICT_PASS,
 	  "" },
 	/* guards */

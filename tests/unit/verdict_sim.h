@@ -19,7 +19,7 @@ struct sim_arm {
 	double lost, unpaired;   /* share of the calls */
 	double watched;          /* calls of the watched function per call */
 	double probe_ns, probe_most_ns;
-	uint32_t processes;
+	uint32_t processes, dies;   /* dies: of them, in each tick, in the middle of a call */
 	bool lines_run;
 };
 
@@ -92,7 +92,9 @@ static inline void sim_arm_tick(struct sim *sim, const struct sim_arm *a, struct
 	s->t.span_ns = 1000000000;
 	s->t.lost = random_binomial(rnd, n, a->lost);
 	s->t.unpaired = random_binomial(rnd, n - s->t.lost, a->unpaired);
+	s->t.died = a->dies;
 	s->t.calls = n - s->t.lost - s->t.unpaired;
+	s->t.unpaired += a->dies;
 	s->t.triggers = random_binomial(rnd, s->t.calls, a->trigger_share);
 	s->t.trigger_unknown = random_binomial(rnd, s->t.lost + s->t.unpaired, a->trigger_share);
 	failed = random_binomial(rnd, s->t.triggers, a->trigger_error);
