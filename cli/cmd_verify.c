@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,6 +16,7 @@
 #include "table.h"
 #include "verify.h"
 #include "verify_args.h"
+#include "verify_files.h"
 #include "verify_post.h"
 #include "verify_record.h"
 #include "verify_report.h"
@@ -336,37 +336,6 @@ static int replay(const struct args *a)
 	return code;
 }
 
-/* What would only fail after the run. A file that is there is left as it is. */
-static int check_path(const char *path, struct error *err)
-{
-	struct stat st;
-	bool there = stat(path, &st) == 0;
-	int fd;
-
-	if (strcmp(path, "-") == 0 || (there && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
-		return 0;
-	fd = open(path, O_WRONLY | O_CLOEXEC | (there ? 0 : O_CREAT), 0644);
-	if (fd < 0)
-		return error_set(err, errno, "cannot write %s: %s", path, strerror(errno));
-	close(fd);
-	if (!there)
-		unlink(path);
-	return 0;
-}
-
-static int check_reports(const struct args *a, struct error *err)
-{
-	struct report_target target[REPORT_TARGETS];
-	int n = a->verify.report ? report_targets(a->verify.report, target, err) : 0, rc = n < 0 ? n : 0;
-
-	for (int i = 0; i < n; i++) {
-		if (!rc)
-			rc = check_path(target[i].path, err);
-		free(target[i].path);
-	}
-	return rc;
-}
-
 /* A record holds the claim: what would change it is not looked at, and must not seem to be. */
 static bool has_claim(const struct args *a)
 {
@@ -382,7 +351,7 @@ static bool has_claim(const struct args *a)
 
 static int check_files(const struct args *a, struct error *err)
 {
-	int rc = check_reports(a, err);
+	int rc = verify_files_prepare(a, err);
 
 	if (rc)
 		return rc;
@@ -392,7 +361,7 @@ static int check_files(const struct args *a, struct error *err)
 		return error_set(err, EINVAL, "--sign-key signs the record: --record FILE");
 	if (a->verify.verify_key && !a->verify.replay)
 		return error_set(err, EINVAL, "--verify-key checks a record: --replay FILE");
-	return a->verify.record ? check_path(a->verify.record, err) : 0;
+	return 0;
 }
 
 static int run(const struct args *a)

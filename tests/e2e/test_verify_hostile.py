@@ -58,15 +58,43 @@ class Files(Case):
         self.assertIn('is larger than 256 KiB', self.refused('/dev/zero'))
 
     def test_files_that_cannot_be_written(self):
-        """Known before anything runs; what is there is not touched."""
+        """Known before anything runs. A record that is there is not touched; a report is that of an earlier run, and goes."""
         there, new = self.write('kept'), self.path('new')
         for option in ('--record', '--report'):
             kind = 'md=' if option == '--report' else ''
             with self.subTest(option):
                 self.assertIn('cannot write ' + self.dir + ': Is a directory', self.refused('-s', 'x', '--function', 'f', option, kind + self.dir))
                 self.assertIn('No such file', self.refused('-s', 'x', '--function', 'f', option, kind + self.path('no/such')))
-                self.refused('-s', 'x', '--function', 'f', option, kind + there)
                 self.refused('-s', 'x', '--function', 'f', option, kind + new)
+        self.assertFalse(os.path.exists(new))
+        self.refused('-s', 'x', '--function', 'f', '--record', there)
+        with open(there) as f:
+            self.assertEqual(f.read(), 'kept')
+
+    def test_reports_of_an_earlier_run_do_not_stay(self):
+        stale = {kind: self.path('stale.' + kind) for kind in ('md', 'junit', 'json')}
+        option = ','.join('%s=%s' % r for r in stale.items())
+        link = self.path('link')
+        os.symlink(stale['md'], link)
+        for args in (('-s', 'nobody-has-this-name', '--function', 'f'), ('-s', 'x'), ('--replay', self.path('none')), (self.path('no-claim'),)):
+            with self.subTest(args):
+                for path in stale.values():
+                    with open(path, 'w') as f:
+                        f.write('PASS')
+                self.refused(*args, '--report', option.replace('md=' + stale['md'], 'md=' + link))
+                self.assertEqual([p for p in stale.values() if os.path.exists(p)], [])
+
+    def test_each_file_is_one(self):
+        new, there, link = self.path('new'), self.write('kept'), self.path('link')
+        os.symlink(there, link)
+        spelled = os.path.join(os.path.dirname(new), '.', 'new')
+        for args in (('--report', 'md=%s,junit=%s' % (new, new)), ('--report', 'md=%s,json=%s' % (new, spelled)), ('--report', 'md=-,json=-'),
+                     ('--report', 'md=' + there, '--record', link), ('--report', 'json=' + new, '--record', spelled)):
+            with self.subTest(args):
+                self.assertIn('each needs a file of its own', self.refused('-s', 'x', '--function', 'f', *args))
+        for args in ((there, '--report', 'md=' + link), ('--patch', there, '-s', 'x', '--record', there), ('--replay', there, '--report', 'json=' + there)):
+            with self.subTest(args):
+                self.assertIn('is read and would be written over', self.refused(*args))
         with open(there) as f:
             self.assertEqual(f.read(), 'kept')
         self.assertFalse(os.path.exists(new))
