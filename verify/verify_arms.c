@@ -218,6 +218,32 @@ static int no_process(const struct verify *v, enum verify_side side, struct erro
 	return error_hint(err, "of the target there run: %s", others);
 }
 
+/* A process that was named and is not in it makes an arm smaller than its label says. Halves of an arm are looked at while they run. */
+static int check_named(const struct verify *v, enum verify_side side, struct error *err)
+{
+	const struct verify_arm_spec *s = verify_arm_spec_of(v, side);
+	const char *at = s->by == VERIFY_ARM_PID && !v->halves ? s->text : "";
+	char others[300];
+
+	describe_running(v, others, sizeof(others));
+	for (size_t len; *at; at += len + (at[len] == ',')) {
+		bool there = false;
+
+		len = strcspn(at, ",");
+		for (uint32_t i = 0; i < v->arm[side].n_members; i++) {
+			char pid[24];
+			int n = snprintf(pid, sizeof(pid), "%llu", (unsigned long long)v->arm[side].member[i].pid);
+
+			there |= (size_t)n == len && strncmp(at, pid, len) == 0;
+		}
+		if (there)
+			continue;
+		error_set(err, ESRCH, "process %.*s of the %s does not run, or is none of the target", (int)len, at, verify_name_of(v, side));
+		return error_hint(err, "of the target there run: %s", others);
+	}
+	return 0;
+}
+
 static int not_one_build(const struct verify *v, enum verify_side side, const char *other, struct error *err)
 {
 	const char *build = v->arm[side].build_id;
@@ -252,7 +278,7 @@ int verify_fill_arm(struct verify *v, enum verify_side side, uint64_t now_ns, st
 	if (!a->n_members)
 		return no_process(v, side, err);
 	label_arm(v, side);
-	return 0;
+	return check_named(v, side, err);
 }
 
 /* ---- without --baseline and --candidate ---- */

@@ -573,6 +573,31 @@ static void hosts_that_cannot_be(void **state)
 	}
 }
 
+/* An arm is all of the processes that were named. */
+static void processes_that_do_not_run(void **state)
+{
+	static const struct bench_process two[] = { { 100, BUILD_B, NULL, 60 }, { 101, BUILD_C, NULL, 2 } };
+	static const struct { const char *baseline, *candidate, *says; } cases[] = {
+		{ "pid:100", "pid:101", NULL }, { "pid:100", "pid:101,999999", "process 999999 of the candidate does not run, or is none of the target" },
+		{ "pid:10,100", "pid:101", "process 10 of the baseline does not run" }, { "pid:100", "pid:1", "the candidate has no process: pid 1 matches none" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct verify_spec s;
+		struct bench b;
+
+		spec_of_test(&s, "none", NULL);
+		s.function = strdup("f");
+		assert_int_equal(verify_spec_arm(&s.baseline, cases[i].baseline, NULL), 0);
+		assert_int_equal(verify_spec_arm(&s.candidate, cases[i].candidate, NULL), 0);
+		begin_spec(&b, &s);
+		assert_int_equal(give_processes(&b, 2, two) < 0, cases[i].says != NULL);
+		if (cases[i].says && !strstr(b.err.text, cases[i].says))
+			fail_msg("case %zu: %s", i, b.err.text);
+		verify_free(b.v);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -585,7 +610,7 @@ int main(void)
 		cmocka_unit_test(a_candidate_whose_function_is_not_there), cmocka_unit_test(a_crash_inside_an_arm),
 		cmocka_unit_test(calls_that_kill_are_no_success), cmocka_unit_test(a_crash_in_few_calls_is_no_success),
 		cmocka_unit_test(no_tick_until_open_calls_are_known), cmocka_unit_test(equal_pids_on_two_hosts),
-		cmocka_unit_test(hosts_that_cannot_be),
+		cmocka_unit_test(hosts_that_cannot_be), cmocka_unit_test(processes_that_do_not_run),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
