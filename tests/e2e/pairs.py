@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import threading
 
 from harness import ROOT, KernelCase, Process, target
 from orders import build_id
@@ -12,19 +13,35 @@ class Pairs(KernelCase):
     """They run under a name of their own: `-s` takes whatever has it."""
     limit = 200
 
-    def service(self, program, build):
-        """-> its build-id"""
+    def service(self, program, build, again=False):
+        """-> its build-id. again: it is started again whenever it ends"""
         directory = self.path('%s.%d' % (build, self.count()))
         os.mkdir(directory)
         self.name = program[:4] + os.path.basename(self.dir)[-8:]
         path = os.path.join(directory, self.name)
         shutil.copy(target('%s/%s' % (program, build)), path)
-        Process(self, [path]).wait_line('^ready')
+        p = Process(self, [path])
+        p.wait_line('^ready')
+        if again:
+            self.keep_up(p)
         return build_id(path)
 
-    def compare(self, program, build, *args, code):
+    def keep_up(self, p):
+        over = threading.Event()
+
+        def watch(p):
+            while not over.wait(0.02):
+                if p.popen.poll() is not None:
+                    p = Process(self, p.argv)
+
+        keeper = threading.Thread(target=watch, args=(p,))
+        keeper.start()
+        self.addCleanup(keeper.join)
+        self.addCleanup(over.set)
+
+    def compare(self, program, build, *args, code, again=False):
         """Both builds, and the patch between them unless args have another. -> (process of plumb verify, its JSON report or None)"""
-        base, cand = self.service(program, 'plain'), self.service(program, build)
+        base, cand = self.service(program, 'plain'), self.service(program, build, again)
         patch = [] if '--patch' in args else ['--patch', os.path.join(ROOT, 'tests/targets', program, 'fixes', build + '.diff')]
         report = self.path('report%d.json' % self.count())
         agent = self.agent(socket=self.path('agent%d' % self.count()))

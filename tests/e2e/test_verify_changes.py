@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """plumb verify on changes that take a comparison's footing away: another name, a parameter that the compiler leaves out, a line that runs too
 often to be counted."""
+import re
 import unittest
 
 from pairs import Pairs
@@ -32,6 +33,15 @@ class Changes(Pairs):
         p, report = self.compare('pair', 'unused', '--function', 'reserve', '--expect', 'gone', '--for', '60s', '--guard', 'error_rate < +25 %', '--lines', 'any',
                                  code=0)
         self.assertEqual(report['functions'][0]['candidate']['errors'], 0)
+
+    def test_a_crash_in_few_calls(self):
+        """Far below every margin, and what returns is the same: it must not pass."""
+        p, report = self.compare('pair', 'crash', '--function', 'settle_order', '--lines', 'none', '--guard', 'no new error values', '--for', '20s', again=True,
+                                 code=3)
+        f, died = report['functions'][0], re.search('complete record: ([0-9]+) process(?:es)? of the candidate died in calls of settle_order, 0 of the '
+                                                    "baseline's", report['reason'])
+        self.assertTrue(died, report)
+        self.assertEqual((f['candidate']['died'], f['baseline']['died']), (int(died.group(1)), 0))
 
     def test_a_line_that_runs_too_often(self):
         """It loses its probe and says so; the functions go on. The claim needs more calls than there are until then."""

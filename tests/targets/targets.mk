@@ -105,7 +105,7 @@ TARGET_BIN += $(TARGET_DIR)/$(1)/$(5)
 endef
 fixed = $(foreach fix,plain $(5),$(eval $(call fixed_build,$(1),$(2),$(3),$(4),$(fix))))
 
-$(call fixed,pair,pair.c,$(TARGET_CC),$(TARGET_CFLAGS) -O2,renamed unused hot)
+$(call fixed,pair,pair.c,$(TARGET_CC),$(TARGET_CFLAGS) -O2,renamed unused hot crash)
 $(call fixed,shop,shop.cc,$(TARGET_CXX),$(TARGET_CXXFLAGS),v2)
 
 test-targets: $(TARGET_BIN)

@@ -6,6 +6,7 @@
  *   fixes/renamed.diff   a function gets another name
  *   fixes/unused.diff    a parameter is not needed any more: the compiler leaves it out
  *   fixes/hot.diff       the changed lines are in a loop that runs very often
+ *   fixes/crash.diff     one of 1,500 calls kills the process
  */
 #include <errno.h>
 #include <stdio.h>
