@@ -455,10 +455,11 @@ static int run_timer(struct verify *v, uint64_t now_ns, struct error *err)
 	return 0;
 }
 
-/* Who is there: now and then, each second while a candidate is waited for, and at once when somebody has ended. */
+/* Who is there: now and then, each second while somebody is waited for, and at once when somebody has ended. */
 static bool ps_is_due(const struct verify *v, uint64_t now_ns)
 {
-	uint64_t every = v->time.state == TIME_WAITING ? TICK_NS : PS_EVERY_NS;
+	bool missing = v->arm[CANDIDATE].missing_since_ns || (!v->spec.by_time && v->arm[BASELINE].missing_since_ns);
+	uint64_t every = missing || v->time.state == TIME_WAITING ? TICK_NS : PS_EVERY_NS;
 
 	return v->stage == VERIFY_RUNNING && !v->ps_open && (now_ns - v->ps_ns >= every || v->ps_ns < v->gone_ns);
 }

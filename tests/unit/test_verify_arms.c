@@ -490,6 +490,30 @@ static void no_tick_until_open_calls_are_known(void **state)
 	verify_free(b.v);
 }
 
+/* Who crashes every few seconds is there in between: an arm without a process is looked for each second. */
+static void a_crash_loop_is_no_missing_arm(void **state)
+{
+	struct bench_process now[] = { base, { 110, BUILD_C, NULL, 1 } };
+	struct bench b;
+
+	begin_probed(&b, "none", false);
+	assert_int_equal(second(&b, 20, 0, 0), 0);
+	for (int k = 0; k < 5; k++) {
+		give_gone(&b, b.request[1]);
+		assert_int_equal(second(&b, 20, 0, 0), 0);
+		assert_int_equal(give_processes(&b, 1, &base), 0);   /* not there yet */
+		buf_clear(verify_out(b.v));
+		assert_int_equal(second(&b, 20, 0, 0), 0);
+		assert_true(verify_out(b.v)->len > 0);
+		assert_int_equal(give_processes(&b, 2, now), 0);
+		assert_int_equal(verify_view(b.v)->arm[CANDIDATE].processes, 1);
+		assert_int_equal(second(&b, 20, 0, 0), 0);
+		now[1].pid++;
+	}
+	assert_int_equal(verify_view(b.v)->stage, VERIFY_RUNNING);
+	verify_free(b.v);
+}
+
 /* ---- by host ---- */
 
 static void begin_by_host(struct bench *b, bool patch)
@@ -611,6 +635,7 @@ int main(void)
 		cmocka_unit_test(calls_that_kill_are_no_success), cmocka_unit_test(a_crash_in_few_calls_is_no_success),
 		cmocka_unit_test(no_tick_until_open_calls_are_known), cmocka_unit_test(equal_pids_on_two_hosts),
 		cmocka_unit_test(hosts_that_cannot_be), cmocka_unit_test(processes_that_do_not_run),
+		cmocka_unit_test(a_crash_loop_is_no_missing_arm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
