@@ -92,7 +92,8 @@ class Files(Case):
                      ('--report', 'md=' + there, '--record', link), ('--report', 'json=' + new, '--record', spelled)):
             with self.subTest(args):
                 self.assertIn('each needs a file of its own', self.refused('-s', 'x', '--function', 'f', *args))
-        for args in ((there, '--report', 'md=' + link), ('--patch', there, '-s', 'x', '--record', there), ('--replay', there, '--report', 'json=' + there)):
+        for args in ((there, '--report', 'md=' + link), ('--patch', there, '-s', 'x', '--record', there),
+                     ('--replay', there, '--report', 'json=' + there)):
             with self.subTest(args):
                 self.assertIn('is read and would be written over', self.refused(*args))
         with open(there) as f:

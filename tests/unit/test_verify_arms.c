@@ -602,8 +602,10 @@ static void processes_that_do_not_run(void **state)
 {
 	static const struct bench_process two[] = { { 100, BUILD_B, NULL, 60 }, { 101, BUILD_C, NULL, 2 } };
 	static const struct { const char *baseline, *candidate, *says; } cases[] = {
-		{ "pid:100", "pid:101", NULL }, { "pid:100", "pid:101,999999", "process 999999 of the candidate does not run, or is none of the target" },
-		{ "pid:10,100", "pid:101", "process 10 of the baseline does not run" }, { "pid:100", "pid:1", "the candidate has no process: pid 1 matches none" },
+		{ "pid:100", "pid:101", NULL },
+		{ "pid:100", "pid:101,999999", "process 999999 of the candidate does not run, or is none of the target" },
+		{ "pid:10,100", "pid:101", "process 10 of the baseline does not run" },
+		{ "pid:100", "pid:1", "the candidate has no process: pid 1 matches none" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
