@@ -101,6 +101,19 @@ static void exposure_start(struct verdict *v, struct gate *g)
 	snprintf(g->view.name, sizeof(g->view.name), "exposure");
 }
 
+static bool was_called(const struct arm_total *t)
+{
+	return t->calls + t->lost + t->unpaired > 0;
+}
+
+/* What is to be said of the other arm with it: "" if that was called, or nobody knows. */
+static const char *nor_on(const struct verdict *v, const struct arm_total *other)
+{
+	if (was_called(other) || other->unseen || !other->most_processes)
+		return "";
+	return other == &v->base ? ", nor on the baseline" : ", nor on the candidate";
+}
+
 /* False: a sentence about an arm that shows nothing at all, or not all, was set. */
 static bool arm_was_seen(struct verdict *v, struct gate *g, const struct arm_total *t, const char *arm)
 {
@@ -116,10 +129,10 @@ static bool arm_was_seen(struct verdict *v, struct gate *g, const struct arm_tot
 		gate_set(g, GATE_OPEN, "the %s has no process any more", arm);
 	else if (t->most_processes == 0)
 		gate_set(g, GATE_OPEN, "the %s has no process", arm);
-	else if (t->lost + t->unpaired)
+	else if (was_called(t))
 		gate_set(g, GATE_OPEN, "of no call of %s on the %s is the outcome known", v->claim.function, arm);
 	else
-		gate_set(g, GATE_OPEN, "%s was not called on the %s", v->claim.function, arm);
+		gate_set(g, GATE_OPEN, "%s was not called on the %s%s", v->claim.function, arm, nor_on(v, t == &v->base ? &v->cand : &v->base));
 	return false;
 }
 

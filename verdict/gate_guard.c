@@ -8,6 +8,8 @@
 #include "gate_latency.h"
 #include "verdict_internal.h"
 
+#define TELLS_NOTHING 0.995   /* a bound that would be written as 100 % */
+
 /* ---- error rate ---- */
 
 static void errors_start(struct verdict *v, struct gate *g)
@@ -76,9 +78,11 @@ static void new_errors_open(struct verdict *v, struct gate *g)
 			 "no value in %" PRIu64 " calls that the baseline does not have: such calls are below %.2g %%", n,
 			 100 * high);
 	} else {
-		gate_set(g, GATE_OPEN,
-			 "no new value in %" PRIu64 " calls: such calls are only shown to be below %.2g %%, %.2g %% needed%s", n,
-			 100 * high, 100 * g->guard->floor, s->cand_unknown ? " (some errors came without their value)" : "");
+		if (high < TELLS_NOTHING)
+			gate_set(g, GATE_OPEN, "no new value in %" PRIu64 " calls: such calls are only shown to be below %.2g %%, %.2g %% needed%s",
+				 n, 100 * high, 100 * g->guard->floor, s->cand_unknown ? " (some errors came without their value)" : "");
+		else
+			gate_set(g, GATE_OPEN, "no new value in %" PRIu64 " call%s, which shows nothing yet", n, n == 1 ? "" : "s");
 		if (!s->cand_unknown)
 			gate_eta(g, eta_of(v->cand.span_ns, (double)n, k * (double)clean_calls_needed(g->guard->floor, g->alpha)));
 	}

@@ -45,7 +45,7 @@ struct covered_function {
 	bool meant;                     /* by the claim's function, which is several: its calls are among that one's */
 	bool compared;                  /* call probes on both arms */
 	uint32_t changed;               /* lines with code in it, both sides; 0: it holds inlined code of such functions, or is the claim's */
-	char why[COVERAGE_WHY];         /* not compared: the sentence */
+	char why[COVERAGE_WHY];         /* not compared by itself: the sentence */
 };
 
 struct coverage {

@@ -48,7 +48,7 @@ static bool comparable(struct covered_function *f)
 static bool is_meant(const struct coverage *c, struct covered_function *f)
 {
 	if (f->meant)
-		snprintf(f->why, COVERAGE_WHY, "it is one of those that %.120s means: its calls are among them", c->function[0].name);
+		snprintf(f->why, COVERAGE_WHY, "counted with %.120s", c->function[0].name);
 	return f->meant;
 }
 

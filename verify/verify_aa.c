@@ -103,11 +103,25 @@ static int split_arm(const struct arm *a, enum split by, struct verify_spec *to,
 	return rc || by == BY_THREAD ? rc : set_half(a, by, CANDIDATE, &to->candidate, err);
 }
 
+/* One of the halves would have no call. Threads: 0 if they are not known. */
+static int check_split(const struct verify *v, const struct arm *a, enum split by, struct error *err)
+{
+	const struct member *m = &a->member[0];
+	const struct running *p = by == BY_THREAD && a->n_members == 1 ? verify_find_running(v, m->host, m->pid, a->build_id) : NULL;
+
+	if (!p || p->threads != 1)
+		return 0;
+	error_set(err, EINVAL, "an A/A run cannot split %s: it is one process (%" PRIu64 ") with one thread", a->label, m->pid);
+	return error_hint(err, "start a second process of the build, or ask again when it has threads, if it begins them as it serves");
+}
+
 int verify_aa_alone(struct verify *v, struct error *err)
 {
 	const struct arm *a = &v->arm[BASELINE];
 	enum split by = choose_split(a);
 
+	if (check_split(v, a, by, err))
+		return -err->code;
 	verify_remark(v, "an A/A run: one build is both arms, split by %s; whatever it finds is chance, or calls that hang together",
 		      splits[by].name);
 	return split_arm(a, by, &v->spec, err);
@@ -172,6 +186,8 @@ int verify_aa_begin(struct verify *v, uint64_t now_ns, struct error *err)
 {
 	enum split by = choose_split(&v->arm[BASELINE]);
 
+	if (check_split(v, &v->arm[BASELINE], by, err))
+		return -err->code;
 	v->stage = VERIFY_AA;
 	v->aa.began_ns = now_ns;
 	v->aa.split = splits[by].name;

@@ -158,7 +158,7 @@ static void md_notes(struct buf *out, const struct verify_view *v)
 
 		if (!coverage_is_missing(f))
 			continue;
-		buf_str(out, "- not compared: ");
+		buf_str(out, f->meant ? "- compared: " : "- not compared: ");
 		md_text(out, f->name);
 		buf_str(out, ": ");
 		md_text(out, f->why);

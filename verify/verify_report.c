@@ -299,7 +299,7 @@ static void json_not_compared(struct buf *out, const struct coverage *c)
 		key_text(out, "function", c->function[i].name);
 		buf_char(out, ',');
 		key_text(out, "why", c->function[i].why);
-		buf_char(out, '}');
+		buf_printf(out, ",\"together\":%s}", c->function[i].meant ? "true" : "false");
 		before = ",";
 	}
 	buf_char(out, ']');

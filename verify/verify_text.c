@@ -316,7 +316,7 @@ static void put_incomparable(const struct coverage *c, struct buf *out)
 	for (uint32_t i = 0; i < c->n_functions; i++) {
 		if (!coverage_is_missing(&c->function[i]))
 			continue;
-		buf_str(out, "not compared: ");
+		buf_str(out, c->function[i].meant ? "compared: " : "not compared: ");
 		safe(out, c->function[i].name);
 		buf_str(out, ": ");
 		safe(out, c->function[i].why);

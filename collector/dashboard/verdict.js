@@ -60,6 +60,12 @@ function progress(v, r) {
 		running && r.eta_s > 0 ? 'to a verdict: ' + seconds(r.eta_s) : null];
 }
 
+// Of durations nothing is divided but how many calls are slow: slower than the baseline's quantile, and on the candidate than that with its margin.
+function ratio(g) {
+	const figure = bounded(g.ratio, times);
+	return g.unit === 'ns' && figure !== '–' ? h('span', {}, figure, h('br'), h('small', {}, 'share of slow calls')) : figure;
+}
+
 function gateTable(f) {
 	const box = table('Gates of ' + f.function, [
 		{name: 'Gate', cell: (g) => g.name + (g.optional ? ' (optional)' : '')},
@@ -68,7 +74,7 @@ function gateTable(f) {
 		{name: 'Why', cell: (g) => g.reason},
 		{name: 'Baseline', number: true, cell: (g) => bounded(g.baseline, UNITS[g.unit])},
 		{name: 'Candidate', number: true, cell: (g) => bounded(g.candidate, UNITS[g.unit])},
-		{name: 'Candidate to baseline', number: true, cell: (g) => bounded(g.ratio, times)},
+		{name: 'Candidate to baseline', number: true, cell: ratio},
 		{name: 'Margin', number: true, cell: (g) => known(g.margin) ? times(g.margin) : '–'},
 	], list(f.gates), 'There is no gate.');
 	box.classList.add('gates');
@@ -167,7 +173,7 @@ function aaRun(r) {
 }
 
 function readWithIt(r) {
-	const lines = [...list(r.not_compared).map((f) => 'Not compared: ' + f.function + ': ' + f.why), ...list(r.remarks), ...list(r.caveats)];
+	const lines = [...list(r.not_compared).map((f) => (f.together ? 'Compared: ' : 'Not compared: ') + f.function + ': ' + f.why), ...list(r.remarks), ...list(r.caveats)];
 	return lines.length ? h('section', {'aria-label': 'To be read with it'}, h('h2', {}, 'To be read with it'), h('ul', {}, lines.map((l) => h('li', {}, l)))) : null;
 }
 

@@ -12,15 +12,20 @@ static const struct bench_process local[] = { { 100, BUILD_B, NULL, 9 }, { 101, 
 				  alone[] = { { 100, BUILD_B, NULL, 9 }, { 102, BUILD_C, NULL, 5 } },
 				  hosts[] = { { 7, BUILD_B, "web-1", 9 }, { 7, BUILD_B, "web-2", 9 }, { 8, BUILD_C, "web-2", 5 } };
 
-static void begin_aa(struct bench *b, const char *patch)
+static void begin_expecting(struct bench *b, const char *expect, const char *patch)
 {
 	struct verify_spec s;
 
-	spec_of_test(&s, "gone", patch);
+	spec_of_test(&s, expect, patch);
 	s.function = strdup("f");
 	s.claim.deadline_ns = 100 * SECOND;
 	s.aa = true;
 	begin_spec(b, &s);
+}
+
+static void begin_aa(struct bench *b, const char *patch)
+{
+	begin_expecting(b, "gone", patch);
 }
 
 /* The texts of the requests that were sent, all of them accepted. */
@@ -433,6 +438,21 @@ static void other_splits(void **state)
 	verify_free(b.v);
 }
 
+/* One process with one thread has no halves: said before there is a probe, alone and before two arms. */
+static void one_thread_is_refused(void **state)
+{
+	for (unsigned n = 1; n <= 2; n++) {
+		struct bench b;
+
+		begin_expecting(&b, n == 1 ? "none" : "gone", NULL);
+		b.threads = 1;
+		assert_true(give_processes(&b, n, alone) < 0);
+		expect_in(b.err.text, "an A/A run cannot split ");
+		expect_in(b.err.text, "it is one process (100) with one thread");
+		verify_free(b.v);
+	}
+}
+
 /* What cannot be verified is said before any time goes into an A/A run. */
 static void bad_input_comes_first(void **state)
 {
@@ -506,7 +526,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_found_goes_on), cmocka_unit_test(a_difference_is_inconclusive),
 		cmocka_unit_test(a_value_of_one_half), cmocka_unit_test(too_few_calls_are_no_a_a_run),
-		cmocka_unit_test(other_splits), cmocka_unit_test(bad_input_comes_first),
+		cmocka_unit_test(other_splits), cmocka_unit_test(one_thread_is_refused),
+		cmocka_unit_test(bad_input_comes_first),
 		cmocka_unit_test(a_stop_in_it_is_no_verdict), cmocka_unit_test(a_half_loses_its_probes),
 		cmocka_unit_test(a_half_ends), cmocka_unit_test(nothing_can_be_compared), cmocka_unit_test(who_is_meant),
 		cmocka_unit_test(halves_of_an_expectation), cmocka_unit_test(halves_of_a_trigger),

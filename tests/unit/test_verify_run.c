@@ -53,13 +53,20 @@ static void counts_decide(void **state)
 
 static void no_traffic_is_no_pass(void **state)
 {
+	struct verify_spec s;
 	struct bench b;
 
-	begin_probed(&b, "gone", false);
+	spec_of_test(&s, "gone", NULL);
+	s.function = strdup("f");
+	assert_int_equal(verify_spec_guard(&s, "no new error values", NULL), 0);
+	begin_spec(&b, &s);
+	assert_int_equal(give_ps(&b, 2, two_builds), 0);
+	set_probes(&b, false);
 	for (int i = 0; i < 30 && verify_view(b.v)->stage == VERIFY_RUNNING; i++)
 		assert_int_equal(second(&b, 0, 0, 0), 0);
 	assert_int_equal(verify_view(b.v)->state, VERDICT_INCONCLUSIVE);
-	assert_non_null(strstr(verify_view(b.v)->reason, "was not called"));
+	assert_non_null(strstr(verify_view(b.v)->reason, "exposure: f was not called on the candidate, nor on the baseline"));
+	assert_non_null(strstr(verify_view(b.v)->reason, "no new error values: no new value in 0 calls, which shows nothing yet"));
 	verify_free(b.v);
 }
 

@@ -28,7 +28,7 @@ struct bench {
 	uint64_t now_ns;
 	struct error err;
 	uint64_t calls[2], errors[2];   /* what f has counted, by side */
-	unsigned line_hits;
+	unsigned line_hits, threads;     /* threads: of each process */
 	int value[2];                   /* what failing calls return; 0: not told */
 	uint32_t request[2], lines_request[2];
 	bool shared;                    /* line 11 has no statement of its own */
@@ -81,7 +81,7 @@ static inline int give_processes(struct bench *b, unsigned n, const struct bench
 		pack_text(&f.pk, "yes");
 		msgpack_pack_int(&f.pk, 0);
 		msgpack_pack_uint64(&f.pk, p[i].age_s * SECOND);
-		msgpack_pack_int(&f.pk, 4);
+		msgpack_pack_uint64(&f.pk, b->threads);
 	}
 	frame_end(&f);
 	return give(b, &out);
@@ -325,6 +325,7 @@ static inline void begin_spec(struct bench *b, struct verify_spec *s)
 	memset(b, 0, sizeof(*b));
 	b->now_ns = 100 * SECOND;
 	b->line_hits = 1;
+	b->threads = 4;
 	assert_int_equal(verify_spec_finish(s, &b->err), 0);
 	b->v = verify_new(s, &b->err);
 	assert_non_null(b->v);
