@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "function_name.h"
+#include "sources.h"
 
 enum { ANCHOR_LINES = 200 };
 
@@ -345,6 +346,8 @@ static int make(struct coverage_maker *m, struct error *err)
 		rc = take_lines(m);
 	if (rc)
 		return error_set(err, ENOMEM, "no memory for the patch's functions");
+	if (m->patch && sources_check(m->patch, m->answer, m->file_of, m->spec->arm_by, err) < 0)
+		return -err->code;
 	if (m->patch && !(m->watch ? m->c->n_functions : m->c->lines_with_code))
 		return touches_nothing(m, err);
 	if (coverage_check_claimed(m, err) < 0)

@@ -120,6 +120,26 @@ static int read_lines(const msgpack_object *list, uint32_t n_files, struct lines
 	return 0;
 }
 
+/* [[path, [path in the debug information, ...]], ...] */
+static int read_paths(const msgpack_object *list, uint32_t n_files, struct lines_answer *out, struct error *err)
+{
+	if (!list)
+		return 0;
+	if (!is_array(list, n_files))
+		return malformed(err);
+	out->paths = calloc(n_files + 1, sizeof(*out->paths));
+	if (!out->paths)
+		return error_set(err, ENOMEM, "no memory for source files");
+	for (uint32_t i = 0; i < n_files; i++) {
+		const msgpack_object *o = &list->via.array.ptr[i];
+
+		if (!is_array(o, 2) || !is_array(&o->via.array.ptr[1], 0))
+			return malformed(err);
+		out->paths[i] = o->via.array.ptr[1].via.array.size;
+	}
+	return 0;
+}
+
 static int compare_lines(const void *a, const void *b)
 {
 	const struct lines_line *x = a, *y = b;
@@ -140,6 +160,8 @@ int lines_answer_read(const msgpack_object *payload, uint32_t n_files, struct li
 	object_bool(map_get(payload, "more"), &out->more);
 	rc = read_functions(map_get(payload, "functions"), out, err);
 	if (!rc)
+		rc = read_paths(map_get(payload, "files"), n_files, out, err);
+	if (!rc)
 		rc = read_lines(map_get(payload, "lines"), n_files, out, err);
 	if (!rc)
 		qsort(out->line, out->n_lines, sizeof(*out->line), compare_lines);
@@ -157,6 +179,7 @@ void lines_answer_free(struct lines_answer *a)
 		free(a->line[i].place);
 	free(a->function);
 	free(a->line);
+	free(a->paths);
 	free(a->build_id);
 	free(a->module);
 	memset(a, 0, sizeof(*a));

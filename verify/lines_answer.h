@@ -40,6 +40,7 @@ struct lines_answer {
 	char *build_id, *module;
 	struct lines_function *function;
 	struct lines_line *line;
+	uint32_t *paths;               /* by the question's file: so many files of the build have such a path; NULL: not told */
 	uint32_t n_functions, n_lines;
 	bool more;                     /* the agent has left some out */
 };

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "function_name.h"
+#include "sources.h"
 #include "verify_internal.h"
 
 enum { SHOWN_PER_S = 10 };   /* failing calls of a function, with their arguments */
@@ -49,11 +50,19 @@ static int number_files(struct verify *v, enum verify_side side)
 	return 0;
 }
 
-static void pack_file(msgpack_packer *pk, const struct patch_file *f, enum verify_side side)
+/* *room: lines that may be asked about beside the diff's. */
+static void pack_file(msgpack_packer *pk, const struct patch_file *f, enum verify_side side, uint32_t *room)
 {
+	uint32_t below[SOURCES_BELOW_ALL], n = 0;
+
+	for (uint32_t at = 0; n < *room && (at = sources_below(f, side, at));)
+		below[n++] = at;
+	*room -= n;
 	msgpack_pack_array(pk, 2);
 	pack_text(pk, path_on(f, side));
-	msgpack_pack_array(pk, count_on(f, side));
+	msgpack_pack_array(pk, count_on(f, side) + n);
+	for (uint32_t i = 0; i < n; i++)
+		msgpack_pack_uint32(pk, below[i]);
 	for (uint32_t i = 0; i < f->n_lines; i++) {
 		uint32_t number = side == BASELINE ? f->line[i].old_line : f->line[i].new_line;
 
@@ -116,6 +125,7 @@ static void pack_target(struct verify *v, msgpack_packer *pk, enum verify_side s
 
 int verify_ask_lines(struct verify *v, enum verify_side side, struct error *err)
 {
+	uint32_t room = v->patch->n_lines < LINES_ANSWERED_MAX - SOURCES_BELOW_ALL ? SOURCES_BELOW_ALL : 0;
 	struct frame f;
 
 	if (!v->file_of[side] && number_files(v, side) < 0)
@@ -129,7 +139,7 @@ int verify_ask_lines(struct verify *v, enum verify_side side, struct error *err)
 	msgpack_pack_array(&f.pk, v->n_files[side]);
 	for (uint32_t i = 0; i < v->patch->n_files; i++)
 		if (v->file_of[side][i] != UINT32_MAX)
-			pack_file(&f.pk, &v->patch->file[i], lines_of(v, side));
+			pack_file(&f.pk, &v->patch->file[i], lines_of(v, side), &room);
 	return frame_end(&f) ? error_set(err, E2BIG, "the patch is too long to be asked about") : 0;
 }
 

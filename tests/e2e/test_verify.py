@@ -120,6 +120,25 @@ class Canary(Orders):
             self.assertIn(says, p.stderr, args)
             self.assertEqual(p.stdout, '', args)
 
+    def test_a_candidate_without_the_fix(self):
+        """Another build of the baseline's sources was deployed: the patch's lines are other code there."""
+        _, base = self.service(1)
+        _, cand = self.service(1, seed=2, other=True)
+        arms = '-s', self.name, '--baseline', 'build:' + base[:10], '--candidate', 'build:' + cand[:10]
+        for version, function, says in (
+                (2, 'coupon_discount', 'apply_coupon begins at line 33 of tests/targets/orderd/coupon.c in both; with the patch it would begin at line 35'),
+                (3, 'price_order', 'the candidate is not built from the patched sources: line 5 of tests/targets/orderd/pricing.c is empty in the patch'),
+                (4, 'coupon_discount', 'the candidate is not built from the patched sources: line 21 of tests/targets/orderd/coupon.c is empty')):
+            p = self.verify(self.agent(socket=self.path('a%d' % version)), *arms, '--function', function, '--patch',
+                            os.path.join(FIXES, 'v%d.diff' % version), code=2)
+            self.assertIn(says, p.stderr)
+            self.assertEqual(p.stdout, '')
+
+    def test_arms_that_are_swapped(self):
+        agent, (target, name, _, base, _, cand) = self.agent(), self.pair(2)
+        p = self.verify(agent, target, name, '--baseline', cand, '--candidate', base, '--patch', os.path.join(FIXES, 'v2.diff'), code=2)
+        self.assertIn('swap --baseline and --candidate', p.stderr)
+
     def flagged(self, *args, condition, code):
         """One build, two features, each on for some users."""
         agent = self.agent()
