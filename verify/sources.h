@@ -11,7 +11,7 @@
 
 #include "coverage.h"
 
-enum { SOURCES_BELOW = 128, SOURCES_BELOW_ALL = 4000 };   /* of one hunk, of a patch */
+enum { SOURCES_BELOW = 400, SOURCES_BELOW_ALL = 4000 };   /* of one hunk, of a patch */
 
 /* The next line to ask about beside the diff's own, behind `after` (0: the first one): those below each hunk, of which the answer tells where
  * their functions begin. 0: there is none; headers have none, as all of a program may be in the answer then. */
