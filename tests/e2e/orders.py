@@ -3,8 +3,9 @@
 import os
 import shutil
 import subprocess
+import time
 
-from harness import ROOT, KernelCase, Process, target
+from harness import ROOT, KernelCase, Process, target, wait_for
 
 FIXES = os.path.join(ROOT, 'tests/targets/orderd/fixes')
 TRIGGER = 'o->qty == 0 && o->coupon == "HALF"'
@@ -49,8 +50,15 @@ class Orders(KernelCase):
         Process(self, [target('orderload'), '--port', port, '--rate', '1500', '--seconds', '300', '--bad-percent', str(bad),
                        '--unknown-percent', '1', '--seed', str(seed)])
 
+    def let_it_age(self, pid):
+        """/proc tells when a process was started in hundredths of a second: what is started after this is younger."""
+        with open('/proc/%d/stat' % pid) as f:
+            started = int(f.read().rsplit(')', 1)[1].split()[19])
+        wait_for('the next tick', lambda: time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf('SC_CLK_TCK') > started + 1)
+
     def pair(self, version, **candidate):
         self.first, base = self.service(1)
+        self.let_it_age(self.first.pid)
         self.second, cand = self.service(version, seed=2, **candidate)
         return ['-s', self.name, '--baseline', 'build:' + base[:10], '--candidate', 'build:' + cand[:10]]
 
