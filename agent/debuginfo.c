@@ -121,8 +121,6 @@ static bool alt_try(struct debuginfo *di, const char *path, const void *id, size
 		di->alt = dwarf_begin_elf(di->alt_elf, DWARF_C_READ, NULL);
 	if (!di->alt)
 		alt_close(di);
-	else
-		snprintf(di->alt_path, sizeof(di->alt_path), "%s", path);
 	return di->alt != NULL;
 }
 
@@ -158,16 +156,20 @@ static bool alt_search(struct debuginfo *di, const char *root, const char *name,
 	return alt_try(di, path, id, len);
 }
 
-static void alt_open(struct debuginfo *di, const char *root)
+/* What `dwarf` names as its alternate file, into di. False: it is not there. */
+static bool alt_find(struct debuginfo *di, Dwarf *dwarf, const char *root)
 {
 	const char *name = NULL;
 	const void *id = NULL;
-	ssize_t len = dwelf_dwarf_gnu_debugaltlink(di->dwarf, &name, &id);
+	ssize_t len = dwelf_dwarf_gnu_debugaltlink(dwarf, &name, &id);
 
-	if (len < 2 || len > 64 || !name || strlen(name) >= PATH_MAX / 2)
-		return;
-	di->alt_missing = !alt_search(di, root, name, id, (size_t)len);
-	if (!di->alt_missing)
+	return len < 2 || len > 64 || !name || strlen(name) >= PATH_MAX / 2 || alt_search(di, root, name, id, (size_t)len);
+}
+
+static void alt_open(struct debuginfo *di, const char *root)
+{
+	di->alt_missing = !alt_find(di, di->dwarf, root);
+	if (di->alt)
 		dwarf_setalt(di->dwarf, di->alt);
 }
 
@@ -286,6 +288,20 @@ const char *debuginfo_path(const struct debuginfo *di)
 	return di->path;
 }
 
+/* The one that would be opened now is the one that was. */
+static bool alt_is_current(const struct debuginfo *di, const char *root)
+{
+	struct debuginfo *now = debuginfo_new(di->img);
+	bool same = false;
+
+	if (now) {
+		snprintf(now->path, sizeof(now->path), "%s", di->path);
+		same = alt_find(now, di->dwarf, root) && now->alt && file_unchanged(&now->alt_st, &di->alt_st);
+	}
+	debuginfo_close(now);
+	return same;
+}
+
 bool debuginfo_is_current(const struct debuginfo *di, const struct image *img, const char *root)
 {
 	struct stat st;
@@ -294,7 +310,7 @@ bool debuginfo_is_current(const struct debuginfo *di, const struct image *img, c
 
 	if (di->budget.was_spent || di->alt_missing || debuginfo_failure(di))
 		return false;
-	if (di->alt && (stat(di->alt_path, &st) != 0 || !file_unchanged(&st, &di->alt_st)))
+	if (di->alt && !alt_is_current(di, root))
 		return false;
 	fd = di->separate ? image_open_debug(img, root, NULL, 0, NULL) : fcntl(image_fd(img), F_DUPFD_CLOEXEC, 3);
 	if (fd < 0)

@@ -124,7 +124,7 @@ struct debuginfo {
 	Elf *elf, *alt_elf;
 	Dwarf *dwarf, *alt;
 	bool separate;                /* not the image itself */
-	char path[PATH_MAX], alt_path[PATH_MAX];
+	char path[PATH_MAX];
 	bool alt_missing;             /* it names one that was not found */
 	struct pool pool;
 	void *units, *types, *functions, *definitions;   /* search trees */

@@ -22,6 +22,7 @@ static void keeper_free(struct keeper *k)
 	if (k->fd >= 0)
 		close(k->fd);
 	buf_free(&k->in);
+	subject_close(&k->subject);
 	free(k);
 }
 
@@ -108,16 +109,33 @@ static int add_events(struct keeper *k, struct event_base *base)
 	return k->readable && k->timeout && event_add(k->readable, NULL) == 0 ? 0 : -ENOMEM;
 }
 
-int keeper_start(struct keepers *all, struct event_base *base, struct keeper **out, struct error *err)
+static struct keeper *keeper_new(struct keepers *all, const struct keeper_subject *subject)
 {
+	struct keeper_subject unused = *subject;
 	struct keeper *k = calloc(1, sizeof(*k));
+
+	if (!k) {
+		subject_close(&unused);
+		return NULL;
+	}
+	k->all = all;
+	k->subject = *subject;
+	k->fd = -1;
+	return k;
+}
+
+int keeper_start(struct keepers *all, struct event_base *base, const struct keeper_subject *subject, struct keeper **out,
+		 struct error *err)
+{
+	struct keeper *k = keeper_new(all, subject);
 	int fds[2], code;
 
 	if (!k)
 		return error_set(err, ENOMEM, "out of memory");
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds)) {
-		free(k);
-		return error_set(err, errno, "cannot make a socket: %s", strerror(errno));
+		code = errno;
+		keeper_free(k);
+		return error_set(err, code, "cannot make a socket: %s", strerror(code));
 	}
 	k->pid = fork();
 	code = errno;
@@ -126,7 +144,6 @@ int keeper_start(struct keepers *all, struct event_base *base, struct keeper **o
 		keeper_serve(fds[1]);
 	}
 	close(fds[1]);
-	k->all = all;
 	k->fd = fds[0];
 	if (k->pid > 0 && add_events(k, base) == 0) {
 		*out = k;
@@ -173,12 +190,15 @@ int keeper_ask(struct keeper *k, const struct resolve_request *rq)
 {
 	struct timeval patience = { .tv_sec = WORKER_SECONDS };
 	bool other = rq->exe_fd >= 0 && rq->exe_fd != rq->fd;
-	int fd[KEEPER_FILES] = { write_question(rq), rq->fd, rq->exe_fd }, rc;
+	int question = write_question(rq), rc;
+	/* No root: what is no directory has nothing below it. */
+	const int fd[KEEPER_FILES] = { [KEEPER_QUESTION] = question, [KEEPER_FILE] = rq->fd, [KEEPER_EXE] = rq->exe_fd,
+				       [KEEPER_ROOT] = k->subject.root_fd >= 0 ? k->subject.root_fd : question };
 
-	if (fd[0] < 0)
+	if (question < 0)
 		return -ENOMEM;
-	rc = send_files(k->fd, fd, other ? 3 : 2);
-	close(fd[0]);
+	rc = send_files(k->fd, fd, other ? KEEPER_FILES : KEEPER_EXE);
+	close(question);
 	return rc ? rc : event_add(k->timeout, &patience);
 }
 

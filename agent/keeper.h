@@ -3,7 +3,9 @@
  * Workers that stay.  A worker (worker.h) that has found a function in 300 MB of debug information has read much of what
  * the next question about the same file needs, and forgets it when it ends.  A keeper is such a child that answers, waits,
  * and is asked again about that file, and about no other: what a hostile file may have done to its reader
- * cannot reach the answer about another file.  What the next question needs must be in it: it goes over a socket.
+ * cannot reach the answer about another one.  Files are read besides it: the executable, and debug files, which are looked for
+ * below the process's root and beside the file.  So "about that file" means: with that executable, below that root, by that
+ * path.  What the next question needs must be in it: it goes over a socket.
  */
 #ifndef PLUMB_KEEPER_H
 #define PLUMB_KEEPER_H
@@ -29,7 +31,7 @@ void keepers_free(struct keepers *ks);
 
 /*
  * Has a request answered (rq->explain: as explain_work would, else as resolve_work would), by the keeper that waits for
- * questions about this file, or by a new one.  Borrows nothing after it has returned.  `done` is called once, from the
+ * questions about this file, executable, root and path, or by a new one.  Borrows nothing after it has returned.  `done` is called once, from the
  * loop, as worker_start's is; *out is for keeper_cancel until then.
  */
 int keepers_ask(struct keepers *ks, const struct resolve_request *rq,

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The child: one question, one answer, as long as that makes sense. */
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -43,17 +45,43 @@ static bool receive(int from, struct asked *q)
 	if (!head || head->cmsg_type != SCM_RIGHTS || head->cmsg_len > CMSG_LEN(sizeof(q->fd)))
 		return false;
 	memcpy(q->fd, CMSG_DATA(head), head->cmsg_len - CMSG_LEN(0));
-	return q->fd[1] >= 0;
+	return q->fd[KEEPER_FILE] >= 0;
 }
 
-static void answer(const struct asked *q, struct resolve_kept *kept, struct buf *out)
+/* A name for the root: all questions are about the same one, and what is kept was found below that name. */
+struct root { int fd; char path[32]; };
+
+static void reserve(struct root *root)
 {
-	off_t len = lseek(q->fd[0], 0, SEEK_END);
-	void *bytes = len > 0 ? mmap(NULL, (size_t)len, PROT_READ, MAP_PRIVATE, q->fd[0], 0) : MAP_FAILED;
+	root->fd = open("/", O_PATH | O_CLOEXEC);
+	if (root->fd < 0)
+		_exit(3);
+	snprintf(root->path, sizeof(root->path), "/proc/self/fd/%d", root->fd);
+}
+
+static void use_root(const struct root *root, const struct asked *q, struct resolve_request *rq)
+{
+	size_t len = strlen(rq->root);
+
+	if (!len)
+		return;
+	if (dup3(q->fd[KEEPER_ROOT], root->fd, O_CLOEXEC) < 0)
+		_exit(3);
+	if (strncmp(rq->path, rq->root, len) == 0 && rq->path[len] == '/')
+		rq->path += len;
+	rq->root_shown = rq->root;
+	rq->root = root->path;
+}
+
+static void answer(const struct asked *q, const struct root *root, struct resolve_kept *kept, struct buf *out)
+{
+	off_t len = lseek(q->fd[KEEPER_QUESTION], 0, SEEK_END);
+	void *bytes = len > 0 ? mmap(NULL, (size_t)len, PROT_READ, MAP_PRIVATE, q->fd[KEEPER_QUESTION], 0) : MAP_FAILED;
 	struct resolve_question *question = calloc(1, sizeof(*question));
 
-	if (bytes == MAP_FAILED || !question || resolve_question_read(bytes, (size_t)len, &q->fd[1], question))
+	if (bytes == MAP_FAILED || !question || resolve_question_read(bytes, (size_t)len, &q->fd[KEEPER_FILE], question))
 		_exit(3);
+	use_root(root, q, &question->request);
 	question->request.kept = kept;
 	if (question->request.explain)
 		explain_work(out, &question->request);
@@ -73,13 +101,15 @@ static bool is_tired(void)
 void keeper_serve(int fd)
 {
 	struct resolve_kept kept = { 0 };
+	struct root root;
 	struct asked q;
 
+	reserve(&root);
 	while (receive(fd, &q)) {
 		struct keeper_head head = { 0 };
 		struct buf out = { 0 };
 
-		answer(&q, &kept, &out);
+		answer(&q, &root, &kept, &out);
 		forget(&q);
 		if (out.failed)
 			_exit(2);

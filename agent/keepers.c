@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "keeper_internal.h"
-#include "unchanged.h"
 
 struct keepers {
 	struct event_base *base;
@@ -49,19 +48,20 @@ void keeper_cancel(struct keeper *k)
 
 /* ---- asking ---- */
 
-static struct keeper *waiting_for(struct keepers *ks, const struct stat *file)
+static struct keeper *waiting_for(struct keepers *ks, const struct keeper_subject *subject)
 {
 	struct keeper *k;
 
 	LIST_FOREACH(k, &ks->list, link)
-		if (!k->done && file_unchanged(&k->file, file))
+		if (!k->done && subject_same(&k->subject, subject))
 			return k;
 	return NULL;
 }
 
-static int ask_new(struct keepers *ks, const struct resolve_request *rq, struct keeper **out, struct error *err)
+static int ask_new(struct keepers *ks, const struct resolve_request *rq, const struct keeper_subject *subject,
+		   struct keeper **out, struct error *err)
 {
-	int rc = keeper_start(ks, ks->base, out, err);
+	int rc = keeper_start(ks, ks->base, subject, out, err);
 
 	if (rc)
 		return rc;
@@ -77,21 +77,25 @@ int keepers_ask(struct keepers *ks, const struct resolve_request *rq,
 		void (*done)(const char *data, size_t len, const struct error *failed, void *arg), void *arg,
 		struct keeper **out, struct error *err)
 {
+	struct keeper_subject subject;
 	struct keeper *k;
-	struct stat file;
-	int rc;
+	int rc = subject_open(rq, &subject, err);
 
-	if (fstat(rq->fd, &file) != 0)
-		return error_set(err, errno, "cannot read %s: %s", rq->path, strerror(errno));
-	k = waiting_for(ks, &file);
+	if (rc) {
+		subject_close(&subject);
+		return rc;
+	}
+	k = waiting_for(ks, &subject);
 	if (k && keeper_ask(k, rq) != 0) {    /* it has just died */
 		keeper_end(k);
 		k = NULL;
 	}
-	rc = k ? 0 : ask_new(ks, rq, &k, err);
+	if (k)
+		subject_close(&subject);
+	else
+		rc = ask_new(ks, rq, &subject, &k, err);
 	if (rc)
 		return rc;
-	k->file = file;
 	k->done = done;
 	k->arg = arg;
 	*out = k;
@@ -157,7 +161,7 @@ void keepers_idle(struct keepers *ks, struct keeper *k)
 	uint64_t bytes;
 
 	LIST_FOREACH(other, &ks->list, link)
-		if (other != k && !other->done && file_unchanged(&other->file, &k->file))
+		if (other != k && !other->done && subject_same(&other->subject, &k->subject))
 			same = other;
 	if (same)             /* several were asked about it at the same time */
 		keeper_end(same);

@@ -299,6 +299,24 @@ static int add_place(struct resolving *r, uint64_t addr, uint64_t size, const ch
 
 /* ---- one request ---- */
 
+/* No debug information: why, with the root's name for what the reader opens it by. */
+static void show_root(struct resolving *r)
+{
+	const char *from = r->rq->root, *to = r->rq->root_shown, *rest = r->no_debug.text, *at;
+	struct buf out = { 0 };
+
+	if (!to || !from[0])
+		return;
+	for (; (at = strstr(rest, from)); rest = at + strlen(from)) {
+		buf_add(&out, rest, (size_t)(at - rest));
+		buf_str(&out, to);
+	}
+	buf_str(&out, rest);
+	if (!out.failed)
+		snprintf(r->no_debug.text, sizeof(r->no_debug.text), "%s", buf_text(&out));
+	buf_free(&out);
+}
+
 static int open_files(struct resolving *r, struct error *err)
 {
 	bool other_exe = r->rq->exe_fd >= 0 && r->rq->exe_fd != r->rq->fd;
@@ -313,8 +331,10 @@ static int open_files(struct resolving *r, struct error *err)
 		return rc;
 	if (!r->exe && other_exe && image_open(r->rq->exe_fd, "the executable", &r->exe, NULL))
 		r->exe = NULL;
-	if (!r->di && debuginfo_open(r->img, r->rq->root, &r->rq->cache, &r->di, &r->no_debug))
+	if (!r->di && debuginfo_open(r->img, r->rq->root, &r->rq->cache, &r->di, &r->no_debug)) {
 		r->di = NULL;
+		show_root(r);
+	}
 	return 0;
 }
 
@@ -361,6 +381,7 @@ static void distrust_debug_info(struct resolving *r)
 	drop_found(r);
 	error_set(&r->no_debug, EBADMSG, "the debug information in %.200s cannot be used: %.200s", debuginfo_path(r->di),
 		  debuginfo_failure(r->di));
+	show_root(r);
 	debuginfo_close(r->di);
 	r->di = NULL;
 	r->blame_error = false;

@@ -34,6 +34,7 @@ struct resolve_request {
 	int exe_fd;                  /* the process's executable; the same as fd, or -1 if there is no process */
 	const char *path;            /* for messages */
 	const char *root;            /* where its debug files may be: "/proc/PID/root" or "" */
+	const char *root_shown;      /* what messages call it; NULL: as it is */
 	struct cache_place cache;    /* of inflated debug information */
 	const char *const *probes;   /* texts */
 	const uint32_t *index;       /* which of them to resolve here */

@@ -3,8 +3,11 @@
 #include "debuginfo_files.h"
 
 #include <event2/event.h>
-#include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 
 #include "debuginfo_internal.h"
 #include "keeper_internal.h"
@@ -87,27 +90,39 @@ static void close_house(struct house *h)
 	event_base_free(h->base);
 }
 
-static struct keeper *begin_with(struct house *h, const char *file, const char *probe, const char *error_expr, struct asked *a)
+struct inquiry { const char *file, *probe, *error_expr, *root, *path, *exe; };    /* NULL: none; `dir`; the file; the file */
+
+static int must_open_file(const char *name)
+{
+	int fd = open(at(name), O_RDONLY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static struct keeper *begin_with(struct house *h, const struct inquiry *i, struct asked *a)
 {
 	const uint32_t index = 3;     /* not the first of the request's texts */
-	const char *const probes[] = { NULL, NULL, NULL, probe };
-	struct resolve_request rq = { .path = file, .root = dir, .index = &index, .n_index = 1, .probes = probes, .ship = true,
-				      .limits = { 1, 256, 64 }, .error_expr = error_expr };
+	const char *const probes[] = { NULL, NULL, NULL, i->probe };
+	struct resolve_request rq = { .path = i->path ? i->path : i->file, .root = i->root ? i->root : dir, .index = &index, .n_index = 1, .probes = probes, .ship = true,
+				      .limits = { 1, 256, 64 }, .error_expr = i->error_expr };
 	struct error err = { 0 };
 	struct keeper *k;
 
 	*a = (struct asked){ .base = h->base };
-	rq.fd = rq.exe_fd = open(at(file), O_RDONLY | O_CLOEXEC);
-	assert_true(rq.fd >= 0);
+	rq.fd = must_open_file(i->file);
+	rq.exe_fd = i->exe ? must_open_file(i->exe) : rq.fd;
 	if (keepers_ask(keepers_of(h), &rq, on_answer, a, &k, &err))
 		fail_msg("%s", err.text);
+	if (i->exe)
+		close(rq.exe_fd);
 	close(rq.fd);
 	return k;
 }
 
 static struct keeper *begin(struct house *h, const char *file, const char *probe, struct asked *a)
 {
-	return begin_with(h, file, probe, NULL, a);
+	return begin_with(h, &(struct inquiry){ .file = file, .probe = probe }, a);
 }
 
 static void on_patience_end(evutil_socket_t fd, short what, void *arg)
@@ -128,13 +143,13 @@ static void run(struct house *h, const bool *over, bool (*until)(struct house *h
 }
 
 /* -> the function's signature as the answer has it, "" if there is none; the pid of who answered. */
-static const char *ask(struct house *h, const char *file, const char *probe, pid_t *who)
+static const char *ask_with(struct house *h, const struct inquiry *i, pid_t *who)
 {
 	static char text[4][600];
 	static unsigned next;
 	char *out = text[next++ % 4];
 	struct asked a;
-	pid_t pid = begin(h, file, probe, &a)->pid;
+	pid_t pid = begin_with(h, i, &a)->pid;
 
 	run(h, &a.over, NULL);
 	if (who)
@@ -142,6 +157,11 @@ static const char *ask(struct house *h, const char *file, const char *probe, pid
 	snprintf(out, sizeof(text[0]), "%s", a.text ? a.text : a.failed.text);
 	free(a.text);
 	return out;
+}
+
+static const char *ask(struct house *h, const char *file, const char *probe, pid_t *who)
+{
+	return ask_with(h, &(struct inquiry){ .file = file, .probe = probe }, who);
 }
 
 static unsigned waiting(struct house *h)
@@ -186,7 +206,7 @@ static void a_question_that_makes_no_sense_costs_nothing(void **state)
 	pid_t first, second;
 
 	ask(&h, "old.full", "take", &first);
-	begin_with(&h, "old.full", "take", "$ret <", &a);
+	begin_with(&h, &(struct inquiry){ "old.full", "take", .error_expr = "$ret <" }, &a);
 	run(&h, &a.over, NULL);
 	assert_int_not_equal(a.failed.code, 0);
 	assert_int_equal(waiting(&h), 1);
@@ -244,6 +264,185 @@ static void a_replaced_file_is_read(void **state)
 	sh("cp old.full other && mv other program");
 	assert_string_equal(ask(&h, "program", "take", NULL), "int take(struct order *older)");
 	close_house(&h);
+}
+
+/* ---- who may ask whom ---- */
+
+static void make_roots(void)
+{
+	sh("mkdir -p old.root/usr/lib/debug/.build-id/ab new.root/usr/lib/debug/.build-id/ab");
+	sh("cp old.debug old.root/%s && cp new.debug new.root/%s", DEBUG, DEBUG);
+}
+
+static struct inquiry below(const char *root)
+{
+	return (struct inquiry){ .file = "stripped", .probe = "take", .root = root };
+}
+
+static void another_root_is_another_answerer(void **state)
+{
+	struct house h = open_house();
+	struct inquiry old, new;
+	char path[2][sizeof(dir) + 20];
+	pid_t first, second;
+
+	make_roots();
+	snprintf(path[0], sizeof(path[0]), "%s/old.root", dir);
+	snprintf(path[1], sizeof(path[1]), "%s/new.root", dir);
+	old = below(path[0]);
+	new = below(path[1]);
+	assert_string_equal(ask_with(&h, &old, &first), "int take(struct order *older)");
+	assert_string_equal(ask_with(&h, &new, &second), "int take(struct order *newer)");
+	assert_int_not_equal(first, second);
+	assert_int_equal(waiting(&h), 2);
+	assert_string_equal(ask_with(&h, &old, &second), "int take(struct order *older)");
+	assert_int_equal(first, second);
+	close_house(&h);
+}
+
+/* Its name says so to the agent; when the child comes to it, it means something else. */
+static void a_root_that_turns_into_another_is_not_read(void **state)
+{
+	struct house h = open_house();
+	char path[sizeof(dir) + 20];
+	struct inquiry i = below(path);
+	struct asked a;
+	pid_t pid;
+
+	make_roots();
+	snprintf(path, sizeof(path), "%s/link", dir);
+	sh("ln -sfn old.root link");
+	assert_string_equal(ask_with(&h, &i, &pid), "int take(struct order *older)");
+	kill(pid, SIGSTOP);
+	assert_int_equal(begin_with(&h, &i, &a)->pid, pid);
+	sh("ln -sfn new.root link");
+	kill(pid, SIGCONT);
+	run(&h, &a.over, NULL);
+	assert_string_equal(a.text, "int take(struct order *older)");
+	free(a.text);
+	close_house(&h);
+}
+
+/* Anybody's: the same directory is its root, with debug files of his own mounted below it. -> 0: not allowed here */
+static pid_t enter_namespace(void)
+{
+	int said[2];
+	char byte;
+	pid_t pid;
+
+	assert_int_equal(pipe(said), 0);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);     /* a test that fails leaves nobody */
+		if (unshare(CLONE_NEWNS | (geteuid() ? CLONE_NEWUSER : 0)) == 0 &&
+		    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+		    mount("none", at("usr/lib/debug"), "tmpfs", 0, NULL) == 0) {
+			sh("mkdir -p usr/lib/debug/.build-id/ab && cp new.debug %s", DEBUG);
+			if (write(said[1], "!", 1) == 1)
+				pause();
+		}
+		_exit(1);
+	}
+	close(said[1]);
+	if (read(said[0], &byte, 1) != 1) {
+		waitpid(pid, NULL, 0);
+		pid = 0;
+	}
+	close(said[0]);
+	return pid;
+}
+
+static void another_mount_namespace_is_another_answerer(void **state)
+{
+	struct house h = open_house();
+	char inside[sizeof(dir) + 40];
+	struct inquiry own = below(dir), other = below(inside);
+	struct stat st[2];
+	pid_t first, second, pid;
+
+	sh("cp -f old.debug %s", DEBUG);
+	pid = enter_namespace();
+	if (!pid)
+		skip();
+	snprintf(inside, sizeof(inside), "/proc/%d/root%s", pid, dir);
+	assert_int_equal(stat(dir, &st[0]) | stat(inside, &st[1]), 0);
+	assert_int_equal(st[0].st_ino, st[1].st_ino);
+	assert_int_equal(st[0].st_dev, st[1].st_dev);
+	assert_string_equal(ask_with(&h, &other, &first), "int take(struct order *newer)");
+	assert_string_equal(ask_with(&h, &own, &second), "int take(struct order *older)");
+	assert_int_not_equal(first, second);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	close_house(&h);
+}
+
+static void another_executable_is_another_answerer(void **state)
+{
+	struct house h = open_house();
+	struct inquiry i = { .file = "old.full", .probe = "take", .exe = "new.full" };
+	pid_t first, second;
+
+	ask(&h, "old.full", "take", &first);
+	assert_string_equal(ask_with(&h, &i, &second), "int take(struct order *older)");
+	assert_int_not_equal(first, second);
+	ask_with(&h, &i, &first);
+	assert_int_equal(first, second);
+	sh("cp new.full other.exe");
+	i.exe = "other.exe";
+	ask_with(&h, &i, &second);
+	assert_int_not_equal(first, second);
+	close_house(&h);
+}
+
+static void another_path_is_another_answerer(void **state)
+{
+	struct house h = open_house();
+	struct inquiry i = { .file = "old.full", .probe = "take", .path = "/bin/here" };
+	pid_t first, second;
+
+	ask_with(&h, &i, &first);
+	i.path = "/tmp/there";
+	ask_with(&h, &i, &second);
+	assert_int_not_equal(first, second);
+	close_house(&h);
+}
+
+static void a_root_that_is_gone_has_no_debug_files(void **state)
+{
+	struct house h = open_house();
+	struct inquiry gone = below("/nonexistent"), full = { .file = "old.full", .probe = "take", .root = "/nonexistent" };
+	const char *said = ask_with(&h, &gone, NULL);
+	pid_t first, second;
+
+	assert_non_null(strstr(said, "no function 'take'"));
+	assert_null(strstr(said, "/proc/self"));
+	assert_string_equal(ask_with(&h, &full, &first), "int take(struct order *older)");
+	assert_string_equal(ask_with(&h, &full, &second), "int take(struct order *older)");
+	assert_int_not_equal(first, second);
+	close_house(&h);
+}
+
+/* As dwz names it: a path, and the build-id that must be there. */
+static void the_alternate_file_must_be_the_same(void **state)
+{
+	struct opened o;
+
+	sh("mkdir -p first second");
+	sh("gcc -g -Wl,--build-id=0x12345678 -o first/common old.c && gcc -g -o with_alt old.c");
+	sh("printf '/common\\0\\022\\064\\126\\170' > altlink && objcopy --add-section .gnu_debugaltlink=altlink with_alt");
+	sh("cp first/common common && cp first/common second/common");
+	o = must_open_debug("with_alt");
+	assert_non_null(o.di->alt);
+	assert_true(debuginfo_is_current(o.di, o.img, dir));
+	assert_false(debuginfo_is_current(o.di, o.img, at("second")));
+	sh("cp common copy && mv copy common");
+	assert_false(debuginfo_is_current(o.di, o.img, dir));
+	close_debug(&o);
+	o = must_open_debug("with_alt");
+	assert_true(debuginfo_is_current(o.di, o.img, dir));
+	sh("rm common");
+	assert_false(debuginfo_is_current(o.di, o.img, dir));
+	close_debug(&o);
 }
 
 /* ---- how many, how long ---- */
@@ -408,6 +607,13 @@ int main(void)
 		cmocka_unit_test(what_is_kept_has_nothing_of_the_question),
 		cmocka_unit_test(a_replaced_debug_file_is_read),
 		cmocka_unit_test(a_replaced_file_is_read),
+		cmocka_unit_test(another_root_is_another_answerer),
+		cmocka_unit_test(a_root_that_turns_into_another_is_not_read),
+		cmocka_unit_test(another_mount_namespace_is_another_answerer),
+		cmocka_unit_test(another_executable_is_another_answerer),
+		cmocka_unit_test(another_path_is_another_answerer),
+		cmocka_unit_test(a_root_that_is_gone_has_no_debug_files),
+		cmocka_unit_test(the_alternate_file_must_be_the_same),
 		cmocka_unit_test(there_are_not_more_than_allowed),
 		cmocka_unit_test(their_memory_is_bounded),
 		cmocka_unit_test(nobody_asks_any_more),
