@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -11,7 +12,7 @@
 
 enum { READ_BYTES = 65536 };
 
-static void keeper_free(struct keeper *k)
+static void child_end(struct keeper *k)
 {
 	if (k->pid > 0)
 		worker_reap(k->pid);
@@ -22,6 +23,25 @@ static void keeper_free(struct keeper *k)
 	if (k->fd >= 0)
 		close(k->fd);
 	buf_free(&k->in);
+	k->pid = 0;
+	k->fd = -1;
+	k->readable = k->timeout = NULL;
+	memset(&k->in, 0, sizeof(k->in));
+}
+
+static void forget_question(struct keeper *k)
+{
+	for (int i = 0; i < KEEPER_FILES; i++) {
+		if (k->again[i] >= 0)
+			close(k->again[i]);
+		k->again[i] = -1;
+	}
+}
+
+static void keeper_free(struct keeper *k)
+{
+	child_end(k);
+	forget_question(k);
 	subject_close(&k->subject);
 	free(k);
 }
@@ -52,6 +72,8 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
 	give_up(k, &err);
 }
 
+static int ask_again(struct keeper *k, struct error *err);
+
 /* Dead, or it said more than it was asked. */
 static void on_failure(struct keeper *k)
 {
@@ -60,7 +82,8 @@ static void on_failure(struct keeper *k)
 
 	k->pid = 0;
 	worker_failed(status, &err);
-	give_up(k, &err);
+	if (!k->done || k->again[KEEPER_QUESTION] < 0 || ask_again(k, &err) != 0)
+		give_up(k, &err);
 }
 
 static void on_answer(struct keeper *k, bool stays)
@@ -71,6 +94,7 @@ static void on_answer(struct keeper *k, bool stays)
 
 	memset(&k->in, 0, sizeof(k->in));
 	k->done = NULL;
+	forget_question(k);
 	if (stays)
 		keepers_idle(k->all, k);
 	else
@@ -121,22 +145,17 @@ static struct keeper *keeper_new(struct keepers *all, const struct keeper_subjec
 	k->all = all;
 	k->subject = *subject;
 	k->fd = -1;
+	memset(k->again, -1, sizeof(k->again));
 	return k;
 }
 
-int keeper_start(struct keepers *all, struct event_base *base, const struct keeper_subject *subject, struct keeper **out,
-		 struct error *err)
+/* child_end also after an error. */
+static int child_start(struct keeper *k, struct event_base *base, struct error *err)
 {
-	struct keeper *k = keeper_new(all, subject);
 	int fds[2], code;
 
-	if (!k)
-		return error_set(err, ENOMEM, "out of memory");
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds)) {
-		code = errno;
-		keeper_free(k);
-		return error_set(err, code, "cannot make a socket: %s", strerror(code));
-	}
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
+		return error_set(err, errno, "cannot make a socket: %s", strerror(errno));
 	k->pid = fork();
 	code = errno;
 	if (k->pid == 0) {
@@ -145,14 +164,24 @@ int keeper_start(struct keepers *all, struct event_base *base, const struct keep
 	}
 	close(fds[1]);
 	k->fd = fds[0];
-	if (k->pid > 0 && add_events(k, base) == 0) {
-		*out = k;
+	if (k->pid > 0 && add_events(k, base) == 0)
 		return 0;
-	}
 	if (k->pid > 0)
 		code = ENOMEM;
-	keeper_free(k);
 	return error_set(err, code, "cannot fork: %s", strerror(code));
+}
+
+int keeper_start(struct keepers *all, struct event_base *base, const struct keeper_subject *subject, struct keeper **out,
+		 struct error *err)
+{
+	struct keeper *k = keeper_new(all, subject);
+	int rc = k ? child_start(k, base, err) : error_set(err, ENOMEM, "out of memory");
+
+	if (!rc)
+		*out = k;
+	else if (k)
+		keeper_free(k);
+	return rc;
 }
 
 /* ---- asking ---- */
@@ -186,9 +215,42 @@ static int send_files(int to, const int *fd, size_t n)
 	return sendmsg(to, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == 1 ? 0 : -errno;
 }
 
-int keeper_ask(struct keeper *k, const struct resolve_request *rq)
+static int send_question(struct keeper *k, const int *fd, size_t n)
 {
-	struct timeval patience = { .tv_sec = WORKER_SECONDS };
+	const struct timeval patience = { .tv_sec = WORKER_SECONDS };
+	int rc = send_files(k->fd, fd, n);
+
+	return rc ? rc : event_add(k->timeout, &patience);
+}
+
+static int ask_again(struct keeper *k, struct error *err)
+{
+	struct event_base *base = event_get_base(k->readable);
+	int rc;
+
+	child_end(k);
+	rc = child_start(k, base, err);
+	if (rc)
+		return rc;
+	rc = send_question(k, k->again, k->again[KEEPER_EXE] >= 0 ? KEEPER_FILES : KEEPER_EXE);
+	forget_question(k);
+	return rc ? error_set(err, -rc, "cannot ask the resolver: %s", strerror(-rc)) : 0;
+}
+
+/* All of it, or nothing. */
+static void remember_question(struct keeper *k, const int *fd, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		k->again[i] = fcntl(fd[i], F_DUPFD_CLOEXEC, 3);
+		if (k->again[i] < 0) {
+			forget_question(k);
+			return;
+		}
+	}
+}
+
+int keeper_ask(struct keeper *k, const struct resolve_request *rq, bool before)
+{
 	bool other = rq->exe_fd >= 0 && rq->exe_fd != rq->fd;
 	int question = write_question(rq), rc;
 	/* No root: what is no directory has nothing below it. */
@@ -197,9 +259,11 @@ int keeper_ask(struct keeper *k, const struct resolve_request *rq)
 
 	if (question < 0)
 		return -ENOMEM;
-	rc = send_files(k->fd, fd, other ? KEEPER_FILES : KEEPER_EXE);
+	rc = send_question(k, fd, other ? KEEPER_FILES : KEEPER_EXE);
+	if (!rc && before)
+		remember_question(k, fd, other ? KEEPER_FILES : KEEPER_EXE);
 	close(question);
-	return rc ? rc : event_add(k->timeout, &patience);
+	return rc;
 }
 
 void keeper_wait(struct keeper *k, unsigned idle_ms)

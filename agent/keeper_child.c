@@ -2,6 +2,7 @@
 /* The child: one question, one answer, as long as that makes sense. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,8 +15,8 @@
 #include "keeper_internal.h"
 #include "worker.h"
 
-/* The limit on CPU time is for all questions together: each of them is to have most of it. */
-enum { TIRED_SECONDS = WORKER_CPU_SECONDS / 4 };
+/* The limits on CPU time and on address space are for all questions together: each of them is to have most of it. */
+enum { TIRED_SECONDS = WORKER_CPU_SECONDS / 4, TIRED_SPACE_SHARE = 2 };
 
 struct asked { int fd[KEEPER_FILES]; };
 
@@ -91,11 +92,27 @@ static void answer(const struct asked *q, const struct root *root, struct resolv
 	munmap(bytes, (size_t)len);
 }
 
+static bool has_little_space(void)
+{
+	unsigned long pages = 0;
+	struct rlimit limit;
+	FILE *f;
+
+	if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+		return false;
+	f = fopen("/proc/self/statm", "re");
+	if (!f || fscanf(f, "%lu", &pages) != 1)
+		pages = ULONG_MAX;
+	if (f)
+		fclose(f);
+	return pages >= limit.rlim_cur / TIRED_SPACE_SHARE / (unsigned long)sysconf(_SC_PAGESIZE);
+}
+
 static bool is_tired(void)
 {
 	struct rusage used;
 
-	return getrusage(RUSAGE_SELF, &used) != 0 || used.ru_utime.tv_sec + used.ru_stime.tv_sec >= TIRED_SECONDS;
+	return has_little_space() || getrusage(RUSAGE_SELF, &used) != 0 || used.ru_utime.tv_sec + used.ru_stime.tv_sec >= TIRED_SECONDS;
 }
 
 void keeper_serve(int fd)

@@ -44,6 +44,7 @@ struct keeper {
 	int fd;
 	struct event *readable, *timeout;
 	struct buf in;                /* of the answer */
+	int again[KEEPER_FILES];      /* what it was asked, if it had been asked before; else -1 */
 	void (*done)(const char *data, size_t len, const struct error *failed, void *arg);   /* NULL: it waits */
 	void *arg;
 };
@@ -56,8 +57,11 @@ bool subject_same(const struct keeper_subject *a, const struct keeper_subject *b
 /* keeper.c. The subject is taken over, after an error too. */
 int keeper_start(struct keepers *all, struct event_base *base, const struct keeper_subject *subject, struct keeper **out,
 		 struct error *err);
-/* -errno: it cannot be asked and should end. */
-int keeper_ask(struct keeper *k, const struct resolve_request *rq);
+/*
+ * -errno: it cannot be asked and should end.  If it dies over a question and has been asked `before`, what it used up by then may
+ * be why, and no fault of the file: a new child in its place is asked once.
+ */
+int keeper_ask(struct keeper *k, const struct resolve_request *rq, bool before);
 void keeper_wait(struct keeper *k, unsigned idle_ms);
 /* Kills it and forgets it. */
 void keeper_end(struct keeper *k);

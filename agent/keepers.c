@@ -66,7 +66,7 @@ static int ask_new(struct keepers *ks, const struct resolve_request *rq, const s
 	if (rc)
 		return rc;
 	LIST_INSERT_HEAD(&ks->list, *out, link);
-	rc = keeper_ask(*out, rq);
+	rc = keeper_ask(*out, rq, false);
 	if (!rc)
 		return 0;
 	keeper_end(*out);
@@ -86,7 +86,7 @@ int keepers_ask(struct keepers *ks, const struct resolve_request *rq,
 		return rc;
 	}
 	k = waiting_for(ks, &subject);
-	if (k && keeper_ask(k, rq) != 0) {    /* it has just died */
+	if (k && keeper_ask(k, rq, true) != 0) {    /* it has just died */
 		keeper_end(k);
 		k = NULL;
 	}

@@ -44,6 +44,15 @@ static void answers(int fd)
 	say(fd, 5, 1, "right");
 }
 
+static void answers_once(int fd)
+{
+	char byte;
+
+	answers(fd);
+	if (recv(fd, &byte, 1, 0) == 1)
+		close(fd);
+}
+
 static void says_too_much(int fd)
 {
 	say(fd, 5, 1, "right and more");
@@ -165,6 +174,33 @@ static void one_that_says_too_much_is_not_believed(void **state)
 	is_refused(promises_too_much);
 }
 
+static void a_new_one_is_asked_once(void **state)
+{
+	struct event_base *base = event_base_new();
+	struct keepers *ks = keepers_of(base);
+	struct asked a;
+	pid_t first;
+
+	child = answers_once;
+	ask(base, ks, &a);
+	assert_string_equal(a.text, "right");
+	first = a.pid;
+	child = closes_its_end;
+	ask(base, ks, &a);
+	assert_int_equal(a.pid, first);
+	assert_true(a.failed);
+	assert_non_null(strstr(a.text, "died of signal 9"));
+	assert_int_equal(waiting(ks), 0);
+	child = answers_once;
+	ask(base, ks, &a);
+	child = answers;
+	ask(base, ks, &a);
+	assert_string_equal(a.text, "right");
+	assert_int_equal(waiting(ks), 1);
+	keepers_free(ks);
+	event_base_free(base);
+}
+
 static void one_that_talks_unasked_ends(void **state)
 {
 	struct event_base *base = event_base_new();
@@ -259,6 +295,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_that_closes_its_end_holds_nobody_up),
 		cmocka_unit_test(one_that_says_too_much_is_not_believed),
+		cmocka_unit_test(a_new_one_is_asked_once),
 		cmocka_unit_test(one_that_talks_unasked_ends),
 		cmocka_unit_test(one_that_stays_says_so_with_any_number),
 		cmocka_unit_test(a_worker_that_closes_its_end_holds_nobody_up),
