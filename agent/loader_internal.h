@@ -61,6 +61,8 @@ struct loaded {
 
 /* loader_program.c: before an object is opened: libbpf is told of our section. -errno: this kernel cannot run them. */
 int programs_register(void);
+/* The shortest that can run the plan. */
+enum plan_length plan_length(const struct plan *plan);
 /* Those of l->skel that are to be loaded. */
 void programs_choose(struct loaded *l);
 

@@ -68,8 +68,7 @@ static bool is_plain(const struct plan_op *ops, uint32_t n)
 	return true;
 }
 
-/* The shortest that can run the plan. */
-static enum plan_length plan_length(const struct plan *plan)
+enum plan_length plan_length(const struct plan *plan)
 {
 	bool plain = is_plain(plan->entry, plan->n_entry) && is_plain(plan->ret, plan->n_return);
 

@@ -47,6 +47,7 @@ enum plan_code {
 	/* What plan_lower makes of the others. It also puts PLAN_NO_REG in the place of a where an address is user register b. */
 	OP_KEEP,       /* OP_REG and OP_STORE in one; dst PLAN_NO_REG: in the event only */
 	OP_FAILED,     /* the call is an error if the return value, `size` bytes of it, is negative (sub BIN_LT_S) or 0 (BIN_EQ) */
+	PLAN_CODES
 };
 
 enum { PLAN_NO_REG = 0xff, PLAN_NO_BIT = 0xff };
@@ -54,6 +55,7 @@ enum { PLAN_NO_REG = 0xff, PLAN_NO_BIT = 0xff };
 /* What a plan consists of that fetches values, stores them, and computes nothing but whether a result tells of failure. */
 #define PLAN_PLAIN_CODES (1U << OP_REG | 1U << OP_KEEP | 1U << OP_LOAD | 1U << OP_DATA | 1U << OP_STORE | 1U << OP_READ | \
 			  1U << OP_STRING | 1U << OP_FAILED)
+_Static_assert(PLAN_CODES <= 32, "PLAN_PLAIN_CODES has a bit for each");
 
 /* What may be bad: where it cannot, the program does not look. */
 enum plan_track { TRACK_A = 1, TRACK_B = 2, TRACK_DST = 4 /* now or before */ };
