@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "debuginfo_internal.h"
@@ -481,6 +482,61 @@ static void their_memory_is_bounded(void **state)
 	close_house(&h);
 }
 
+static void the_memory_of_several_is_bounded_together(void **state)
+{
+	static const char *const file[] = { "one", "two", "three" };
+	struct house h = open_house();
+	uint64_t bytes;
+	pid_t pid[3];
+
+	for (int i = 0; i < 3; i++)
+		sh("cp old.full %s", file[i]);
+	ask(&h, "one", "take", NULL);
+	assert_int_equal(keepers_waiting(h.ks, &bytes), 1);
+	close_house(&h);
+	h = open_house();
+	h.opt.max_bytes = bytes * 5 / 2;
+	for (int i = 0; i < 3; i++)
+		ask(&h, file[i], "take", &pid[i]);
+	assert_int_equal(keepers_waiting(h.ks, &bytes), 2);
+	assert_true(bytes <= h.opt.max_bytes);
+	assert_int_equal(kill(pid[0], 0), -1);
+	assert_int_equal(kill(pid[1], 0) | kill(pid[2], 0), 0);
+	close_house(&h);
+}
+
+static uint64_t address_space(pid_t pid)
+{
+	unsigned long pages = 0;
+	char path[40];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/statm", pid);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%lu", &pages), 1);
+	fclose(f);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void one_with_little_address_space_left_ends(void **state)
+{
+	struct house h = open_house();
+	struct rlimit limit;
+	pid_t first, second;
+
+	ask(&h, "old.full", "take", &first);
+	assert_int_equal(prlimit(first, RLIMIT_AS, NULL, &limit), 0);
+	limit.rlim_cur = address_space(first) * 3 / 2;
+	assert_int_equal(prlimit(first, RLIMIT_AS, &limit, NULL), 0);
+	assert_string_equal(ask(&h, "old.full", "give", &second), "int give(int amount)");
+	assert_int_equal(first, second);
+	assert_int_equal(waiting(&h), 0);
+	assert_string_equal(ask(&h, "old.full", "take", &second), "int take(struct order *older)");
+	assert_int_equal(waiting(&h), 1);
+	close_house(&h);
+}
+
 static void nobody_asks_any_more(void **state)
 {
 	struct house h = open_house();
@@ -621,6 +677,8 @@ int main(void)
 		cmocka_unit_test(the_alternate_file_must_be_the_same),
 		cmocka_unit_test(there_are_not_more_than_allowed),
 		cmocka_unit_test(their_memory_is_bounded),
+		cmocka_unit_test(the_memory_of_several_is_bounded_together),
+		cmocka_unit_test(one_with_little_address_space_left_ends),
 		cmocka_unit_test(nobody_asks_any_more),
 		cmocka_unit_test(two_at_once_are_two),
 		cmocka_unit_test(one_that_died_is_replaced),
