@@ -223,7 +223,7 @@ void verify_lost_pid(struct arm *a, uint64_t pid, uint64_t now_ns);
 void verify_count_arms(struct verify *v, uint64_t now_ns);
 /* The agent of that host is back, and has held on to its probes. */
 void verify_back(struct verify *v, enum verify_side side, const char *host);
-/* Nothing comes from that host: its connection is gone. */
+/* Nothing comes from that host: its connection is gone, or nothing has come yet. "": this one, never. */
 bool verify_is_away(const struct verify *v, enum verify_side side, const char *host);
 /* So many processes of the arm are on such hosts. */
 uint32_t verify_unseen(const struct verify *v, enum verify_side side);

@@ -28,14 +28,17 @@ const struct running *verify_find_running(const struct verify *v, const char *ho
 	return NULL;
 }
 
-/* An agent that was started again is another source, and the one before it does not come back: the last one counts. */
-static bool is_quiet(const struct model *m, const char *host)
+/*
+ * An agent that was started again is another source, and the one before it does not come back: the last one counts.  One that is lost
+ * before it has said a word is none: nobody tells of it, and nothing comes from there.
+ */
+static bool is_heard(const struct model *m, const char *host)
 {
 	for (uint32_t k = m->n_sources; k; k--) {
 		const struct source *s = m->source[k - 1];
 
 		if (s->host && strcmp(s->host, host) == 0)
-			return s->quiet;
+			return !s->quiet;
 	}
 	return false;
 }
@@ -43,10 +46,10 @@ static bool is_quiet(const struct model *m, const char *host)
 /* Lines that it does not count are counted by others. */
 bool verify_is_away(const struct verify *v, enum verify_side side, const char *host)
 {
-	for (uint32_t i = 0; i < v->n_requests; i++) {
+	for (uint32_t i = 0; host[0] && i < v->n_requests; i++) {
 		const struct arm_request *r = v->request[i];
 
-		if (r->side == side && r->group != GROUP_LINES && r->state == REQUEST_ACCEPTED && is_quiet(&r->model, host))
+		if (r->side == side && r->group != GROUP_LINES && r->state == REQUEST_ACCEPTED && !is_heard(&r->model, host))
 			return true;
 	}
 	return false;
