@@ -186,6 +186,7 @@ class Verification(HttpCase, KernelCase):
         p = self.plumb(c, self.secret, '-s', 'verifyd', '--function', 'apply_coupon', '--trigger', 'o->qty == 0', '--expect', 'gone', '--guard',
                        'no new error values', '--baseline', 'build:' + base, '--candidate', 'build:' + cand, *args)
         p.wait_line('comparing', stream='stderr')
+        wait_for('probes of both builds on both hosts', lambda: c.one('SELECT count(*) FROM (SELECT DISTINCT request, agent FROM probe)') == 4)
         return p
 
     def test_a_host_whose_agent_is_killed(self):
