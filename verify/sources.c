@@ -79,17 +79,13 @@ static uint32_t number_on(const struct patch_line *l, enum verify_side side)
 	return side == BASELINE ? l->old_line : l->new_line;
 }
 
+/* found: the code that the line has. */
 static int not_its_sources(const struct patch_file *f, const struct patch_line *l, enum verify_side side, const struct lines_answer *a,
-			   const char *what, struct error *err)
+			   const struct lines_line *found, const char *what, struct error *err)
 {
-	const struct lines_line *found = NULL;
-
-	for (uint32_t i = 0; !found && i < a->n_lines; i++)
-		if (a->line[i].line == number_on(l, side) && a->line[i].n_places)
-			found = &a->line[i];
 	error_set(err, EINVAL, "the %s is not built from the %s sources: line %u of %.120s is %s in the patch, and has code in build %.12s (%.80s)",
 		  side == BASELINE ? "baseline" : "candidate", side == BASELINE ? "patch's old" : "patched", number_on(l, side),
-		  side == BASELINE ? f->old_path : f->new_path, what, a->build_id, found ? a->function[found->place[0].function].name : "?");
+		  side == BASELINE ? f->old_path : f->new_path, what, a->build_id, a->function[found->place[0].function].name);
 	return error_hint(err, "is that the right build, and the patch between the sources of these two builds? its line numbers must be theirs");
 }
 
@@ -110,7 +106,7 @@ static int check_lines(const struct patch *p, enum verify_side side, const struc
 			const struct lines_line *found = what ? lines_answer_find(a, file_of[f], number_on(l, side)) : NULL;
 
 			if (found && found->n_places)
-				return not_its_sources(&p->file[f], l, side, a, what, err);
+				return not_its_sources(&p->file[f], l, side, a, found, what, err);
 		}
 	}
 	return 0;
@@ -129,24 +125,23 @@ static bool is_header(const char *path)
 	return !path;
 }
 
-uint32_t sources_below(const struct patch_file *f, enum verify_side side, uint32_t after)
+uint32_t sources_below(const struct patch_file *f, enum verify_side side, uint32_t *out, uint32_t room)
 {
-	uint32_t end = 0;
+	uint32_t end = 0, last = 0, n = 0;   /* end: the last line before a gap between the diff's lines, or behind the last of them */
 
 	if (is_header(side == BASELINE ? f->old_path : f->new_path))
 		return 0;
-	/* `end` is the last line before a gap between the diff's lines, or behind the last of them. */
 	for (uint32_t i = 0; i <= f->n_lines; i++) {
 		uint32_t number = i < f->n_lines ? number_on(&f->line[i], side) : UINT32_MAX;
-		uint32_t next = after > end ? after + 1 : end + 1;
+		uint32_t next = last > end ? last + 1 : end + 1;   /* hunks may come in any order: no line twice */
 
 		if (!number)
 			continue;
-		if (end && next < number && next <= end + SOURCES_BELOW)
-			return next;
+		for (; end && next < number && next <= end + SOURCES_BELOW && n < room; next++)
+			out[n++] = last = next;
 		end = number;
 	}
-	return 0;
+	return n;
 }
 
 /* Where a line of the old file is in the new one; 0: the patch takes it out, or it lies before a hunk that others have moved which the patch

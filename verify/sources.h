@@ -13,9 +13,9 @@
 
 enum { SOURCES_BELOW = 400, SOURCES_BELOW_ALL = 4000 };   /* of one hunk, of a patch */
 
-/* The next line to ask about beside the diff's own, behind `after` (0: the first one): those below each hunk, of which the answer tells where
- * their functions begin. 0: there is none; headers have none, as all of a program may be in the answer then. */
-uint32_t sources_below(const struct patch_file *f, enum verify_side side, uint32_t after);
+/* The lines to ask about beside the diff's own, `room` at most: those below each hunk, of which the answer tells where their functions begin.
+ * Returns how many; headers have none, as all of a program may be in the answer then. */
+uint32_t sources_below(const struct patch_file *f, enum verify_side side, uint32_t *out, uint32_t room);
 
 /*
  * answer, file_of: as coverage_new; answer[side] NULL: not known yet. one_build: both arms run it, and it has the new lines.

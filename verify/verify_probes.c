@@ -53,10 +53,8 @@ static int number_files(struct verify *v, enum verify_side side)
 /* *room: lines that may be asked about beside the diff's. */
 static void pack_file(msgpack_packer *pk, const struct patch_file *f, enum verify_side side, uint32_t *room)
 {
-	uint32_t below[SOURCES_BELOW_ALL], n = 0;
+	uint32_t below[SOURCES_BELOW_ALL], n = sources_below(f, side, below, *room);
 
-	for (uint32_t at = 0; n < *room && (at = sources_below(f, side, at));)
-		below[n++] = at;
 	*room -= n;
 	msgpack_pack_array(pk, 2);
 	pack_text(pk, path_on(f, side));

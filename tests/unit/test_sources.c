@@ -141,25 +141,35 @@ static void functions_that_are_elsewhere(void **state)
 
 /* ---- what is asked ---- */
 
+/* The line that is asked about behind this one (0: the first); 0: there is none. */
+static uint32_t behind(const uint32_t *below, uint32_t n, uint32_t line)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (below[i] > line)
+			return below[i];
+	return 0;
+}
+
 static void lines_below_the_hunks(void **state)
 {
 	static const char header[] = "--- a/f.h\n+++ b/f.h\n@@ -1 +1 @@\n-a\n+b\n";
 	struct error err = { 0 };
 	struct patch *p;
-	uint32_t n = 0, last = 0;
+	uint32_t below[SOURCES_BELOW_ALL], n;
 
 	assert_int_equal(patch_parse(TWICE, strlen(TWICE), PATCH_STRIP_AUTO, &p, &err), 0);
-	assert_int_equal(sources_below(p->file, BASELINE, 0), 22);
-	assert_int_equal(sources_below(p->file, BASELINE, 50), 54);
-	assert_int_equal(sources_below(p->file, CANDIDATE, 0), 24);
-	assert_int_equal(sources_below(p->file, CANDIDATE, 52), 55);
-	for (uint32_t at = 0; (at = sources_below(p->file, CANDIDATE, at)); n++)
-		last = at;
+	n = sources_below(p->file, BASELINE, below, SOURCES_BELOW_ALL);
+	assert_int_equal(behind(below, n, 0), 22);
+	assert_int_equal(behind(below, n, 50), 54);
+	n = sources_below(p->file, CANDIDATE, below, SOURCES_BELOW_ALL);
+	assert_int_equal(behind(below, n, 0), 24);
+	assert_int_equal(behind(below, n, 52), 55);
 	assert_int_equal(n, 52 - 24 + 1 + SOURCES_BELOW);
-	assert_int_equal(last, 54 + SOURCES_BELOW);
+	assert_int_equal(below[n - 1], 54 + SOURCES_BELOW);
+	assert_int_equal(sources_below(p->file, CANDIDATE, below, 7), 7);
 	patch_free(p);
 	assert_int_equal(patch_parse(header, strlen(header), PATCH_STRIP_AUTO, &p, &err), 0);
-	assert_int_equal(sources_below(p->file, CANDIDATE, 0), 0);
+	assert_int_equal(sources_below(p->file, CANDIDATE, below, SOURCES_BELOW_ALL), 0);
 	patch_free(p);
 }
 
