@@ -38,11 +38,6 @@ static void put_advice(const msgpack_object *cell, struct buf *out)
 		buf_free(&text[i]);
 }
 
-static bool is_ok(const msgpack_object *state)
-{
-	return state->type == MSGPACK_OBJECT_STR && state->via.str.size == 2 && memcmp(state->via.str.ptr, "ok", 2) == 0;
-}
-
 static void show_advice(const struct args *a, const msgpack_object *rows)
 {
 	unsigned first = args_collector(a) ? 1 : 0;   /* before it the hosts */
@@ -54,7 +49,7 @@ static void show_advice(const struct args *a, const msgpack_object *rows)
 		const msgpack_object *row = &rows->via.array.ptr[i];
 
 		if (row->type == MSGPACK_OBJECT_ARRAY && row->via.array.size >= first + COLUMNS - 1 &&
-		    !is_ok(&row->via.array.ptr[first + CELL_STATE_AT - 1]))
+		    !object_is(&row->via.array.ptr[first + CELL_STATE_AT - 1], "ok"))
 			put_advice(&row->via.array.ptr[first], &text);
 	}
 	text_wrap(&o.text, buf_text(&text), output_columns(&o));

@@ -177,14 +177,9 @@ void control_args_free(struct request_args *a)
 
 /* ---- for an agent ---- */
 
-static bool key_is(const msgpack_object *key, const char *text)
-{
-	return key->type == MSGPACK_OBJECT_STR && key->via.str.size == strlen(text) && memcmp(key->via.str.ptr, text, key->via.str.size) == 0;
-}
-
 static bool is_time(const msgpack_object *key)
 {
-	return key_is(key, "ttl_ns") || key_is(key, "for_ns");
+	return object_is(key, "ttl_ns") || object_is(key, "for_ns");
 }
 
 static void repack(const msgpack_object_map *map, uint64_t ttl_left_ns, uint64_t for_left_ns, struct buf *out)

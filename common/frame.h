@@ -9,6 +9,7 @@
 
 #include <msgpack.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/types.h>
 
 #include "buf.h"
@@ -71,6 +72,11 @@ bool object_i64(const msgpack_object *o, int64_t *out);
 bool object_bool(const msgpack_object *o, bool *out);
 /* A malloc'ed NUL-terminated copy without embedded NULs, at most `max` bytes; NULL otherwise. */
 char *object_text(const msgpack_object *o, size_t max);
+/* It is a text, this one. */
+static inline bool object_is(const msgpack_object *o, const char *text)
+{
+	return o->type == MSGPACK_OBJECT_STR && o->via.str.size == strlen(text) && memcmp(o->via.str.ptr, text, o->via.str.size) == 0;
+}
 /* Such a text into `to`, cut to fit it; "" if it is none. */
 void object_copy_text(char *to, size_t size, const msgpack_object *o);
 const msgpack_object *map_get(const msgpack_object *map, const char *key);

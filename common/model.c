@@ -310,11 +310,6 @@ static int learn_host(struct source *s, const msgpack_object *o)
 	return 0;
 }
 
-static bool text_is(const msgpack_object *o, const char *text)
-{
-	return o->type == MSGPACK_OBJECT_STR && o->via.str.size == strlen(text) && memcmp(o->via.str.ptr, text, o->via.str.size) == 0;
-}
-
 enum { NOTICE_ELEMENTS = 4 };
 
 int model_notice(struct model *m, const struct frame_in *in)
@@ -326,9 +321,9 @@ int model_notice(struct model *m, const struct frame_in *in)
 	s = model_source(m, in, NOTICE_ELEMENTS);
 	if (!s)
 		return -EPROTO;
-	if (text_is(&in->items[2], "process"))
+	if (object_is(&in->items[2], "process"))
 		return learn_process(m, s, &in->items[3]);
-	return text_is(&in->items[2], "source") ? learn_host(s, &in->items[3]) : 0;
+	return object_is(&in->items[2], "source") ? learn_host(s, &in->items[3]) : 0;
 }
 
 const char *source_comm(const struct source *s, uint32_t pid)

@@ -19,11 +19,6 @@ static bool is_array(const msgpack_object *o, uint32_t min)
 	return o && o->type == MSGPACK_OBJECT_ARRAY && o->via.array.size >= min;
 }
 
-static bool is_text(const msgpack_object *o, const char *text)
-{
-	return o->type == MSGPACK_OBJECT_STR && o->via.str.size == strlen(text) && memcmp(o->via.str.ptr, text, o->via.str.size) == 0;
-}
-
 static bool take_u32(const msgpack_object *o, uint32_t *out)
 {
 	uint64_t v;
@@ -41,7 +36,7 @@ static int read_function(const msgpack_object *o, struct lines_function *f, stru
 
 	if (!is_array(o, 6) || !take_u32(&part[3], &f->line) || !take_u32(&part[4], &f->copies) || !object_bool(&part[5], &f->own_code))
 		return malformed(err);
-	f->stepped = o->via.array.size > 6 && is_text(&part[6], "single-stepped");
+	f->stepped = o->via.array.size > 6 && object_is(&part[6], "single-stepped");
 	f->name = object_text(&part[0], NAME_MAX_BYTES);
 	f->signature = object_text(&part[1], NAME_MAX_BYTES);
 	f->file = object_text(&part[2], NAME_MAX_BYTES);
