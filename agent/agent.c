@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent_internal.h"
+#include "clock_ns.h"
 #include "feature.h"
 #include "kernel_numbers.h"
 #include "log.h"
@@ -23,18 +23,12 @@ enum { STOP_SECONDS = 5 };
 
 uint64_t now_ns(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
 uint64_t wall_offset_ns(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec - now_ns();
+	return clock_ns(CLOCK_REALTIME) - now_ns();
 }
 
 void agent_options_default(struct agent_options *opt)

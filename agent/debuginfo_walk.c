@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The walk over DIEs: iterative, of bounded depth, always forward, and within the budget of the call it serves. */
-#include <time.h>
-
+#include "clock_ns.h"
 #include "debuginfo_internal.h"
 
 /* The largest debug files (5 million functions) take 60 million DIEs and some seconds when all of them are read. */
@@ -9,21 +8,13 @@ static const uint64_t BUDGET_DIES = 100000000;
 static const uint64_t BUDGET_NS = 15000000000ULL;
 enum { CLOCK_EVERY = 64 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
-}
-
 void budget_begin(struct debuginfo *di)
 {
 	if (di->budget.depth++ > 0)
 		return;
 	di->budget.dies = 0;
 	di->budget.spent = false;
-	di->budget.deadline_ns = now_ns() + BUDGET_NS;
+	di->budget.deadline_ns = clock_ns(CLOCK_MONOTONIC) + BUDGET_NS;
 }
 
 void budget_end(struct debuginfo *di)
@@ -37,7 +28,7 @@ bool budget_take(struct debuginfo *di)
 		return false;
 	if (++di->budget.dies > BUDGET_DIES)
 		di->budget.spent = true;
-	else if (di->budget.dies % CLOCK_EVERY == 0 && now_ns() > di->budget.deadline_ns)
+	else if (di->budget.dies % CLOCK_EVERY == 0 && clock_ns(CLOCK_MONOTONIC) > di->budget.deadline_ns)
 		di->budget.spent = true;
 	di->budget.was_spent |= di->budget.spent;
 	return !di->budget.spent;

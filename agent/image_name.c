@@ -11,8 +11,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock_ns.h"
 #include "image_internal.h"
 
 enum { MATCH_FULL, MATCH_TAIL, MATCH_FULL_BARE, MATCH_TAIL_BARE, MATCH_NONE };
@@ -148,19 +148,11 @@ static unsigned match_symbol(const char *name, const char *wanted)
 	return match;
 }
 
-static uint64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 /* One search. `name` and `needle` are borrowed. */
 struct search {
 	const char *name, *needle;
 	unsigned best;
-	uint64_t deadline_ms;
+	uint64_t deadline_ns;
 };
 
 static int search_table(const struct image *img, const struct symtab *tab, struct search *s, struct symbol *out)
@@ -174,7 +166,7 @@ static int search_table(const struct image *img, const struct symtab *tab, struc
 
 		if (!name || !may_match(name, s->needle) || !symtab_function(img, tab, i, &sym))
 			continue;
-		if (now_ms() > s->deadline_ms)
+		if (clock_ns(CLOCK_MONOTONIC) > s->deadline_ns)
 			return -ETIMEDOUT;
 		match = match_symbol(name, s->name);
 		if (match < s->best) {
@@ -197,7 +189,7 @@ int image_find_demangled(const struct image *img, const char *name, struct symbo
 	if (strlen(name) >= WANTED_MAX)
 		return -ENOENT;
 	needle_of(name, needle, sizeof(needle));
-	s.deadline_ms = now_ms() + SEARCH_TIME_MS;
+	s.deadline_ns = clock_ns(CLOCK_MONOTONIC) + SEARCH_TIME_MS * 1000000ULL;
 	rc = search_table(img, &tab[0], &s, out);
 	if (rc == 0)
 		rc = search_table(img, &tab[1], &s, out);

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock_ns.h"
 #include "keeper_internal.h"
 
 struct keepers {
@@ -104,14 +104,6 @@ int keepers_ask(struct keepers *ks, const struct resolve_request *rq,
 
 /* ---- waiting ---- */
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
-}
-
 static uint64_t resident(pid_t pid)
 {
 	unsigned long total, pages = 0;
@@ -166,7 +158,7 @@ void keepers_idle(struct keepers *ks, struct keeper *k)
 	if (same)             /* several were asked about it at the same time */
 		keeper_end(same);
 	k->bytes = resident(k->pid);
-	k->since_ns = now_ns();
+	k->since_ns = clock_ns(CLOCK_MONOTONIC);
 	keeper_wait(k, ks->opt.idle_ms);
 	while (keepers_waiting(ks, &bytes) > ks->opt.max || (bytes > ks->opt.max_bytes && waiting_longest(ks)))
 		keeper_end(waiting_longest(ks));

@@ -6,20 +6,12 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock_ns.h"
 #include "spool_internal.h"
 
 enum { REWRITES_PER_APPEND = 4, COMPACT_AGAIN_S = 1 };
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
-}
 
 /* ---- segments ---- */
 

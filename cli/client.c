@@ -9,8 +9,9 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "clock_ns.h"
 
 enum {
 	READ_BYTES = 256 * 1024,
@@ -127,19 +128,11 @@ int client_next(struct client *c, struct frame_in *in, const char **raw, size_t 
 	return 1;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* Waits for one frame; until_ms 0: for ever. */
 static int receive(struct client *c, struct frame_in *in, int64_t until_ms, struct error *err)
 {
 	for (;;) {
-		int64_t left = until_ms ? until_ms - now_ms() : -1;
+		int64_t left = until_ms ? until_ms - clock_ms(CLOCK_MONOTONIC) : -1;
 		int rc = client_next(c, in, NULL, NULL, err);
 
 		if (rc)
@@ -226,7 +219,7 @@ static int handshake(struct client *c, struct error *err)
 	int rc = say_hello(c, err);
 
 	if (!rc)
-		rc = receive(c, &in, now_ms() + HANDSHAKE_MS, err);
+		rc = receive(c, &in, clock_ms(CLOCK_MONOTONIC) + HANDSHAKE_MS, err);
 	if (rc)
 		return rc;
 	rc = take_welcome(c, &in, err);

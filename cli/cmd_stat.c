@@ -3,21 +3,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cli.h"
+#include "clock_ns.h"
 #include "statview.h"
 #include "stream.h"
 
 enum { TICK_NS = 1000000000 };
-
-static uint64_t wall_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 static int start(struct stream *s, struct error *err)
 {
@@ -26,7 +18,7 @@ static int start(struct stream *s, struct error *err)
 	s->view = v;
 	if (!v)
 		return error_set(err, ENOMEM, "no memory");
-	v->started_ns = v->last_ns = wall_ns();
+	v->started_ns = v->last_ns = clock_ns(CLOCK_REALTIME);
 	v->by_host = s->args->by_host;
 	v->spec = s->args->rest;
 	v->n_specs = (uint32_t)s->args->n_rest;
@@ -64,7 +56,7 @@ static int show(struct stream *s, uint64_t now_ns, bool last)
 static int show_end(struct stream *s)
 {
 	struct statview *v = s->view;
-	uint64_t now = wall_ns();
+	uint64_t now = clock_ns(CLOCK_REALTIME);
 
 	if (s->args->json || !v->tick_ns || now - v->last_ns >= s->args->tick_ns / 2)
 		return show(s, now, true);
@@ -100,7 +92,7 @@ static int merged_frame(struct stream *s, const struct frame_in *in, struct erro
 {
 	struct statview *v = s->view;
 	const struct source *from = model_source(&s->model, in, 4);
-	uint64_t now = wall_ns();
+	uint64_t now = clock_ns(CLOCK_REALTIME);
 
 	if (!from || !round_is_over(v, &s->model, from) || now - v->last_ns + TICK_NS / 2 < s->args->tick_ns)
 		return 0;

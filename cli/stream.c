@@ -5,23 +5,15 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
+#include "clock_ns.h"
 #include "render.h"
 #include "request.h"
 #include "signals.h"
 
 int stream_stop_ms = 20000;
-
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
 
 /* ---- frames ---- */
 
@@ -165,7 +157,7 @@ static int ask_stop(struct stream *s, struct error *err)
 	int rc;
 
 	s->stopping = true;
-	s->deadline_ms = now_ms() + stream_stop_ms;
+	s->deadline_ms = clock_ms(CLOCK_MONOTONIC) + stream_stop_ms;
 	rc = request_pack(&out, STOP_ID, "stop", &q, err);
 	if (!rc)
 		rc = client_send(s->client, &out, err);
@@ -180,7 +172,7 @@ static int wait_for_more(struct stream *s, int signal_fd)
 		{ .fd = client_fd(s->client), .events = POLLIN }, { .fd = signal_fd, .events = POLLIN },
 		{ .fd = s->out.fd, .events = 0 },   /* POLLERR: the reader of our pipe is gone */
 	};
-	int64_t left = s->stopping ? s->deadline_ms - now_ms() : -1;
+	int64_t left = s->stopping ? s->deadline_ms - clock_ms(CLOCK_MONOTONIC) : -1;
 
 	if (client_pending(s->client) || poll(p, 1, 0) > 0)
 		return 0;
@@ -210,7 +202,7 @@ static int run_loop(struct stream *s, int signal_fd, struct error *err)
 				return 0;
 			rc = ask_stop(s, err);
 		}
-		if (!rc && s->stopping && now_ms() >= s->deadline_ms)
+		if (!rc && s->stopping && clock_ms(CLOCK_MONOTONIC) >= s->deadline_ms)
 			return 0;
 		if (!rc && wait_for_more(s, signal_fd) < 0)
 			rc = error_set(err, EIO, "cannot wait for the agent");

@@ -7,9 +7,9 @@
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock_ns.h"
 #include "collector_internal.h"
 #include "http.h"
 #include "ingest.h"
@@ -19,14 +19,6 @@
 #define EXPIRE_NS (20ULL * 1000000)
 #define EXPIRE_PAUSE_NS (5ULL * 1000000000)
 #define DAY_NS (86400ULL * 1000000000)
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
-}
 
 uint64_t mono_ns(void)
 {

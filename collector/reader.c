@@ -3,7 +3,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "clock_ns.h"
 
 enum { STATEMENTS_MAX = 64, STEPS_PER_LOOK = 10000, CACHE_KIB = 4096 };
 
@@ -14,19 +15,11 @@ struct reader {
 	int n_kept;
 };
 
-static uint64_t clock_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
-}
-
 static int is_late(void *arg)
 {
 	const struct reader *r = arg;
 
-	return r->deadline_ns && clock_ns() > r->deadline_ns;
+	return r->deadline_ns && clock_ns(CLOCK_MONOTONIC) > r->deadline_ns;
 }
 
 int reader_open(const char *path, struct reader **out, struct error *err)
@@ -61,7 +54,7 @@ void reader_close(struct reader *r)
 
 void reader_begin(struct reader *r, unsigned milliseconds)
 {
-	r->deadline_ns = clock_ns() + milliseconds * 1000000ULL;
+	r->deadline_ns = clock_ns(CLOCK_MONOTONIC) + milliseconds * 1000000ULL;
 }
 
 static int failed(struct reader *r, struct error *err)
