@@ -139,7 +139,7 @@ void message(const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	buf_str(&line, "plumb: ");
-	text_escape(&line, text, strlen(text), 0);
+	text_safe(&line, text);
 	buf_char(&line, '\n');
 	write_stderr(&line);
 	buf_free(&line);

@@ -61,7 +61,7 @@ static void describe_hosts(const struct host_list *l, struct buf *out)
 		const char *name = l->name[i] ? l->name[i] : "";
 
 		buf_str(out, i ? "," : " --host ");
-		text_escape(out, name, strlen(name), 0);
+		text_safe(out, name);
 	}
 }
 
@@ -84,10 +84,10 @@ static int read_target(const msgpack_object *o, struct request_args *out, struct
 		return -EINVAL;
 	}
 	buf_str(&target, name ? "-s " : "-x ");
-	text_escape(&target, text, strlen(text), 0);
+	text_safe(&target, text);
 	if (build) {
 		buf_str(&target, " --build ");
-		text_escape(&target, build, strlen(build), 0);
+		text_safe(&target, build);
 	}
 	free(build);
 	describe_hosts(&out->hosts, &target);
@@ -118,7 +118,7 @@ static int read_probes(const msgpack_object *o, struct request_args *out, struct
 		buf_char(&json, i ? ',' : '[');
 		text_json_str(&json, text);
 		buf_str(&detail, " '");
-		text_escape(&detail, text, strlen(text), 0);
+		text_safe(&detail, text);
 		buf_char(&detail, '\'');
 		free(text);
 	}

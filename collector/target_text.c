@@ -21,8 +21,8 @@ static int add(const msgpack_object *o, const char *option, struct buf *target, 
 	base = strrchr(text, '/');
 	base = base && base[1] ? base + 1 : text;
 	buf_str(target, option);
-	text_escape(target, text, strlen(text), 0);
-	text_escape(service, base, strlen(base), 0);
+	text_safe(target, text);
+	text_safe(service, base);
 	free(text);
 	return 0;
 }

@@ -135,7 +135,7 @@ static void show_position(const struct line *l, struct buf *out)
 static void show_sentence(const char *what, const char *text, struct buf *out)
 {
 	buf_str(out, what);
-	text_escape(out, text, strlen(text), 0);
+	text_safe(out, text);
 	buf_char(out, '\n');
 }
 

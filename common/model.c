@@ -85,7 +85,7 @@ char *safe_text(const msgpack_object *o)
 	struct buf safe = { 0 };
 
 	if (raw)
-		text_escape(&safe, raw, strlen(raw), 0);
+		text_safe(&safe, raw);
 	free(raw);
 	if (safe.failed) {
 		buf_free(&safe);

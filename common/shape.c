@@ -35,7 +35,7 @@ static char *safe_name(const msgpack_object *o)
 
 	if (!raw)
 		return NULL;
-	text_escape(&safe, raw, strlen(raw), 0);
+	text_safe(&safe, raw);
 	free(raw);
 	if (safe.failed) {
 		buf_free(&safe);

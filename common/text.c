@@ -181,6 +181,11 @@ void text_escape(struct buf *out, const char *text, size_t len, char quote)
 	}
 }
 
+void text_safe(struct buf *out, const char *text)
+{
+	text_escape(out, text, strlen(text), 0);
+}
+
 static void json_unit(struct buf *out, uint32_t unit)
 {
 	char text[6] = { '\\', 'u', hex_digits[unit >> 12 & 15], hex_digits[unit >> 8 & 15], hex_digits[unit >> 4 & 15],

@@ -26,6 +26,8 @@ void text_digits(struct buf *out, uint64_t value, unsigned width);
 /* For people: unsafe code points and invalid bytes become \xNN; `quote` ('"', '\'', 0 = none) and, if there is one, the
  * backslash get a backslash before them. The quotes themselves are not written. */
 void text_escape(struct buf *out, const char *text, size_t len, char quote);
+/* The same of a text that ends with a NUL, without quotes. */
+void text_safe(struct buf *out, const char *text);
 /* A JSON string with its quotes. Always valid UTF-8 and pure text: unsafe code points become \uNNNN, invalid bytes
  * U+FFFD; with `cut` an ellipsis U+2026 ends it. */
 void text_json(struct buf *out, const char *text, size_t len, bool cut);

@@ -100,20 +100,14 @@ static void figure(struct buf *out, const char *name, const struct figure *f)
 	buf_char(out, ']');
 }
 
-/* Names come from the claim, which may come from a file that somebody else wrote. */
-static void safe(struct buf *out, const char *text)
-{
-	text_escape(out, text, strlen(text), 0);
-}
-
 static void print_gate(struct buf *out, const struct gate_view *g)
 {
 	static const char *const units[] = { "", " rate", " ns", " per call" };
 
 	buf_printf(out, "gate %s ", gate_state_name(g->state));
-	safe(out, g->name);
+	text_safe(out, g->name);
 	buf_str(out, ": ");
-	safe(out, g->reason);
+	text_safe(out, g->reason);
 	buf_str(out, "\n ");
 	figure(out, "baseline", &g->base);
 	figure(out, "candidate", &g->cand);
@@ -140,7 +134,7 @@ static void print_arm(struct buf *out, const char *name, const struct arm_total 
 		   "%s calls %" PRIu64 " errors %" PRIu64 " triggers %" PRIu64 " trigger-errors %" PRIu64 " lost %" PRIu64
 		   " unpaired %" PRIu64 " died %" PRIu64 " processes %u probe %.6g ns ",
 		   name, t->calls, t->errors, t->triggers, t->trigger_errors, t->lost, t->unpaired, t->died, t->processes, t->probe_ns);
-	safe(out, t->site_kind[0] ? t->site_kind : "-");
+	text_safe(out, t->site_kind[0] ? t->site_kind : "-");
 	buf_char(out, '\n');
 }
 
@@ -160,11 +154,11 @@ void verdict_print(struct verdict *verdict, struct buf *out)
 	const struct verdict_view *v = verdict_view(verdict);
 
 	buf_printf(out, "verdict %d %s ", VERDICT_VERSION, verdict_state_name(v->state));
-	safe(out, v->claim->function);
+	text_safe(out, v->claim->function);
 	buf_printf(out, " ticks %" PRIu64 " span %.6g s eta ", v->ticks, (double)v->span_ns / 1e9);
 	number(out, v->eta_s);
 	buf_str(out, " s\nreason ");
-	safe(out, v->reason);
+	text_safe(out, v->reason);
 	buf_char(out, '\n');
 	print_arm(out, "baseline", v->base);
 	print_arm(out, "candidate", v->cand);

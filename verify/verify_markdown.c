@@ -13,7 +13,7 @@ static void md_text(struct buf *out, const char *text)
 {
 	struct buf safe = { 0 };
 
-	text_escape(&safe, text, strlen(text), 0);
+	text_safe(&safe, text);
 	for (const char *at = buf_text(&safe); *at; at++) {
 		if (strchr("\\`*_{}[]()<>#|~!@&", *at))
 			buf_printf(out, "&#%d;", *at);

@@ -15,11 +15,6 @@ static void tone(const struct verify_style *s, struct buf *out, enum verify_tone
 		s->paint(out, t, s->arg);
 }
 
-static void safe(struct buf *out, const char *text)
-{
-	text_escape(out, text, strlen(text), 0);
-}
-
 static void seconds(struct buf *out, uint64_t ns)
 {
 	uint64_t s = ns / 1000000000;
@@ -47,7 +42,7 @@ static void put_share(struct buf *out, double part, double whole)
 static void put_arm(const struct verify_arm_view *a, const char *name, struct buf *out)
 {
 	buf_printf(out, "%-10s ", name);
-	safe(out, a->label);
+	text_safe(out, a->label);
 	buf_printf(out, "  %u process%s", a->processes, a->processes == 1 ? "" : "es");
 	if (a->threads)
 		buf_printf(out, ", %u thread%s", a->threads, a->threads == 1 ? "" : "s");
@@ -191,7 +186,7 @@ static void put_diff(const struct verify_view *v, const struct verify_style *s, 
 		}
 		if (l->file != file) {
 			tone(s, out, TONE_BOLD);
-			safe(out, l->file->new_path ? l->file->new_path : l->file->old_path);
+			text_safe(out, l->file->new_path ? l->file->new_path : l->file->old_path);
 			tone(s, out, TONE_PLAIN);
 			buf_char(out, '\n');
 		}
@@ -256,9 +251,9 @@ static void put_gate(const struct gate_view *g, const struct verify_style *s, st
 	tone(s, out, tones[g->state]);
 	buf_printf(out, "%-11s", gate_state_name(g->state));
 	tone(s, out, TONE_PLAIN);
-	safe(out, g->name);
+	text_safe(out, g->name);
 	buf_str(out, ": ");
-	safe(out, g->reason);
+	text_safe(out, g->reason);
 	buf_char(out, '\n');
 	if (s->brief || g->unit == UNIT_NONE || isnan(g->base.value))
 		return;
@@ -277,11 +272,11 @@ static void put_function(const struct verify_function_view *f, const struct veri
 	const struct claim *c = f->view->claim;
 
 	tone(s, out, TONE_BOLD);
-	safe(out, f->name);
+	text_safe(out, f->name);
 	tone(s, out, TONE_PLAIN);
 	if (c->trigger[0]) {
 		buf_str(out, " if ");
-		safe(out, c->trigger);
+		text_safe(out, c->trigger);
 	}
 	if (c->expect == EXPECT_GONE)
 		buf_str(out, ", the error is to be gone");
@@ -317,9 +312,9 @@ static void put_incomparable(const struct coverage *c, struct buf *out)
 		if (!coverage_is_missing(&c->function[i]))
 			continue;
 		buf_str(out, c->function[i].meant ? "compared: " : "not compared: ");
-		safe(out, c->function[i].name);
+		text_safe(out, c->function[i].name);
 		buf_str(out, ": ");
-		safe(out, c->function[i].why);
+		text_safe(out, c->function[i].why);
 		buf_char(out, '\n');
 	}
 	for (uint32_t i = 0; i < c->n_lines; i++) {
@@ -328,9 +323,9 @@ static void put_incomparable(const struct coverage *c, struct buf *out)
 		if (l->state != LINE_REFUSED)
 			continue;
 		buf_str(out, "not probed: ");
-		safe(out, verify_line_path(l));
+		text_safe(out, verify_line_path(l));
 		buf_printf(out, ":%u: ", verify_line_number(l));
-		safe(out, l->why);
+		text_safe(out, l->why);
 		buf_char(out, '\n');
 	}
 }
@@ -364,7 +359,7 @@ static void put_verdict(const struct verify_view *v, const struct verify_style *
 	buf_str(out, verdict_state_name(v->state));
 	tone(s, out, TONE_PLAIN);
 	buf_str(out, "  ");
-	safe(out, v->reason);
+	text_safe(out, v->reason);
 	buf_char(out, '\n');
 }
 
@@ -378,7 +373,7 @@ void verify_progress(const struct verify_view *v, struct buf *out)
 	char eta[48];
 
 	if (v->waiting) {
-		safe(out, v->waiting);
+		text_safe(out, v->waiting);
 		buf_str(out, " (");
 		seconds(out, v->elapsed_ns);
 		buf_str(out, " of ");
@@ -406,7 +401,7 @@ void verify_text(const struct verify_view *v, const struct verify_style *s, stru
 	put_arm(&v->arm[CANDIDATE], "candidate", out);
 	if (v->aa.text[0]) {
 		buf_str(out, "A/A run    ");
-		safe(out, v->aa.text);
+		text_safe(out, v->aa.text);
 		buf_char(out, '\n');
 	}
 	if (v->coverage && v->hits && v->coverage->n_lines)
@@ -422,7 +417,7 @@ void verify_text(const struct verify_view *v, const struct verify_style *s, stru
 		put_incomparable(v->coverage, out);
 	for (uint32_t i = 0; i < v->n_remarks; i++) {
 		buf_str(out, "remark: ");
-		safe(out, v->remark[i]);
+		text_safe(out, v->remark[i]);
 		buf_char(out, '\n');
 	}
 	if (v->stage >= VERIFY_STOPPING) {

@@ -8,16 +8,11 @@
 
 enum { FAILING_ROWS = 8, ALWAYS_ROWS = 12, ARGUMENT_WIDTH = 23, ARGUMENT_WIDTH_MAX = 60 };
 
-static void safe(struct buf *out, const char *text)
-{
-	text_escape(out, text, strlen(text), 0);
-}
-
 static void put_argument(const struct failing_row *r, struct buf *out)
 {
-	safe(out, r->name);
+	text_safe(out, r->name);
 	buf_str(out, " = ");
-	safe(out, r->value);
+	text_safe(out, r->value);
 }
 
 /* Arguments with more values than are counted one by one. */
@@ -29,7 +24,7 @@ static void put_others(const struct failing *f, struct buf *out)
 	for (unsigned i = 0; i < n; i++) {
 		struct buf text = { 0 };
 
-		safe(&text, row[i].name);
+		text_safe(&text, row[i].name);
 		buf_str(&text, ": other values");
 		buf_printf(out, "    %-23s %10" PRIu64 "  %10" PRIu64 "\n", buf_text(&text), row[i].count[BASELINE], row[i].count[CANDIDATE]);
 		buf_free(&text);
