@@ -83,6 +83,17 @@ static bool is_text(const char text[CLAIM_NAME])
 	return memchr(text, '\0', CLAIM_NAME) != NULL;
 }
 
+int claim_check_lines(const struct claim *c, struct error *err)
+{
+	if (c->lines > CLAIM_LINES)
+		return error_set(err, EINVAL, "a claim has at most %d changed lines", CLAIM_LINES);
+	if (c->lines_shared > (c->lines_any ? c->lines_any : c->lines))
+		return error_set(err, EINVAL, "more changed lines share their code than there are");
+	if (c->lines_any && c->lines != 1)
+		return error_set(err, EINVAL, "where any of several changed lines must run, they are counted together");
+	return 0;
+}
+
 static int names_check(const struct claim *c, struct error *err)
 {
 	bool ok = is_text(c->function) && is_text(c->trigger);
@@ -94,10 +105,8 @@ static int names_check(const struct claim *c, struct error *err)
 		ok = ok && is_text(c->line[i]);
 	for (uint32_t i = 0; i < c->watched; i++)
 		ok = ok && is_text(c->watched_name[i]);
-	if (c->lines_shared > (c->lines_any ? c->lines_any : c->lines))
-		return error_set(err, EINVAL, "more changed lines share their code than there are");
-	if (c->lines_any && c->lines != 1)
-		return error_set(err, EINVAL, "where any of several changed lines must run, they are counted together");
+	if (claim_check_lines(c, err) < 0)
+		return -EINVAL;
 	return ok ? 0 : error_set(err, EINVAL, "a name in the claim is longer than %d bytes", CLAIM_NAME - 1);
 }
 

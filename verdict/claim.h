@@ -115,6 +115,8 @@ struct guard *claim_guard(struct claim *c, enum guard_kind kind);
 void guard_text(const struct claim *c, const struct guard *g, char *out, unsigned len);
 /* 0, or -EINVAL with the member that is wrong. */
 int claim_check(const struct claim *c, struct error *err);
+/* Of it, what concerns the changed lines. */
+int claim_check_lines(const struct claim *c, struct error *err);
 int arm_tick_check(const struct claim *c, const struct arm_tick *t, const char *arm, struct error *err);
 
 #endif

@@ -262,8 +262,8 @@ int verdict_set_lines(struct verdict *v, const struct claim *of, struct error *e
 {
 	if (v->cand.calls || v->cand.span_ns)
 		return error_set(err, EBUSY, "the candidate has been watched without its changed lines");
-	if (of->lines > CLAIM_LINES || of->lines_shared > (of->lines_any ? of->lines_any : of->lines) || (of->lines_any && of->lines != 1))
-		return error_set(err, EINVAL, "a claim has at most %d changed lines", CLAIM_LINES);
+	if (claim_check_lines(of, err) < 0)
+		return -EINVAL;
 	v->claim.lines = of->lines;
 	v->claim.lines_shared = of->lines_shared;
 	v->claim.lines_any = of->lines_any;

@@ -11,6 +11,8 @@
 
 enum { ANCHOR_LINES = 200 };
 
+const char *const verify_side_name[VERIFY_SIDES] = { "baseline", "candidate" };
+
 void coverage_free(struct coverage *c)
 {
 	if (!c)

@@ -12,6 +12,8 @@
 
 enum verify_side { BASELINE, CANDIDATE, VERIFY_SIDES };
 
+extern const char *const verify_side_name[VERIFY_SIDES];
+
 enum line_state {
 	LINE_CONTEXT,        /* not changed */
 	LINE_PROBED,

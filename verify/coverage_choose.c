@@ -7,8 +7,6 @@
 
 #include "coverage_internal.h"
 
-const char *const coverage_side_name[VERIFY_SIDES] = { "baseline", "candidate" };
-
 /* ---- what can be compared ---- */
 
 static bool signatures_differ(const struct covered_function *f)
@@ -21,7 +19,7 @@ static const char *inlined_in(const struct covered_function *f)
 {
 	bool base = f->known[BASELINE] && !f->own_code[BASELINE], cand = f->known[CANDIDATE] && !f->own_code[CANDIDATE];
 
-	return base && cand ? "baseline and the candidate" : base ? coverage_side_name[BASELINE] : cand ? coverage_side_name[CANDIDATE] : NULL;
+	return base && cand ? "baseline and the candidate" : base ? verify_side_name[BASELINE] : cand ? verify_side_name[CANDIDATE] : NULL;
 }
 
 /* True: both builds have it as a function of its own, the same one. Else `why`. */
@@ -30,7 +28,7 @@ static bool comparable(struct covered_function *f)
 	for (int side = 0; side < VERIFY_SIDES; side++) {
 		if (f->known[side])
 			continue;
-		snprintf(f->why, COVERAGE_WHY, "only the %s has it: there is nothing to compare it with", coverage_side_name[!side]);
+		snprintf(f->why, COVERAGE_WHY, "only the %s has it: there is nothing to compare it with", verify_side_name[!side]);
 		return false;
 	}
 	if (inlined_in(f)) {

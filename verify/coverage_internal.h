@@ -41,7 +41,6 @@ int coverage_add_holders(struct coverage_maker *m);
 int coverage_cover(const struct coverage_maker *m, const bool *can, uint32_t budget);
 
 /* coverage_choose.c */
-extern const char *const coverage_side_name[VERIFY_SIDES];
 /* What the claim names is compared or nothing is: a trigger reads the arguments, which must be the same ones in both builds. -EINVAL. */
 int coverage_check_claimed(const struct coverage_maker *m, struct error *err);
 /* Which functions are compared (by time, before there is a candidate: watched), at most so many, and why the others are not. */

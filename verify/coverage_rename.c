@@ -36,7 +36,7 @@ static void name_other(struct coverage *c, const struct lacking side[VERIFY_SIDE
 	size_t len = strlen(f->why);
 
 	if (!strstr(f->why, ": renamed?)"))
-		snprintf(f->why + len, COVERAGE_WHY - len, " (the %s has %.80s there instead: renamed?)", coverage_side_name[!of],
+		snprintf(f->why + len, COVERAGE_WHY - len, " (the %s has %.80s there instead: renamed?)", verify_side_name[!of],
 			 c->function[side[!of].function].name);
 }
 

@@ -84,7 +84,7 @@ static int not_its_sources(const struct patch_file *f, const struct patch_line *
 			   const struct lines_line *found, const char *what, struct error *err)
 {
 	error_set(err, EINVAL, "the %s is not built from the %s sources: line %u of %.120s is %s in the patch, and has code in build %.12s (%.80s)",
-		  side == BASELINE ? "baseline" : "candidate", side == BASELINE ? "patch's old" : "patched", number_on(l, side),
+		  verify_side_name[side], side == BASELINE ? "patch's old" : "patched", number_on(l, side),
 		  side == BASELINE ? f->old_path : f->new_path, what, a->build_id, a->function[found->place[0].function].name);
 	return error_hint(err, "is that the right build, and the patch between the sources of these two builds? its line numbers must be theirs");
 }

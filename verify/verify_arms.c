@@ -9,9 +9,9 @@
 
 const char *verify_name_of(const struct verify *v, enum verify_side side)
 {
-	static const char *const arms[VERIFY_SIDES] = { "baseline", "candidate" }, *const halves[VERIFY_SIDES] = { "first half", "second half" };
+	static const char *const halves[VERIFY_SIDES] = { "first half", "second half" };
 
-	return v->halves ? halves[side] : arms[side];
+	return v->halves ? halves[side] : verify_side_name[side];
 }
 
 enum { BUILD_SHOWN = 12, CONTAINER_DIGITS = 8, TEXT_MAX = 4096 };
@@ -208,14 +208,20 @@ static void describe_running(const struct verify *v, char *out, size_t size)
 		snprintf(out + len, size - len, " and %u more", v->n_running - 4);
 }
 
+/* What could be meant instead. Returns the error's code, as error_hint. */
+static int hint_running(const struct verify *v, struct error *err)
+{
+	char running[300];
+
+	describe_running(v, running, sizeof(running));
+	return error_hint(err, "of the target there run: %s", running);
+}
+
 static int no_process(const struct verify *v, enum verify_side side, struct error *err)
 {
-	char others[300];
-
 	error_set(err, ESRCH, "the %s has no process: %s %s matches none", verify_name_of(v, side),
 		  kind_of(verify_arm_spec_of(v, side)), verify_arm_spec_of(v, side)->text);
-	describe_running(v, others, sizeof(others));
-	return error_hint(err, "of the target there run: %s", others);
+	return hint_running(v, err);
 }
 
 /* A process that was named and is not in it makes an arm smaller than its label says. Halves of an arm are looked at while they run. */
@@ -223,9 +229,7 @@ static int check_named(const struct verify *v, enum verify_side side, struct err
 {
 	const struct verify_arm_spec *s = verify_arm_spec_of(v, side);
 	const char *at = s->by == VERIFY_ARM_PID && !v->halves ? s->text : "";
-	char others[300];
 
-	describe_running(v, others, sizeof(others));
 	for (size_t len; *at; at += len + (at[len] == ',')) {
 		bool there = false;
 
@@ -239,7 +243,7 @@ static int check_named(const struct verify *v, enum verify_side side, struct err
 		if (there)
 			continue;
 		error_set(err, ESRCH, "process %.*s of the %s does not run, or is none of the target", (int)len, at, verify_name_of(v, side));
-		return error_hint(err, "of the target there run: %s", others);
+		return hint_running(v, err);
 	}
 	return 0;
 }
@@ -247,7 +251,6 @@ static int check_named(const struct verify *v, enum verify_side side, struct err
 static int not_one_build(const struct verify *v, enum verify_side side, const char *other, struct error *err)
 {
 	const char *build = v->arm[side].build_id;
-	char others[300];
 
 	if (verify_arm_spec_of(v, side)->by)
 		error_set(err, EINVAL, "the processes of the %s do not run one build: %.*s and %.*s", verify_name_of(v, side), BUILD_SHOWN, build,
@@ -255,8 +258,7 @@ static int not_one_build(const struct verify *v, enum verify_side side, const ch
 	else
 		error_set(err, EINVAL, "more than one build runs, %.*s and %.*s: --arm-by and --aa compare one with itself", BUILD_SHOWN, build,
 			  BUILD_SHOWN, other);
-	describe_running(v, others, sizeof(others));
-	return error_hint(err, "of the target there run: %s", others);
+	return hint_running(v, err);
 }
 
 int verify_fill_arm(struct verify *v, enum verify_side side, uint64_t now_ns, struct error *err)
@@ -311,21 +313,19 @@ int verify_set_build(struct verify_arm_spec *s, const char *build_id, struct err
 static int guess_arms(struct verify *v, struct error *err)
 {
 	const char *one = v->running[0].build_id, *two = other_build(v, one, one), *old = one, *new = two;
-	char running[300];
 	int rc;
 
-	describe_running(v, running, sizeof(running));
 	if (!two) {
 		error_set(err, EINVAL, "only one build runs (%.*s): there is nothing to compare it with", BUILD_SHOWN, one);
 		return error_hint(err, "start the other build too, or see --by-time, --arm-by and --aa");
 	}
 	if (other_build(v, one, two)) {
 		error_set(err, EINVAL, "more than two builds run: say which, with --baseline build:ID --candidate build:ID");
-		return error_hint(err, "of the target there run: %s", running);
+		return hint_running(v, err);
 	}
 	if (age_of(v, one) == age_of(v, two)) {
 		error_set(err, EINVAL, "two builds run and which is older is not known: give --baseline and --candidate");
-		return error_hint(err, "of the target there run: %s", running);
+		return hint_running(v, err);
 	}
 	if (age_of(v, one) < age_of(v, two)) {
 		old = two;

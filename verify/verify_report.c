@@ -119,7 +119,6 @@ static void json_others(struct buf *out, const struct failing *f)
 
 static void json_failing(struct buf *out, const struct verify_function_view *f)
 {
-	static const char *const keys[VERIFY_SIDES] = { "baseline", "candidate" };
 	struct failing_row row[SHAPE_ROWS];
 	unsigned n = f->failing ? failing_rows(f->failing, row, SHAPE_ROWS) : 0;
 
@@ -127,7 +126,7 @@ static void json_failing(struct buf *out, const struct verify_function_view *f)
 	for (int side = 0; side < VERIFY_SIDES; side++) {
 		struct verify_shown s = verify_shown(f, (enum verify_side)side);
 
-		buf_printf(out, "\"%s\":{\"shown\":%" PRIu64 ",\"failed\":%" PRIu64 "},", keys[side], s.shown, s.failed);
+		buf_printf(out, "\"%s\":{\"shown\":%" PRIu64 ",\"failed\":%" PRIu64 "},", verify_side_name[side], s.shown, s.failed);
 	}
 	buf_printf(out, "\"left_out\":%u,\"arguments\":[", f->failing ? failing_left_out(f->failing) : 0);
 	for (unsigned i = 0; i < n; i++) {
@@ -136,7 +135,7 @@ static void json_failing(struct buf *out, const struct verify_function_view *f)
 		buf_char(out, ',');
 		key_text(out, "value", row[i].value);
 		buf_printf(out, ",\"baseline\":%" PRIu64 ",\"candidate\":%" PRIu64 ",", row[i].count[BASELINE], row[i].count[CANDIDATE]);
-		key_text(out, "only", !row[i].only ? NULL : keys[row[i].count[BASELINE] ? BASELINE : CANDIDATE]);
+		key_text(out, "only", !row[i].only ? NULL : verify_side_name[row[i].count[BASELINE] ? BASELINE : CANDIDATE]);
 		buf_char(out, '}');
 	}
 	json_others(out, f->failing);
@@ -226,7 +225,7 @@ static void json_line(struct buf *out, const struct verify_view *v, uint32_t ind
 	const struct patch_line *source = l->line;
 
 	buf_char(out, '{');
-	key_text(out, "arm", l->side == BASELINE ? "baseline" : "candidate");
+	key_text(out, "arm", verify_side_name[l->side]);
 	buf_char(out, ',');
 	key_text(out, "file", verify_line_path(l));
 	buf_printf(out, ",\"line\":%u,\"state\":\"%s\",\"hits\":%" PRIu64, verify_line_number(l), states[l->state], v->hits[index]);
@@ -347,7 +346,7 @@ static void xml_text(struct buf *out, const char *text)
 	};
 	struct buf safe = { 0 };
 
-	text_escape(&safe, text, strlen(text), 0);
+	text_safe(&safe, text);
 	for (const char *at = buf_text(&safe); *at; at++) {
 		const char *entity = NULL;
 
