@@ -25,6 +25,7 @@
 
 /* FAIL is 1, so everything that is no verdict is 2. */
 enum { EXIT_PASS = 0, EXIT_FAIL = 1, EXIT_NO_VERDICT = 2, EXIT_INCONCLUSIVE = 3 };
+#define TELL_NS 10000000000ULL
 enum { POLL_MS = 100, DRAW_NS = 500000000, LIVE_CONTEXT = 1, LIVE_DIFF_LINES = 24, LIVE_DIFF_STEP = 4, REPORT_CONTEXT = 3 };
 
 struct run {
@@ -67,7 +68,9 @@ static void draw(struct run *r)
 
 	live_text(v, &style, &text);
 	while (screen_excess(&r->out, &text) && style.lines > LIVE_DIFF_STEP) {   /* the gates matter more than all else */
-		style.brief ? (style.lines -= LIVE_DIFF_STEP) : (style.brief = true);
+		if (style.brief)
+			style.lines -= LIVE_DIFF_STEP;
+		style.brief = true;
 		buf_clear(&text);
 		live_text(v, &style, &text);
 	}
@@ -80,9 +83,11 @@ static void draw(struct run *r)
 static void tell(struct run *r, uint64_t now_ns)
 {
 	const struct verify_view *v = verify_view(r->verify);
+	bool same = v->stage == r->told && (v->waiting != NULL) == r->told_waiting;
+	bool counts = v->stage == VERIFY_RUNNING || v->stage == VERIFY_AA;   /* its figures change */
 	struct buf line = { 0 };
 
-	if (v->stage == r->told && (v->waiting != NULL) == r->told_waiting && ((v->stage != VERIFY_RUNNING && v->stage != VERIFY_AA) || now_ns - r->told_ns < 10000000000ULL))
+	if (same && (!counts || now_ns - r->told_ns < TELL_NS))
 		return;
 	r->told = v->stage;
 	r->told_waiting = v->waiting != NULL;

@@ -362,20 +362,16 @@ static unsigned total_width(const struct grid *g, const unsigned *width)
 	return sum;
 }
 
-/* Takes from the widest column of texts until the table fits; part of a number, a time or a build-id would be worse than none. */
+/* Part of a number, a time or a build-id would be worse than none. */
 static void fit_columns(const struct grid *g, unsigned *width, unsigned columns)
 {
-	while (columns && total_width(g, width) > columns) {
-		int widest = -1;
+	unsigned total = total_width(g, width);
+	bool may[COLUMNS_MAX];
 
-		for (int i = 0; i < g->n_columns; i++)
-			if ((g->column[i]->form == FORM_TEXT || g->column[i]->form >= FORM_LIST) && !is_right(g->column[i]) && width[i] > CELL_COLUMNS_MIN &&
-			    (widest < 0 || width[i] > width[widest]))
-				widest = i;
-		if (widest < 0)
-			return;
-		width[widest]--;
-	}
+	for (int i = 0; i < g->n_columns; i++)
+		may[i] = (g->column[i]->form == FORM_TEXT || g->column[i]->form >= FORM_LIST) && !is_right(g->column[i]);
+	if (columns && total > columns)
+		columns_shrink(width, may, (unsigned)g->n_columns, CELL_COLUMNS_MIN, total - columns);
 }
 
 static void put_line(const struct grid *g, const unsigned *width, size_t row, struct output *o)

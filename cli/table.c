@@ -284,20 +284,30 @@ static unsigned total_width(const struct layout *l)
 	return sum - GAP;
 }
 
-/* Takes from the widest text column until the table fits, but no column below COLUMN_MIN. Part of a number or a time would be worse than none. */
+void columns_shrink(unsigned *width, const bool *may, unsigned n, unsigned least, unsigned over)
+{
+	for (; over; over--) {
+		unsigned widest = n;
+
+		for (unsigned i = 0; i < n; i++)
+			if (may[i] && width[i] > least && (widest == n || width[i] > width[widest]))
+				widest = i;
+		if (widest == n)
+			return;
+		width[widest]--;
+	}
+}
+
+/* Part of a number or a time would be worse than none. */
 static void fit(struct layout *l)
 {
-	while (l->limit && total_width(l) > l->limit) {
-		unsigned widest = l->n;
+	bool may[sizeof(l->width) / sizeof(l->width[0])];
+	unsigned total = total_width(l);
 
-		for (unsigned i = 0; i < l->n; i++)
-			if ((l->col[i].kind == CELL_TEXT || l->col[i].kind == CELL_TEXTS) && l->width[i] > COLUMN_MIN &&
-			    (widest == l->n || l->width[i] > l->width[widest]))
-				widest = i;
-		if (widest == l->n)
-			return;
-		l->width[widest]--;
-	}
+	for (unsigned i = 0; i < l->n; i++)
+		may[i] = l->col[i].kind == CELL_TEXT || l->col[i].kind == CELL_TEXTS;
+	if (l->limit && total > l->limit)
+		columns_shrink(l->width, may, l->n, COLUMN_MIN, total - l->limit);
 }
 
 static unsigned last_shown(const struct layout *l)

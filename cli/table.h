@@ -52,6 +52,8 @@ void text_cut(struct buf *out, const char *text, size_t len, unsigned columns);
 void text_fit(struct buf *out, const char *text, size_t len, unsigned columns, bool utf8);
 /* The text in exactly `width` columns: filled with blanks, or cut with an ellipsis. */
 void text_cell(struct buf *out, const char *text, unsigned width, bool utf8);
+/* Takes `over` columns from those that `may` give some, always from the widest, and leaves `least` in each. */
+void columns_shrink(unsigned *width, const bool *may, unsigned n, unsigned least, unsigned over);
 /* paint() into any buffer. */
 void text_paint(struct buf *out, const struct output *o, enum paint p);
 
