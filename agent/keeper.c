@@ -68,7 +68,7 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
 	struct keeper *k = arg;
 	struct error err;
 
-	error_set(&err, ETIMEDOUT, "reading the ELF file and its debug info took more than %d s", WORKER_SECONDS);
+	worker_late(&err);
 	give_up(k, &err);
 }
 

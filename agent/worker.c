@@ -120,6 +120,11 @@ int worker_reap(pid_t pid)
 	return status;
 }
 
+void worker_late(struct error *err)
+{
+	error_set(err, ETIMEDOUT, "reading the ELF file and its debug info took more than %d s", WORKER_SECONDS);
+}
+
 void worker_failed(int status, struct error *err)
 {
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
@@ -149,7 +154,7 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
 	struct error err;
 
 	worker_reap(w->pid);
-	error_set(&err, ETIMEDOUT, "reading the ELF file and its debug info took more than %d s", WORKER_SECONDS);
+	worker_late(&err);
 	finish(w, &err);
 }
 

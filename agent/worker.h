@@ -43,7 +43,8 @@ void worker_say(int fd, const void *data, size_t len);
 /* Kills a child and waits for it: one that has only closed its end would otherwise be waited for as long as it likes.
  * -> how it ended; that stays as it was for one that was ending by itself. */
 int worker_reap(pid_t pid);
-/* Why a child that ended so gave no answer. */
+/* Why there is no answer: it took more than WORKER_SECONDS; the child ended so. */
+void worker_late(struct error *err);
 void worker_failed(int status, struct error *err);
 
 #endif
