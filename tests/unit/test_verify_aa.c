@@ -356,6 +356,16 @@ static void a_half_loses_its_probes(void **state)
 	expect_not_whole(&b, "the probes of the first half were removed: probes cost too much");
 }
 
+/* Of two halves only the second reports, in these seconds. */
+static void one_half_reports(struct bench *b, unsigned from, unsigned to)
+{
+	for (unsigned i = from; i < to; i++) {
+		b->now_ns += SECOND;
+		give_stats(b, b->request[1], 1000 * i, 50 * i, true);
+		assert_int_equal(verify_timer(b->v, b->now_ns, &b->err), 0);
+	}
+}
+
 /* The process of one half ends: what the other one goes on counting is compared with nothing. */
 static void a_half_ends(void **state)
 {
@@ -364,11 +374,7 @@ static void a_half_ends(void **state)
 	begin_halves(&b);
 	assert_int_equal(second(&b, 1000, 50, 50), 0);
 	give_end_of(&b, b.request[0], "gone", "process 100 has ended");
-	for (unsigned i = 2; i < 25; i++) {
-		b.now_ns += SECOND;
-		give_stats(&b, b.request[1], 1000 * i, 50 * i, true);
-		assert_int_equal(verify_timer(b.v, b.now_ns, &b.err), 0);
-	}
+	one_half_reports(&b, 2, 25);
 	give_end(&b, b.request[1]);
 	expect_not_whole(&b, "the first half (pid 100) has no process any more");
 }
@@ -382,11 +388,7 @@ static void a_half_ends_at_the_end(void **state)
 	for (unsigned i = 0; i < 9; i++)
 		assert_int_equal(second(&b, 1000, 50, 50), 0);
 	give_end_of(&b, b.request[0], "gone", "process 100 has ended");
-	for (unsigned i = 10; i < 30; i++) {
-		b.now_ns += SECOND;
-		give_stats(&b, b.request[1], 1000 * i, 50 * i, true);
-		assert_int_equal(verify_timer(b.v, b.now_ns, &b.err), 0);
-	}
+	one_half_reports(&b, 10, 30);
 	give_end(&b, b.request[1]);
 	expect_not_whole(&b, "has no process any more");
 }

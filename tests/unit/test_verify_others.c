@@ -21,17 +21,6 @@ static void begin_others(struct bench *b, const char *claimed, uint32_t id[REQUE
 	assert_int_equal(take_requests(b, id, text, REQUESTS), claimed ? REQUESTS : REQUESTS - 2);
 }
 
-static void accept_only(struct bench *b, uint32_t id)
-{
-	struct buf out = { 0 };
-	struct frame f;
-
-	reply(&f, &out, id, true, 1);
-	pack_key_u64(&f.pk, "id", id);
-	frame_end(&f);
-	assert_int_equal(give(b, &out), 0);
-}
-
 /* A second passes: what each request has counted since its start. */
 static void all_report(struct bench *b, const uint32_t id[REQUESTS], unsigned calls, unsigned hits)
 {

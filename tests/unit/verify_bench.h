@@ -213,7 +213,8 @@ static inline unsigned take_requests(struct bench *b, uint32_t *id, char text[][
 	return n;
 }
 
-static inline void accept_one(struct bench *b, uint32_t id, const char *spec)
+/* No PROBE has come yet. */
+static inline void accept_only(struct bench *b, uint32_t id)
 {
 	struct buf out = { 0 };
 	struct frame f;
@@ -222,6 +223,11 @@ static inline void accept_one(struct bench *b, uint32_t id, const char *spec)
 	pack_key_u64(&f.pk, "id", id);
 	frame_end(&f);
 	assert_int_equal(give(b, &out), 0);
+}
+
+static inline void accept_one(struct bench *b, uint32_t id, const char *spec)
+{
+	accept_only(b, id);
 	give_probe(b, id, 1, spec);
 }
 
