@@ -55,6 +55,21 @@ def alive(pid):
         return False
 
 
+def cpu_seconds(pid, children=False):
+    """Processor time of a process; with that of its children, those that have ended among them."""
+    def fields(pid):
+        with open('/proc/%d/stat' % pid) as f:
+            return [int(n) for n in f.read().rsplit(')', 1)[1].split()[11:15]]     # user, system, the same of children that were waited for
+    ticks = fields(pid)
+    if children:
+        with open('/proc/%d/task/%d/children' % (pid, pid)) as f:
+            living = [int(n) for n in f.read().split()]
+        for child in living:
+            with contextlib.suppress(OSError):
+                ticks += fields(child)
+    return sum(ticks if children else ticks[:2]) / os.sysconf('SC_CLK_TCK')
+
+
 class Process:
     """A child whose output goes to files, so that it never waits for its reader."""
 

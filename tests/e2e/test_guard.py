@@ -1,20 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Probes that cost too much go by themselves, and a target that runs flat out is not harmed by probes that come and go."""
 import json
-import os
 import re
 import signal
 import time
 
 import wire
-from harness import QUICK, SANITIZED, UNBOUNDED, KernelCase, Target, Trace, wait_for
+from harness import QUICK, SANITIZED, UNBOUNDED, KernelCase, Target, Trace, cpu_seconds, wait_for
 
 THREADS = 2
-
-
-def cpu_seconds(pid):
-    with open('/proc/%d/stat' % pid) as f:
-        return sum(map(int, f.read().rsplit(')', 1)[1].split()[11:13])) / os.sysconf('SC_CLK_TCK')
 
 
 class Guard(KernelCase):
